@@ -65,7 +65,7 @@ class VirtualTimer:
 
 
 class VirtualClock:
-    """A clock that moves only when told to: `advance()` for plain code, `elapse()` for coroutines."""
+    """A clock that moves only when told: `advance()` for plain code, `elapse()` for coroutines."""
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._start = start
@@ -86,7 +86,12 @@ class VirtualClock:
 
     async def sleep(self, delay: float) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        timer = self.call_later(delay, lambda: done.done() or done.set_result(None))
+
+        def wake() -> None:
+            if not done.done():
+                done.set_result(None)
+
+        timer = self.call_later(delay, wake)
         try:
             await done
         finally:

@@ -28,9 +28,7 @@ class VoiceXmlEvent(Exception):
 
     def at(self, uri: str, line: int) -> VoiceXmlEvent:
         """The same event with its place filled in where it was unknown."""
-        return VoiceXmlEvent(
-            self.name, self.message, uri=self.uri or uri, line=self.line or line
-        )
+        return VoiceXmlEvent(self.name, self.message, uri=self.uri or uri, line=self.line or line)
 
 
 def matches(pattern: str, name: str) -> bool:

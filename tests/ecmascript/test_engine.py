@@ -1,0 +1,204 @@
+"""The engine: scope chains, declarations, limits."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vxml_server.ecmascript import Engine, declared_names
+from vxml_server.events import VoiceXmlEvent
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return Engine()
+
+
+def test_the_nearest_scope_wins(engine: Engine) -> None:
+    outer, inner = engine.new_scope(), engine.new_scope()
+    engine.set(outer, "x", 1)
+    engine.set(outer, "y", 2)
+    engine.set(inner, "x", 10)
+    assert engine.evaluate("x + y", [outer, inner]) == 12
+    assert engine.evaluate("x + y", [outer]) == 3
+
+
+def test_a_scope_has_no_names_but_its_own(engine: Engine) -> None:
+    holder, scope = engine.new_scope(), engine.new_scope()
+    engine.set(holder, "scope", scope)
+    assert engine.evaluate("'toString' in scope || 'constructor' in scope", [holder]) is False
+
+
+def test_an_undeclared_name_is_a_semantic_error(engine: Engine) -> None:
+    with pytest.raises(VoiceXmlEvent) as raised:
+        engine.evaluate("nosuch", [engine.new_scope()])
+    assert raised.value.name == "error.semantic"
+    assert "nosuch is not defined" in raised.value.message
+
+
+@pytest.mark.parametrize("expression", ["1 +", "a b", "1; 2", ")", "}) (", "'open", "`"])
+def test_what_is_no_expression_is_a_semantic_error(engine: Engine, expression: str) -> None:
+    with pytest.raises(VoiceXmlEvent) as raised:
+        engine.evaluate(expression, [])
+    assert raised.value.name == "error.semantic"
+
+
+def test_a_comment_at_the_end_of_an_expression_is_harmless(engine: Engine) -> None:
+    assert engine.evaluate("1 + 1 // two", []) == 2
+    assert engine.evaluate_text("1 + 1 // two", []) == "2"
+    assert engine.evaluate_truth("false // no", []) is False
+
+
+def test_text_and_truth_are_ecmascripts_own(engine: Engine) -> None:
+    assert engine.evaluate_text("[1, 2]") == "1,2"
+    assert engine.evaluate_text("undefined") == "undefined"
+    assert engine.evaluate_text("0.1 + 0.2") == "0.30000000000000004"
+    assert engine.evaluate_text("1e21") == "1e+21"
+    assert not engine.evaluate_truth("''")
+    assert engine.evaluate_truth("[]")
+
+
+def test_variables_and_functions_of_a_script_belong_to_the_innermost_scope(engine: Engine) -> None:
+    outer, inner = engine.new_scope(), engine.new_scope()
+    engine.set(outer, "step", 5)
+    engine.run(
+        "var count = 1; function add() { count += step; return count; }\nadd();", [outer, inner]
+    )
+    assert engine.evaluate("count", [outer, inner]) == 6
+    assert engine.keys(outer) == ["step"]
+    # The function sees later changes of the variable, as a closure over the scope must.
+    engine.set(inner, "count", 100)
+    assert engine.evaluate("add()", [outer, inner]) == 105
+
+
+def test_a_function_of_a_script_hides_one_of_an_outer_scope(engine: Engine) -> None:
+    outer, inner = engine.new_scope(), engine.new_scope()
+    engine.run("function who() { return 'outer'; }", [outer])
+    engine.run("function who() { return 'inner'; } var said = who();", [outer, inner])
+    assert engine.evaluate("said", [outer, inner]) == "inner"
+    assert engine.evaluate("who()", [outer]) == "outer"
+
+
+def test_a_variable_declared_again_keeps_its_value(engine: Engine) -> None:
+    scope = engine.new_scope()
+    engine.run("var a = 1;", [scope])
+    engine.run("var a;", [scope])
+    assert engine.evaluate("a", [scope]) == 1
+
+
+def test_declared_names_are_those_of_the_top_level_only() -> None:
+    source = """
+        // var commented = 1;
+        var a = "var quoted = 1", b;
+        for (var i = 0; i < 3; i++) { var inside = i; }
+        function f(p) { var local = p; return function g() {}; }
+    """
+    variables, functions = declared_names(source)
+    assert set(variables) == {"a", "b", "i", "inside"}
+    assert functions == ("f",)
+
+
+def test_a_script_error_tells_its_line(engine: Engine) -> None:
+    with pytest.raises(VoiceXmlEvent) as raised:
+        engine.run("var a = 1;\nvar b = 2;\nnosuch();", [engine.new_scope()])
+    assert (raised.value.name, raised.value.line) == ("error.semantic", 3)
+    with pytest.raises(VoiceXmlEvent) as raised:
+        engine.run("var a = 1;\nvar = 2;", [engine.new_scope()])
+    assert (raised.value.name, raised.value.line) == ("error.semantic", 2)
+
+
+def test_undefined_null_and_missing_are_told_apart(engine: Engine) -> None:
+    scope = engine.new_scope()
+    engine.set_undefined(scope, "u")
+    engine.set(scope, "n", None)
+    assert engine.has(scope, "u")
+    assert not engine.is_defined(scope, "u")
+    assert engine.is_defined(scope, "n")
+    assert not engine.has(scope, "m")
+    assert not engine.is_defined(scope, "m")
+    engine.define(scope, "m", "u", [scope])
+    assert engine.has(scope, "m")
+    assert not engine.is_defined(scope, "m")
+    engine.copy(scope, "n", scope, "u")
+    assert engine.is_defined(scope, "u")
+    engine.remove(scope, "u")
+    assert engine.keys(scope) == ["n", "m"]
+
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**31), 2**31) | TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+    max_leaves=10,
+)
+
+
+@given(JSON)
+def test_json_goes_in_and_comes_out_unchanged(value: object) -> None:
+    engine = ENGINE
+    scope = engine.new_scope()
+    engine.set_json(scope, "v", value)
+    assert engine.evaluate_json("v", [scope]) == value
+
+
+ENGINE = Engine()
+
+
+@given(st.text(max_size=30))
+def test_no_expression_raises_anything_but_an_event(expression: str) -> None:
+    try:
+        ENGINE.evaluate_json(expression, [])
+    except VoiceXmlEvent as event:
+        assert event.name == "error.semantic"
+
+
+def test_values_without_json_become_null(engine: Engine) -> None:
+    assert engine.evaluate_json("[undefined, function () {}, NaN, 1n]") == [None, None, None, 1]
+    assert engine.evaluate_json("undefined") is None
+    with pytest.raises(VoiceXmlEvent, match="circular"):
+        engine.evaluate_json("(function () { var a = []; a.push(a); return a; })()")
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "(function () { while (true); })()",
+        "(function () { var s = 'x'; while (true) s += s; })()",
+        "(function () { var a = []; while (true) a.push({}); })()",
+        "(function f() { return f(); })()",
+        "/(a+)+$/.test('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!')",
+        "10n",
+        "'\\ud800'",
+    ],
+)
+def test_no_script_gets_beyond_its_limits(attack: str) -> None:
+    engine = Engine(time_limit=0.05)
+    with pytest.raises(VoiceXmlEvent) as raised:
+        engine.evaluate(attack)
+    assert raised.value.name == "error.semantic"
+    assert engine.evaluate("1 + 1") == 2
+
+
+def test_scripts_cannot_spoil_the_helpers(engine: Engine) -> None:
+    engine.run("JSON.stringify = JSON.parse = Object.keys = null;", [engine.new_scope()])
+    engine.evaluate("(Array.isArray = function () { throw 1 }, 0)")
+    assert engine.evaluate_json("({a: [1]})") == {"a": [1]}
+    assert engine.keys(engine.from_json({"k": 1})) == ["k"]
+
+
+def test_a_frozen_object_keeps_its_values(engine: Engine) -> None:
+    scope = engine.new_scope()
+    engine.set_json(scope, "connection", {"remote": {"uri": "tel:1"}})
+    engine.freeze(engine.get(scope, "connection"))
+    engine.run("connection.remote.uri = 'tel:2'; connection.x = 1;", [scope])
+    assert engine.evaluate_json("connection", [scope]) == {"remote": {"uri": "tel:1"}}
+
+
+def test_types_are_told(engine: Engine) -> None:
+    kinds = {"[]": "array", "({})": "object", "'s'": "string", "1": "number", "f": "undefined"}
+    scope = engine.new_scope()
+    engine.set_undefined(scope, "f")
+    for expression, kind in kinds.items():
+        value = engine.evaluate(expression, [scope])
+        assert engine.type_of(value) == (kind if value is not None else "object")

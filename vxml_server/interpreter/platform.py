@@ -1,0 +1,234 @@
+"""What the interpreter asks of whoever carries the call.
+
+The interpreter has no sockets, no audio and no clock of its own. A `Platform` plays prompts, hears
+keys and voice, transfers and hangs up; it is `scripted.ScriptedPlatform` on virtual time, or
+`calls.CallPlatform` on a SIP leg. One rule holds: *listening is one request*. Prompts, active
+grammars and timers go to the platform together, so that barge-in is decided in one place.
+
+Times are seconds. Values that cross this seam are JSON values or the frozen dataclasses below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Literal, Protocol, TypeAlias
+
+from vxml_server.grammar import Grammar
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+Mode: TypeAlias = Literal["dtmf", "voice"]
+
+
+# Prompts -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechSegment:
+    """Text to be spoken: a complete `<speak>` document and its plain words.
+
+    The document is well-formed and stands alone (elements that were open where the prompt was
+    split around an audio file are closed here and opened again in the next segment). `text` is the
+    same with white space folded and without markup; it may be empty when there are only marks or
+    breaks. `marks` are the names of the `<mark>` elements in order.
+    """
+
+    ssml: str
+    text: str
+    lang: str
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AudioSegment:
+    """A sound file, and what is heard instead when it cannot be fetched or decoded (section 4.1.3).
+
+    Exactly one of `uri` (absolute) and `data` (bytes in memory, a recording) is given.
+    """
+
+    uri: str = ""
+    data: bytes | None = None
+    media_type: str = ""
+    fallback: tuple[Segment, ...] = ()
+    timeout: float | None = None
+    maxage: float | None = None
+    maxstale: float | None = None
+    line: int = 0
+
+
+Segment: TypeAlias = "SpeechSegment | AudioSegment"
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One `<prompt>`, or one run of text and audio outside a prompt, ready to be played.
+
+    `timeout` is the prompt's own `timeout` attribute; the last prompt played that has one decides
+    how long silence lasts before a noinput (section 4.1.7).
+    """
+
+    segments: tuple[Segment, ...]
+    lang: str
+    bargein: bool = True
+    bargein_type: Literal["speech", "hotword"] = "speech"
+    timeout: float | None = None
+    line: int = 0
+
+
+# Input -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ActiveGrammar:
+    """A grammar that is listened to, with the place it came from.
+
+    `scope` names the element that owns it for the reader of a trace (`field`, `form`, `link`,
+    `menu`, `document`, `application`, ...). `owner` is opaque to the platform and comes back with
+    the result.
+    """
+
+    grammar: Grammar
+    mode: Mode
+    scope: str
+    owner: object
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InputProperties:
+    """The timers and levels of section 6.3.2 and 6.3.3 that hold for one wait for input."""
+
+    timeout: float = 5.0
+    interdigit_timeout: float = 3.0
+    term_timeout: float = 0.0
+    term_char: str = "#"
+    input_modes: frozenset[Mode] = frozenset({"dtmf", "voice"})
+    confidence_level: float = 0.5
+    sensitivity: float = 0.5
+    speed_vs_accuracy: float = 0.5
+    complete_timeout: float = 0.5
+    incomplete_timeout: float = 1.0
+    max_speech_timeout: float = 20.0
+    max_nbest: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ListenRequest:
+    """Play these prompts, listen for these grammars, under these timers.
+
+    Grammars come in order of precedence, the nearest scope first (section 3.1.4): of two that match
+    equally well the earlier wins. Without grammars the platform plays the prompts, waits for
+    `timeout` and returns NOINPUT.
+    """
+
+    prompts: tuple[Prompt, ...]
+    grammars: tuple[ActiveGrammar, ...]
+    properties: InputProperties
+    lang: str = ""
+
+
+class InputKind(Enum):
+    """How a wait for input ended."""
+
+    MATCH = "match"
+    NOMATCH = "nomatch"
+    NOINPUT = "noinput"
+    HANGUP = "hangup"
+    MAX_SPEECH = "maxspeechtimeout"
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """One hypothesis: what was heard, how sure, and what the matching grammar makes of it."""
+
+    utterance: str
+    confidence: float
+    interpretation: Json
+    mode: Mode
+    active: ActiveGrammar | None
+
+
+@dataclass(frozen=True, slots=True)
+class InputResult:
+    """What a wait for input brought.
+
+    `nbest` is ordered by confidence and not empty for MATCH; for NOMATCH it holds what was heard,
+    if the platform knows (`active` None where no grammar matched). `mark_name` and `mark_time` are
+    those of the last mark played (VoiceXML 2.1 section 8), seconds since that mark.
+    """
+
+    kind: InputKind
+    nbest: tuple[Recognition, ...] = ()
+    mark_name: str | None = None
+    mark_time: float | None = None
+
+
+# Transfer ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRequest:
+    """A `<transfer>` (VoiceXML 2.0 section 2.3.7, 2.1 section 7).
+
+    `max_time` 0 means without limit. `grammars` are those by which the caller may end a bridge.
+    """
+
+    dest: str
+    type: Literal["bridge", "blind", "consultation"]
+    prompts: tuple[Prompt, ...] = ()
+    connect_timeout: float = 30.0
+    max_time: float = 0.0
+    transfer_audio: AudioSegment | None = None
+    aai: str = ""
+    grammars: tuple[ActiveGrammar, ...] = ()
+    properties: InputProperties = field(default_factory=InputProperties)
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferResult:
+    """How a transfer ended.
+
+    `outcome` is a value of the form item (`busy`, `noanswer`, `network_busy`,
+    `near_end_disconnect`, `far_end_disconnect`, `network_disconnect`, `maxtime_disconnect`,
+    `unknown`) or the name of an event (`connection.disconnect.transfer`, `connection.disconnect.hangup`, `error.connection.*`,
+    `error.unsupported.*`), told apart by the dot. `duration` is how long the parties were bridged.
+    `recognition` is what the caller said or pressed to end it.
+    """
+
+    outcome: str
+    duration: float = 0.0
+    recognition: Recognition | None = None
+    message: str = ""
+
+
+# The seam ----------------------------------------------------------------------------------------
+
+
+class Platform(Protocol):
+    """Who carries the call. Every method returns promptly once the caller has hung up."""
+
+    def now(self) -> float:
+        """Seconds since the call began, monotonic, virtual or real."""
+
+    @property
+    def hung_up(self) -> bool:
+        """Whether the caller, or an operator on the caller's behalf, has ended the call."""
+
+    async def listen(self, request: ListenRequest) -> InputResult:
+        """Plays the prompts in order and waits for input.
+
+        Keys pressed before (type-ahead) count unless a prompt without barge-in is played, which
+        discards them. A prompt with barge-in stops at the first key or speech (`hotword`: at the
+        first match).
+        """
+
+    async def play(self, prompts: Sequence[Prompt]) -> None:
+        """Plays the prompts to their end, or until the caller hangs up; keys are kept."""
+
+    async def transfer(self, request: TransferRequest) -> TransferResult:
+        """Connects the caller to another party."""
+
+    async def disconnect(self, namelist: dict[str, Json]) -> None:
+        """Hangs up on the caller; afterwards `hung_up` holds."""
