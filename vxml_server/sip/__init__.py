@@ -1,1 +1,56 @@
-"""."""
+"""The SIP user agent (RFC 3261): calls in, calls out, offer and answer.
+
+Everything but the sockets is plain, clock-driven code: transactions (`transaction`), dialogs
+(`dialog`) and calls run on the injected `Clock`, so that tests need neither network nor time.
+What comes from the network never raises; what the owner of a call hears is `CallListener`.
+Who may be dialled is not decided here: that is the owner's dial rule.
+"""
+
+from vxml_server.sip.errors import (
+    IllegalTransition,
+    InvalidSdp,
+    InvalidUri,
+    Rejection,
+    SipError,
+)
+from vxml_server.sip.headers import Headers
+from vxml_server.sip.incoming import IncomingCall
+from vxml_server.sip.interface import CallHandler, CallListener, Credentials, EndCause
+from vxml_server.sip.offer_answer import (
+    Codec,
+    Direction,
+    LocalMedia,
+    NegotiatedMedia,
+    OfferAnswer,
+)
+from vxml_server.sip.outgoing import OutgoingCall
+from vxml_server.sip.sdp import MediaDescription, SessionDescription
+from vxml_server.sip.session import CallState, InviteSession
+from vxml_server.sip.user_agent import Counters, UserAgent, UserAgentSettings
+
+__all__ = [
+    "CallHandler",
+    "CallListener",
+    "CallState",
+    "Codec",
+    "Counters",
+    "Credentials",
+    "Direction",
+    "EndCause",
+    "Headers",
+    "IllegalTransition",
+    "IncomingCall",
+    "InvalidSdp",
+    "InvalidUri",
+    "InviteSession",
+    "LocalMedia",
+    "MediaDescription",
+    "NegotiatedMedia",
+    "OfferAnswer",
+    "OutgoingCall",
+    "Rejection",
+    "SessionDescription",
+    "SipError",
+    "UserAgent",
+    "UserAgentSettings",
+]
