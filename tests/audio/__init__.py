@@ -1,0 +1,1 @@
+"""The room of samples: codes, files, rates, levels."""
