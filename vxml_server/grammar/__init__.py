@@ -1,1 +1,27 @@
-"""."""
+"""Speech and key grammars: SRGS 1.0, SISR 1.0 and the built-in types of VoiceXML 2.0 appendix P.
+
+A grammar is loaded once (`load`, `load_async`, `builtin`, `phrase`) into an immutable `Grammar`
+that any number of calls share; what was pressed or said is matched with `Grammar.match`, or key by
+key with a `Matcher`. A grammar that cannot be used leaves this room as a `VoiceXmlEvent`:
+`error.badfetch`, `error.unsupported.format`, `error.unsupported.builtin`; a tag that fails leaves
+as `error.semantic` when `Match.interpretation` is asked for. Nothing here fetches, plays or waits.
+"""
+
+from vxml_server.grammar.builtins import builtin
+from vxml_server.grammar.grammar import Grammar, Match, Matcher, Status
+from vxml_server.grammar.loader import load, load_async
+from vxml_server.grammar.phrases import phrase
+from vxml_server.grammar.rules import JsonValue, Mode
+
+__all__ = [
+    "Grammar",
+    "JsonValue",
+    "Match",
+    "Matcher",
+    "Mode",
+    "Status",
+    "builtin",
+    "load",
+    "load_async",
+    "phrase",
+]
