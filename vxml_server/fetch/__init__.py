@@ -1,1 +1,18 @@
-"""."""
+"""Fetching: documents, grammars, scripts and audio by URI, safely and once.
+
+One `Fetcher` for the server holds the connections and the cache; each call takes a
+`Fetcher.session()`, which adds its own cookies. All that goes wrong leaves as a `VoiceXmlEvent`
+(`error.badfetch…`).
+"""
+
+from vxml_server.fetch.resource import FetchRequest, FilePart, Resource, ResourceFetcher
+from vxml_server.fetch.uri import resolve_uri, split_fragment
+
+__all__ = [
+    "FetchRequest",
+    "FilePart",
+    "Resource",
+    "ResourceFetcher",
+    "resolve_uri",
+    "split_fragment",
+]

@@ -1,0 +1,50 @@
+"""Settings: what the operator decided, checked once at start and frozen.
+
+`load()` reads a TOML file and the environment into one `Settings`, or raises `SettingsError` whose
+text names the file, the line, the key and what was expected. `resolve_number()` answers which
+application a dialled number belongs to, and `destination()` answers where a dialled-out call may
+go: both are pure functions of the settings, kept beside the settings they interpret.
+"""
+
+from vxml_server.settings.dialling import DialRefused, allows, destination
+from vxml_server.settings.loading import SettingsError, load
+from vxml_server.settings.model import (
+    Credential,
+    DialSettings,
+    FetchSettings,
+    LogSettings,
+    MediaSettings,
+    NumberRule,
+    ScriptSettings,
+    Settings,
+    SipSettings,
+    StoreSettings,
+    TtsSettings,
+    VoiceXmlSettings,
+    WebSettings,
+)
+from vxml_server.settings.numbers import resolve_number
+from vxml_server.settings.values import Listen
+
+__all__ = [
+    "Credential",
+    "DialRefused",
+    "DialSettings",
+    "FetchSettings",
+    "Listen",
+    "LogSettings",
+    "MediaSettings",
+    "NumberRule",
+    "ScriptSettings",
+    "Settings",
+    "SettingsError",
+    "SipSettings",
+    "StoreSettings",
+    "TtsSettings",
+    "VoiceXmlSettings",
+    "WebSettings",
+    "allows",
+    "destination",
+    "load",
+    "resolve_number",
+]

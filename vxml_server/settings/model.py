@@ -1,0 +1,236 @@
+"""The settings as frozen models: one class a section of the file, every key with its safe default.
+
+An unknown key is an error, so that a misspelt one is never silently ignored. Defaults are closed:
+nothing trusted, nothing dialled, nothing private fetched, only loopback listened on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    model_validator,
+)
+
+from vxml_server.settings import dialling, values
+
+_MIB = 1024 * 1024
+
+Items = BeforeValidator(values.split_items)
+Table = BeforeValidator(values.read_table)
+
+
+def _sip_listen(value: object) -> values.Listen:
+    return _listen(value, ("udp", "tcp", "tls", "ws", "wss"))
+
+
+def _web_listen(value: object) -> values.Listen:
+    return _listen(value, ("http",))
+
+
+def _listen(value: object, schemes: tuple[str, ...]) -> values.Listen:
+    if isinstance(value, values.Listen):
+        return value
+    return values.parse_listen(value if isinstance(value, str) else repr(value), schemes)
+
+
+def _is_address(text: str) -> str:
+    if not values.is_host(text):
+        raise ValueError(f"expected an IP address or a host name, got {text!r}")
+    return text
+
+
+def _is_number_pattern(text: str) -> str:
+    if not text or any(c.isspace() for c in text) or "*" in text[1:-1]:
+        raise ValueError(f'expected a number, a prefix such as "+331*", or "*", got {text!r}')
+    return text
+
+
+def _is_application(text: str) -> str:
+    scheme, colon, _ = text.partition(":")
+    # A single letter is a drive of another system's paths, not a scheme.
+    if not text.strip() or (
+        colon and len(scheme) > 1 and scheme.isalpha() and scheme not in {"http", "https", "file"}
+    ):
+        raise ValueError(f"expected an http:, https: or file: URI, or a path, got {text!r}")
+    return text
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class SipSettings(_Section):
+    """[sip]: where SIP is spoken, and with whom."""
+
+    listen: Annotated[
+        tuple[Annotated[values.Listen, PlainValidator(_sip_listen)], ...],
+        Items,
+        Field(min_length=1),
+    ] = (values.Listen("udp", "127.0.0.1", 5060), values.Listen("tcp", "127.0.0.1", 5060))
+    """udp://, tcp://, tls://, ws:// and wss:// with address and port."""
+    trusted: Annotated[
+        tuple[Annotated[IPv4Network | IPv6Network, PlainValidator(values.parse_network)], ...],
+        Items,
+    ] = ()
+    """Sources that may call without authentication; others get digest or silence."""
+    users: Annotated[Mapping[str, SecretStr], Table] = Field(default_factory=dict)
+    """Name -> password of those who authenticate by digest."""
+    realm: str = Field(default="vxml-server", min_length=1)
+    """The realm of our digest challenges."""
+
+
+class MediaSettings(_Section):
+    """[media]: RTP."""
+
+    address: Annotated[str, AfterValidator(_is_address)] = "127.0.0.1"
+    """The address that SDP announces."""
+    bind: Annotated[str, AfterValidator(_is_address)] | None = None
+    """The address that sockets are bound to, when it is not `address` (behind a NAT)."""
+    ports: Annotated[range, PlainValidator(values.parse_ports)] = range(20000, 30000)
+    """UDP ports, written "first-last"; a call takes an even one for RTP and the next for RTCP."""
+
+
+class WebSettings(_Section):
+    """[web]: HTTP."""
+
+    listen: Annotated[values.Listen, PlainValidator(_web_listen)] = values.Listen(
+        "http", "127.0.0.1", 8080
+    )
+    token: SecretStr | None = Field(default=None, min_length=16)
+    """Bearer token of /api. Without one, /api answers only while listening on loopback."""
+    apps: Path | None = Path("apps")
+    """Folder served below /apps; none serves nothing."""
+
+
+class StoreSettings(_Section):
+    """[store]: the database."""
+
+    url: str = Field(
+        default="sqlite+aiosqlite:///var/vxml-server.db",
+        pattern=r"^(sqlite\+aiosqlite|postgresql\+asyncpg)://",
+    )
+
+
+class NumberRule(_Section):
+    """[[numbers]]: which application answers a number."""
+
+    number: Annotated[str, AfterValidator(_is_number_pattern)]
+    """User part of the request URI; a final `*` makes it a prefix, `*` alone is everything else."""
+    application: Annotated[str, AfterValidator(_is_application)]
+    """URI or file path of the application's first document."""
+
+
+class Credential(_Section):
+    """What we answer a digest challenge with."""
+
+    user: str = Field(min_length=1)
+    password: SecretStr
+
+
+class DialSettings(_Section):
+    """[dial]: where calls of our own may go. Nothing is allowed unless a rule says so."""
+
+    allow: Annotated[tuple[Annotated[str, AfterValidator(dialling.check_rule)], ...], Items] = ()
+    """Rules such as `sip:*@127.0.0.1`; see `dialling.allows`."""
+    caller: str = Field(default="sip:anonymous@anonymous.invalid", alias="from", pattern=r"^sips?:")
+    """The From URI of calls that an application does not name another for."""
+    route: Annotated[str, AfterValidator(dialling.check_route)] | None = None
+    """Where tel: URIs and bare numbers go: `sip:{number}@10.0.0.1`."""
+    credentials: Annotated[Mapping[str, Credential], Table] = Field(default_factory=dict)
+    """Host (of the request URI) -> user and password for its digest challenges."""
+
+
+class FetchSettings(_Section):
+    """[fetch]: bringing documents, grammars, scripts and audio."""
+
+    timeout: PositiveFloat = 15.0
+    """Seconds for a whole fetch, when the document gives no fetchtimeout."""
+    max_bytes: PositiveInt = 10 * _MIB
+    """Largest resource, counted after decompression."""
+    max_redirects: int = Field(default=10, ge=0)
+    max_connections: PositiveInt = 100
+    cache_bytes: int = Field(default=64 * _MIB, ge=0)
+    """Bytes of responses kept in memory."""
+    allow: Annotated[tuple[Annotated[str, AfterValidator(values.parse_origin)], ...], Items] = ()
+    """Origins that may be fetched from although their address is private or this machine's."""
+    files: Annotated[tuple[Path, ...], Items] = ()
+    """Folders that file: URIs and paths may reach. The applications of [[numbers]] add theirs."""
+    user_agent: str | None = Field(default=None, pattern=r"^[\x20-\x7e]+$")
+    """User-Agent header; none is `vxml-server/<version>`."""
+
+
+class ScriptSettings(_Section):
+    """[script]: what the ECMAScript of one session may use."""
+
+    memory_bytes: PositiveInt = 16 * _MIB
+    seconds: PositiveFloat = 1.0
+    """CPU seconds of one evaluation."""
+
+
+class TtsSettings(_Section):
+    """[tts]: speech synthesis."""
+
+    engine: Literal["espeak"] = "espeak"
+    cache_bytes: int = Field(default=64 * _MIB, ge=0)
+    """Bytes of rendered prompts kept in memory."""
+    voices: Annotated[Mapping[str, str], Table] = Field(default_factory=dict)
+    """Language (`fr`, `fr-CA`) -> the engine's voice, where its own choice will not do."""
+
+
+class VoiceXmlSettings(_Section):
+    """[voicexml]: the interpreter."""
+
+    language: str = Field(default="en", pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")
+    """Language of documents without xml:lang."""
+    max_transitions: PositiveInt = 1000
+    """Form items and documents a call may visit without input before it is ended as a loop."""
+    properties: Annotated[Mapping[str, str], Table] = Field(default_factory=dict)
+    """The platform's values of VoiceXML properties (section 6.3) under every document."""
+
+
+class LogSettings(_Section):
+    """[log]: what is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    as_json: bool = Field(default=False, alias="json")
+    """One JSON object a line instead of text for people."""
+
+
+class Settings(_Section):
+    """Everything the operator decides. `settings.load()` makes it."""
+
+    drain_seconds: float = Field(default=30.0, ge=0, allow_inf_nan=False)
+    """How long running calls may go on after SIGTERM."""
+    sip: SipSettings = SipSettings()
+    media: MediaSettings = MediaSettings()
+    web: WebSettings = WebSettings()
+    store: StoreSettings = StoreSettings()
+    numbers: Annotated[tuple[NumberRule, ...], Table] = ()
+    dial: DialSettings = DialSettings()
+    fetch: FetchSettings = FetchSettings()
+    script: ScriptSettings = ScriptSettings()
+    tts: TtsSettings = TtsSettings()
+    voicexml: VoiceXmlSettings = VoiceXmlSettings()
+    log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _each_number_once(self) -> Self:
+        seen: set[str] = set()
+        for rule in self.numbers:
+            if rule.number in seen:
+                raise ValueError(f"expected each number once, got {rule.number!r} again")
+            seen.add(rule.number)
+        return self
