@@ -56,7 +56,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(_syntax(name, str(error))) from None
+        raise SettingsError(_syntax(name, text, str(error))) from None
     except RecursionError:
         raise SettingsError(f"{name}: expected TOML nested less deeply") from None
     sources = _overlay(tree, environ)
@@ -71,7 +71,11 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         raise SettingsError("\n".join(dict.fromkeys(faults))) from None
 
 
-def _syntax(name: str, message: str) -> str:
+def _syntax(name: str, text: str, message: str) -> str:
+    if message.endswith(" (at end of document)"):
+        lines = text.splitlines() or [""]
+        at_end = message.removesuffix(" (at end of document)")
+        return f"{name}:{len(lines)}:{len(lines[-1]) + 1}: {at_end} before the end of the file"
     match = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", message, re.DOTALL)
     return f"{name}:{match[2]}:{match[3]}: {match[1]}" if match else f"{name}: {message}"
 
@@ -107,6 +111,9 @@ def _fault(
     for prefix in prefixes:
         if prefix in sources:
             return f"environment: {sources[prefix]}: {_expected(path, detail)}"
+    for source, variable in sources.items():
+        if path and source[: len(path)] == path:  # a variable below what should not be there
+            return f"environment: {variable}: {_expected(path, detail)}"
     for prefix in prefixes:
         if prefix in lines:
             return f"{name}:{lines[prefix]}: {key}: {_expected(path, detail)}"

@@ -52,6 +52,8 @@ class _Walk:
         path = self._key(())
         self.at += 2 if is_array else 1
         if is_array:
+            if isinstance(path[-1], int):  # a further element, not something below the last one
+                path = path[:-1]
             index = self.arrays.get(path, -1) + 1
             self.arrays[path] = index
             self.lines.setdefault(path, line)
