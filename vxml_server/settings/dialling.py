@@ -4,8 +4,8 @@ A destination comes from a document, perhaps by way of what a caller typed, so i
 is taken apart by a strict reading of RFC 3261 section 19.1 and put together again from its parts;
 only what was compared with the rules is dialled. The rule that must hold: a URI that another SIP
 element could read as a different destination is refused. Hence no URI headers (they could add a
-Route), no `maddr` (it sends the request elsewhere), no password, and no escapes that hide a
-delimiter.
+Route), no `maddr` (it sends the request elsewhere), no password, and no delimiter in the user part
+(`;` and `?` are legal there, but a careless reader would end the host at them), escaped or not.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ MAX_LENGTH = 1024
 # matching takes time linear in the length.
 _SIP_URI = re.compile(
     r"(?P<scheme>sips?):"
-    r"(?:(?P<user>[A-Za-z0-9_.!~*'()&=+$,;?/%-]*)@)?"
+    r"(?:(?P<user>[A-Za-z0-9_.!~*'()&=+$,/%-]*)@)?"
     r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)"
     r"(?::(?P<port>[0-9]{1,5}))?"
     r"(?P<parameters>(?:;[A-Za-z0-9_.!~*'()\[\]/:&+$=%-]+)*)",
     re.IGNORECASE,
 )
 _RULE = re.compile(
-    r"(?P<scheme>sips?):(?P<user>[A-Za-z0-9_.!~*'()&=+$,;?/-]*)@"
+    r"(?P<scheme>sips?):(?P<user>[A-Za-z0-9_.!~*'()&=+$,/-]*)@"
     r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.*-]+)(?::(?P<port>[0-9]{1,5}))?",
     re.IGNORECASE,
 )
-_USER = re.compile(r"[A-Za-z0-9_.!~*'()&=+$,;?/#-]*")
+_USER = re.compile(r"[A-Za-z0-9_.!~*'()&=+$,/#-]*")
 _NUMBER = re.compile(r"\+?[0-9*#A-Da-d]{1,32}")
 _VISUAL_SEPARATORS = str.maketrans("", "", "-.() ")
 _DEFAULT_PORTS = {"sip": 5060, "sips": 5061}
@@ -148,7 +148,7 @@ def _parse(uri: str) -> _Target | None:
     port = int(match["port"]) if match["port"] else None
     parameters = tuple(p for p in match["parameters"].split(";") if p)
     names = [p.partition("=")[0].lower() for p in parameters]
-    # After unescaping, "%", "@", ":" or a control character means that something was hidden.
+    # After unescaping, "%", "@", ":", ";" or a control character means that something was hidden.
     if (
         host is None
         or _USER.fullmatch(user) is None
