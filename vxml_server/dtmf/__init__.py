@@ -1,1 +1,30 @@
-"""."""
+"""Keys, however they come: tones in the audio, RFC 4733 events, SIP INFO.
+
+Each way has its own module and they know nothing of each other: `detector` hears tones in the
+samples of many channels at once, `rfc4733` reads and makes telephone-event payloads, `info` reads
+and makes the bodies of SIP INFO, `tones` makes the tones. All are plain objects that are fed and
+answer; none has a clock or a thread of its own.
+"""
+
+from vxml_server.dtmf.detector import DtmfBank, DtmfDetector
+from vxml_server.dtmf.info import BadDtmfInfo, KeyPress, build_info, parse_info
+from vxml_server.dtmf.keys import COLUMNS, KEYS, ROWS
+from vxml_server.dtmf.rfc4733 import EventPacket, EventReceiver, event_packets
+from vxml_server.dtmf.tones import silence, tone
+
+__all__ = [
+    "COLUMNS",
+    "KEYS",
+    "ROWS",
+    "BadDtmfInfo",
+    "DtmfBank",
+    "DtmfDetector",
+    "EventPacket",
+    "EventReceiver",
+    "KeyPress",
+    "build_info",
+    "event_packets",
+    "parse_info",
+    "silence",
+    "tone",
+]
