@@ -24,12 +24,16 @@ class InvalidSdp(SipError):
     """A session description that RFC 4566 does not allow."""
 
 
+class Malformed(SipError):
+    """A message, or a header field of it, that cannot be understood (section 21.4.1)."""
+
+
 class IllegalTransition(SipError):
     """An event that the state does not know. Nothing happened."""
 
 
 class Rejection(SipError):
-    """A request is refused with this final response (300-699); `reason` "" means the RFC's phrase."""
+    """A request is refused with this final response, 300-699; `reason` "": the RFC's phrase."""
 
     def __init__(self, status: int, reason: str = "", headers: Mapping[str, str] = NO_HEADERS):
         super().__init__(status, reason)

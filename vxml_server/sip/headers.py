@@ -19,7 +19,7 @@ Reason Record-Route Recv-Info Refer-To Referred-By Remote-Party-ID Replaces Repl
 Retry-After Route RSeq Server Session-Expires Session-ID SIP-ETag SIP-If-Match Subject
 Subscription-State Supported Timestamp To Unsupported User-Agent User-to-User Via Warning
 WWW-Authenticate
-""".split()
+"""
 
 _COMPACT = {
     "a": "Accept-Contact",
@@ -45,8 +45,8 @@ _COMPACT = {
 
 # Spelling as met -> canonical; the canonical and the lower-case spelling of each name hit directly.
 _CANONICAL: Mapping[str, str] = (
-    {name: name for name in _NAMES}
-    | {name.lower(): name for name in _NAMES}
+    {name: name for name in _NAMES.split()}
+    | {name.lower(): name for name in _NAMES.split()}
     | _COMPACT
     | {letter.upper(): name for letter, name in _COMPACT.items()}
 )
@@ -101,6 +101,13 @@ class Headers:
         for name, value in (fields or {}).items():
             self.add(name, value)
 
+    @classmethod
+    def of(cls, fields: dict[str, list[str]]) -> Headers:
+        """Wraps `fields`, whose names are canonical already."""
+        headers = cls()
+        headers._fields = fields
+        return headers
+
     def get(self, name: str, default: str = "") -> str:
         """The first value under `name`, whole (not split at commas)."""
         values = self._fields.get(canonical(name))
@@ -146,9 +153,7 @@ class Headers:
                 yield name, value
 
     def copy(self) -> Headers:
-        twin = Headers()
-        twin._fields = {name: list(values) for name, values in self._fields.items()}
-        return twin
+        return Headers.of({name: list(values) for name, values in self._fields.items()})
 
     def __contains__(self, name: str) -> bool:
         return canonical(name) in self._fields
