@@ -1,0 +1,64 @@
+# make run    sets everything up and starts the server with its sample applications
+# make test   sets everything up and runs every check and test
+# Both do only what is still to do.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+DEV_STAMP := .venv/.installed-dev
+COVERED := vxml_server/interpreter vxml_server/sip vxml_server/dtmf
+
+.PHONY: run test lint unit integration bench format clean packages
+.DELETE_ON_ERROR:
+
+run: $(STAMP)
+	@cat scripts/welcome.txt
+	@exec $(BIN)/vxml-server serve
+
+test: packages lint unit integration
+
+lint: $(DEV_STAMP)
+	@echo "== lint: style, format, types, the order of the rooms"
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy --explicit-package-bases apps scripts
+	$(BIN)/lint-imports
+
+unit: $(DEV_STAMP)
+	@echo "== unit tests, and the branches that they cover"
+	$(BIN)/pytest -m "not integration" --ignore=tests/apps --cov --cov-report=json --cov-report=
+	$(BIN)/python scripts/check_branch_coverage.py coverage.json 90 $(COVERED)
+
+integration: $(DEV_STAMP)
+	@echo "== applications, and calls from other people's telephones"
+	$(BIN)/pytest tests/apps
+	$(BIN)/pytest -m integration tests/integration
+
+bench: $(DEV_STAMP)
+	$(BIN)/python bench/load.py
+
+format: $(DEV_STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv build dist *.egg-info coverage.json .coverage .coverage.*
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+packages:
+	@scripts/system_packages.sh
+
+$(BIN)/python:
+	@scripts/make_venv.sh $(PYTHON) .venv
+
+$(STAMP): pyproject.toml | $(BIN)/python
+	@echo "== installing the server into .venv"
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(DEV_STAMP): pyproject.toml | $(BIN)/python
+	@echo "== installing the server and its test tools into .venv"
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(STAMP)
