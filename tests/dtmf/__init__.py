@@ -1,0 +1,1 @@
+"""The room of keys: in-band tones, telephone events, SIP INFO."""

@@ -49,6 +49,7 @@ from vxml_server.dtmf.projection import (
     FRAME,
     FRAMES,
     LOOK_BACK,
+    TONES,
     Floats,
     hum_basis,
     pair_basis,
@@ -56,7 +57,7 @@ from vxml_server.dtmf.projection import (
     screen_basis,
 )
 
-SCREEN_SHARE = 0.15  # of a frame's energy in the strongest low and high tone
+SCREEN_SHARE = 0.22  # of a frame's energy in the strongest low and high tone
 SCREEN_TWIST = 20.0  # the weaker of the two is at least the stronger over this, in power
 MIN_LEVEL_DBM0 = -40.0
 
@@ -92,8 +93,8 @@ class Grade:
 
 GRADES = (
     Grade(8, 0.85, 0.026, (-12.0, 12.0)),
-    Grade(9, 0.70, 0.025, (-10.5, 10.5)),
-    Grade(10, 0.55, 0.024, (-9.0, 6.0)),
+    Grade(10, 0.70, 0.018, (-10.5, 8.5)),
+    Grade(11, 0.60, 0.010, (-6.0, 5.0)),
 )
 
 
@@ -196,17 +197,21 @@ class DtmfDetector:
 
 def _screen(samples: Floats) -> tuple[Indices, Floats]:
     """(key, power) of each channel's strongest pair of tones; power 0 where it is no candidate."""
-    parts = samples @ _SCREEN
+    # Turned over so that each step below runs along the channels, ten times faster with many.
+    parts = np.ascontiguousarray((samples @ _SCREEN).T)
     parts *= parts
-    power = parts[:, 0::2] + parts[:, 1::2]
-    rows, columns = power[:, : len(ROWS)], power[:, len(ROWS) :]
-    row, column = rows.argmax(axis=1), columns.argmax(axis=1)
-    low, high = rows.max(axis=1), columns.max(axis=1)
+    power = parts[:TONES] + parts[TONES:]
+    rows, columns = power[: len(ROWS)], power[len(ROWS) :]
+    low, high = rows.max(axis=0), columns.max(axis=0)
     both = low + high
-    energy = np.einsum("ns,ns->n", samples, samples)
-    passed = both > np.maximum(SCREEN_SHARE * energy, _MIN_FRAME_POWER)
+    threshold = np.einsum("ns,ns->n", samples, samples)
+    threshold *= SCREEN_SHARE
+    passed = both > np.maximum(threshold, _MIN_FRAME_POWER)
     passed &= np.maximum(low, high) < SCREEN_TWIST * np.minimum(low, high)
-    return row * len(COLUMNS) + column, np.where(passed, both, np.float32(0))
+    key = np.zeros(len(samples), np.intp)
+    if who := np.flatnonzero(passed).tolist():
+        key[who] = rows[:, who].argmax(axis=0) * len(COLUMNS) + columns[:, who].argmax(axis=0)
+    return key, both * passed
 
 
 def _presence(tones: npt.NDArray[np.complex64], known: Flags) -> Flags:

@@ -20,6 +20,7 @@ from vxml_server.dtmf.keys import COLUMNS, KEYS, RATE, ROWS, frequencies
 FRAME = 160
 BLOCK = 32
 FRAMES = 5
+TONES = len(ROWS) + len(COLUMNS)
 BLOCKS_PER_FRAME = FRAME // BLOCK
 BLOCKS = FRAMES * BLOCKS_PER_FRAME
 LOOK_BACK = FRAMES * FRAME
@@ -39,15 +40,15 @@ def _waves(frequency: float, count: int) -> npt.NDArray[np.float64]:
 
 
 def screen_basis() -> Floats:
-    """[FRAME, 16]: the eight tones, Hann-windowed, cosine and sine beside each other.
+    """[FRAME, 2 * TONES]: the eight tones, Hann-windowed: real parts first, then imaginary ones.
 
     Scaled so that the squared magnitude for a steady tone is its mean power, times FRAME: the share
     of the frame's energy sum x^2 that the tone makes up.
     """
     window = np.hanning(FRAME + 1)[:FRAME]
-    waves = np.concatenate([_waves(tone, FRAME) for tone in (*ROWS, *COLUMNS)], axis=1)
     window *= np.sqrt(2 * FRAME) / window.sum()
-    return (waves * window[:, np.newaxis]).astype(np.float32)
+    waves = np.stack([_waves(tone, FRAME) for tone in (*ROWS, *COLUMNS)], axis=2)
+    return (waves * window[:, np.newaxis, np.newaxis]).reshape(FRAME, -1).astype(np.float32)
 
 
 def hum_basis() -> Floats:
