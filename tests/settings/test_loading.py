@@ -129,6 +129,24 @@ def test_secrets_come_from_the_environment_and_are_not_printed(tmp_path: Path) -
     assert "pass-word" not in repr(settings)
 
 
+def test_naming_an_application_allows_its_origin_and_its_folder(tmp_path: Path) -> None:
+    numbers = "".join(
+        f"[[numbers]]\nnumber = '{number}'\napplication = '{application}'\n"
+        for number, application in enumerate(
+            (
+                "http://10.0.0.5/a/b.vxml",
+                "https://H:8443/?x",
+                "/srv/ivr/a.vxml",
+                "file:///x%20y/b#f",
+            )
+        )
+    )
+    fetching = loaded(tmp_path, numbers + "[fetch]\nallow = ['http://10.0.0.5:80']").fetching()
+    assert fetching.allow == ("http://10.0.0.5:80", "https://h:8443")
+    assert fetching.files == (Path("/srv/ivr"), Path("/x y"))
+    assert fetching.timeout == 15
+
+
 def test_settings_cannot_be_changed_after_start() -> None:
     settings = load(None, {})
     with pytest.raises(ValidationError):
@@ -166,6 +184,10 @@ def test_settings_cannot_be_changed_after_start() -> None:
         (
             "[[numbers]]\nnumber = '1'\napplication = 'ftp://x'",
             "server.toml:3: numbers.0.application: expected an http:, https: or file: URI",
+        ),
+        (
+            "[[numbers]]\nnumber = '1'\napplication = 'http://a b/'",
+            "server.toml:3: numbers.0.application: expected a URI with a host",
         ),
         (
             "numbers = [{number = '1', application = 'a'}, {number = '1', application = 'b'}]",

@@ -5,14 +5,19 @@ One `Fetcher` for the server holds the connections and the cache; each call take
 (`error.badfetch…`).
 """
 
+from vxml_server.fetch.fetcher import Fetcher, FetchSession
+from vxml_server.fetch.files import media_type_of
 from vxml_server.fetch.resource import FetchRequest, FilePart, Resource, ResourceFetcher
 from vxml_server.fetch.uri import resolve_uri, split_fragment
 
 __all__ = [
     "FetchRequest",
+    "FetchSession",
+    "Fetcher",
     "FilePart",
     "Resource",
     "ResourceFetcher",
+    "media_type_of",
     "resolve_uri",
     "split_fragment",
 ]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -65,6 +66,12 @@ def _is_application(text: str) -> str:
         colon and len(scheme) > 1 and scheme.isalpha() and scheme not in {"http", "https", "file"}
     ):
         raise ValueError(f"expected an http:, https: or file: URI, or a path, got {text!r}")
+    if scheme in {"http", "https"}:
+        try:
+            parts = urlsplit(text)
+            values.parse_origin(f"{parts.scheme}://{parts.netloc}")
+        except ValueError:
+            raise ValueError(f"expected a URI with a host, got {text!r}") from None
     return text
 
 
@@ -225,6 +232,23 @@ class Settings(_Section):
     tts: TtsSettings = TtsSettings()
     voicexml: VoiceXmlSettings = VoiceXmlSettings()
     log: LogSettings = LogSettings()
+
+    def fetching(self) -> FetchSettings:
+        """`fetch` with what naming an application allows by itself: its origin, or its folder."""
+        origins, folders = list(self.fetch.allow), list(self.fetch.files)
+        for rule in self.numbers:
+            uri = urlsplit(rule.application)
+            if uri.scheme in {"http", "https"}:
+                origins.append(values.parse_origin(f"{uri.scheme}://{uri.netloc}"))
+            else:
+                path = unquote(uri.path) if uri.scheme == "file" else rule.application
+                folders.append(Path(path).absolute().parent)
+        return self.fetch.model_copy(
+            update={
+                "allow": tuple(dict.fromkeys(origins)),
+                "files": tuple(dict.fromkeys(folders)),
+            }
+        )
 
     @model_validator(mode="after")
     def _each_number_once(self) -> Self:
