@@ -49,6 +49,7 @@ _HELPERS = {
         for (const v of values(o)) if (v && typeof v === 'object' && !isFrozen(v)) deep(v);
         freeze(o) } })()""",
     "copy": "(o, k, p, q) => { p[q] = o[k] }",
+    "slice": "(() => { const { slice } = Array.prototype; return a => slice.call(a) })()",
     "type_of": "v => Array.isArray(v) ? 'array' : typeof v",
 }
 _TEMPLATES = {
@@ -168,6 +169,11 @@ class Engine:
     def keys(self, target: Object) -> list[str]:
         names: list[str] = json.loads(self._help("keys", target))
         return names
+
+    def copy_array(self, array: Object) -> Object:
+        """A shallow copy of an array."""
+        made: Object = self._help("slice", array)
+        return made
 
     def type_of(self, value: Any) -> str:
         """ECMAScript's `typeof`, or `array`."""

@@ -1,1 +1,49 @@
-"""."""
+"""VoiceXML 2.1: a session interprets an application on a platform that carries the call.
+
+No sockets, no audio and no clock: everything outside comes through `Platform` and a fetcher.
+"""
+
+from vxml_server.interpreter.grammars import GrammarStore
+from vxml_server.interpreter.platform import (
+    ActiveGrammar,
+    AudioSegment,
+    InputKind,
+    InputProperties,
+    InputResult,
+    Json,
+    ListenRequest,
+    Platform,
+    Prompt,
+    Recognition,
+    Segment,
+    SpeechSegment,
+    TransferRequest,
+    TransferResult,
+)
+from vxml_server.interpreter.session import Connection, DocumentStore, Limits, Outcome, Session
+from vxml_server.interpreter.trace import Observer, ignore
+
+__all__ = [
+    "ActiveGrammar",
+    "AudioSegment",
+    "Connection",
+    "DocumentStore",
+    "GrammarStore",
+    "InputKind",
+    "InputProperties",
+    "InputResult",
+    "Json",
+    "Limits",
+    "ListenRequest",
+    "Observer",
+    "Outcome",
+    "Platform",
+    "Prompt",
+    "Recognition",
+    "Segment",
+    "Session",
+    "SpeechSegment",
+    "TransferRequest",
+    "TransferResult",
+    "ignore",
+]

@@ -11,7 +11,7 @@ Times are seconds. Values that cross this seam are JSON values or the frozen dat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Literal, Protocol, TypeAlias
 
@@ -112,6 +112,10 @@ class InputProperties:
     max_speech_timeout: float = 20.0
     max_nbest: int = 1
 
+    def with_timeout(self, timeout: float) -> InputProperties:
+        """The same with another noinput timeout, that of the last prompt."""
+        return replace(self, timeout=timeout)
+
 
 @dataclass(frozen=True, slots=True)
 class ListenRequest:
@@ -192,9 +196,10 @@ class TransferResult:
 
     `outcome` is a value of the form item (`busy`, `noanswer`, `network_busy`,
     `near_end_disconnect`, `far_end_disconnect`, `network_disconnect`, `maxtime_disconnect`,
-    `unknown`) or the name of an event (`connection.disconnect.transfer`, `connection.disconnect.hangup`, `error.connection.*`,
-    `error.unsupported.*`), told apart by the dot. `duration` is how long the parties were bridged.
-    `recognition` is what the caller said or pressed to end it.
+    `unknown`) or the name of an event (`connection.disconnect.transfer`,
+    `connection.disconnect.hangup`, `error.connection.*`, `error.unsupported.*`), told apart by the
+    dot. `duration` is how long the parties were bridged. `recognition` is what the caller said or
+    pressed to end it.
     """
 
     outcome: str

@@ -1,0 +1,46 @@
+"""Every sentence that a person meets, in every language the product speaks.
+
+A message has a key and one text a language; `message()` picks the nearest language and falls back
+to English. A test holds that no text is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+FALLBACK = "en"
+LANGUAGES = ("en", "fr")
+
+MESSAGES: Mapping[str, Mapping[str, str]] = {
+    "caller.error": {
+        "en": "Sorry, a technical problem has occurred. Please call again later.",
+        "fr": "Désolé, un problème technique est survenu. Veuillez rappeler plus tard.",
+    },
+    "caller.help": {
+        "en": "Sorry, no help is available here.",
+        "fr": "Désolé, aucune aide n'est disponible ici.",
+    },
+    "caller.noinput": {
+        "en": "Sorry, I did not hear anything.",
+        "fr": "Désolé, je n'ai rien entendu.",
+    },
+    "caller.nomatch": {
+        "en": "Sorry, I did not understand.",
+        "fr": "Désolé, je n'ai pas compris.",
+    },
+    "caller.too_long": {
+        "en": "Sorry, that was too long.",
+        "fr": "Désolé, c'était trop long.",
+    },
+}
+
+
+def language(lang: str) -> str:
+    """The catalogue's language nearest to a language tag (`fr-CA` -> `fr`)."""
+    primary = lang.replace("_", "-").split("-")[0].lower()
+    return primary if primary in LANGUAGES else FALLBACK
+
+
+def message(key: str, lang: str) -> str:
+    """The text of a message; KeyError for a key that is not in the catalogue."""
+    return MESSAGES[key][language(lang)]

@@ -1,0 +1,343 @@
+"""Executable content: section 5.3 of VoiceXML 2.0.
+
+`execute` walks the content of a `<block>`, a `<filled>` or a handler, one function an element. Text
+and audio between elements are prompts. What ends the walk early is raised (see `flow`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from vxml_server.events import VoiceXmlEvent
+from vxml_server.fetch import FetchRequest, resolve_uri
+from vxml_server.interpreter.document import Document, Element, Node
+from vxml_server.interpreter.flow import Exit, GotoItem, Return, Transition
+from vxml_server.interpreter.platform import Json, Prompt
+from vxml_server.interpreter.prompts import INLINE, PromptBuilder, iterate
+from vxml_server.interpreter.properties import Properties, fetch_limits
+from vxml_server.interpreter.scopes import Scopes
+
+if TYPE_CHECKING:
+    from vxml_server.interpreter.context import ExecutionContext
+    from vxml_server.interpreter.fia import FormInterpretation
+
+
+@dataclass(slots=True, eq=False)
+class Frame:
+    """Where content is executed: the context, the dialog if there is one, what holds there.
+
+    `reprompt` is set by `<reprompt>`; only a handler's frame is asked for it. `base` overrides the
+    base URI of the elements executed: a handler works as if it were copied to where the event was
+    thrown (section 5.2), so its references are relative to the active document.
+    """
+
+    context: ExecutionContext
+    form: FormInterpretation | None
+    document: Document
+    properties: Properties
+    prompts: PromptBuilder
+    reprompt: bool = False
+    base: str = ""
+
+    def resolve(self, element: Element, reference: str) -> str:
+        return resolve_uri(self.base or element.base, reference)
+
+    @property
+    def scopes(self) -> Scopes:
+        return self.context.scopes
+
+
+Action: TypeAlias = Callable[[Element, Frame], Awaitable[None]]
+
+
+async def execute(nodes: Sequence[Node], parent: Element, frame: Frame) -> None:
+    """Executes the content of `parent`, or the part of it in `nodes`."""
+    for step in _steps(nodes):
+        if not isinstance(step, Element):
+            _queue(frame, frame.prompts.run(step, parent), parent.line)
+            continue
+        action = _ACTIONS.get(step.name)
+        if action is None:
+            message = f"<{step.name}> is not executable content"
+            raise VoiceXmlEvent("error.badfetch", message, uri=frame.document.uri, line=step.line)
+        try:
+            await action(step, frame)
+        except VoiceXmlEvent as event:
+            raise event.at(frame.document.uri, step.line) from None
+
+
+def _steps(nodes: Sequence[Node]) -> Iterator[Element | list[Node]]:
+    """Elements one by one, and between them the runs of text, audio and values."""
+    run: list[Node] = []
+    for node in nodes:
+        if isinstance(node, str) or node.name in INLINE:
+            run.append(node)
+            continue
+        if run:
+            yield run
+        run = []
+        yield node
+    if run:
+        yield run
+
+
+def _queue(frame: Frame, prompt: Prompt | None, line: int) -> None:
+    if prompt is not None:
+        frame.context.session.queue(prompt)
+
+
+# Prompts -----------------------------------------------------------------------------------------
+
+
+async def _prompt(element: Element, frame: Frame) -> None:
+    if not element.get("cond") or frame.scopes.truth(element.get("cond")):
+        _queue(frame, frame.prompts.prompt(element), element.line)
+
+
+async def _reprompt(element: Element, frame: Frame) -> None:
+    frame.reprompt = True
+
+
+# Variables ---------------------------------------------------------------------------------------
+
+
+async def _var(element: Element, frame: Frame) -> None:
+    frame.scopes.declare(element.get("name"), element.attributes.get("expr"))
+
+
+async def _assign(element: Element, frame: Frame) -> None:
+    frame.scopes.assign(element.get("name"), element.get("expr"))
+
+
+async def _clear(element: Element, frame: Frame) -> None:
+    names = element.get("namelist").split()
+    if frame.form is None:
+        for name in names:
+            frame.scopes.clear(name)
+    else:
+        frame.form.clear(names)
+
+
+async def _script(element: Element, frame: Frame) -> None:
+    await run_script(element, frame)
+
+
+async def run_script(element: Element, frame: Frame) -> None:
+    """`<script>`, inline or fetched (section 5.3.12); lines in errors are the document's."""
+    uri = element.get("src")
+    if expression := element.get("srcexpr"):
+        uri = frame.scopes.text(expression)
+    if not uri:
+        source, place, first_line = element.text, frame.document.uri, element.line
+    elif element.text.strip():
+        raise VoiceXmlEvent("error.badfetch", "a <script> with src may not have content")
+    else:
+        limits = fetch_limits(element, frame.properties, "script")
+        resource = await frame.context.fetch(
+            FetchRequest(
+                frame.resolve(element, uri),
+                maxage=limits.maxage,
+                maxstale=limits.maxstale,
+                timeout=limits.timeout,
+                base=frame.document.uri,
+            )
+        )
+        charset = resource.charset or element.get("charset") or "utf-8"
+        try:
+            source = resource.body.decode(charset)
+        except (LookupError, UnicodeDecodeError) as error:
+            raise VoiceXmlEvent("error.badfetch", str(error), uri=resource.uri) from None
+        place, first_line = resource.uri, 1
+    try:
+        frame.scopes.run(source)
+    except VoiceXmlEvent as event:
+        line = first_line + event.line - 1 if event.line else first_line
+        raise VoiceXmlEvent(event.name, event.message, uri=place, line=line) from None
+
+
+# Control -----------------------------------------------------------------------------------------
+
+
+async def _if(element: Element, frame: Frame) -> None:
+    holds = frame.scopes.truth(element.get("cond"))
+    branch: list[Node] = []
+    for node in element.children:
+        if isinstance(node, Element) and node.name in {"else", "elseif"}:
+            if holds:
+                break
+            holds = node.name == "else" or frame.scopes.truth(node.get("cond"))
+        elif holds:
+            branch.append(node)
+    await execute(branch, element, frame)
+
+
+async def _foreach(element: Element, frame: Frame) -> None:
+    for _ in iterate(element, frame.scopes):
+        await execute(element.children, element, frame)
+
+
+async def _goto(element: Element, frame: Frame) -> None:
+    item = element.get("nextitem")
+    if expression := element.get("expritem"):
+        item = frame.scopes.text(expression)
+    if "nextitem" in element.attributes or "expritem" in element.attributes:
+        if frame.form is None or not frame.form.has_item(item):
+            raise VoiceXmlEvent("error.badfetch", f"this dialog has no form item {item!r}")
+        raise GotoItem(item)
+    raise await follow(element, "next", "expr", frame)
+
+
+async def follow(element: Element, attribute: str, expression: str, frame: Frame) -> Transition:
+    """The transition to where an element points, its document fetched and compiled."""
+    uri = element.get(attribute)
+    if expression in element.attributes:
+        uri = frame.scopes.text(element.get(expression))
+    limits = fetch_limits(element, frame.properties, "document")
+    request = FetchRequest(
+        frame.resolve(element, uri),
+        maxage=limits.maxage,
+        maxstale=limits.maxstale,
+        timeout=limits.timeout,
+        base=frame.document.uri,
+    )
+    return Transition(await frame.context.find(uri, request))
+
+
+async def _submit(element: Element, frame: Frame) -> None:
+    uri = element.get("next")
+    if "expr" in element.attributes:
+        uri = frame.scopes.text(element.get("expr"))
+    request = submission(element, uri, frame)
+    raise Transition(await frame.context.find(uri, request, submitted=True))
+
+
+def submission(element: Element, uri: str, frame: Frame) -> FetchRequest:
+    """The request of a `<submit>` or `<subdialog>`: its namelist as fields (section 5.3.8)."""
+    method = element.get("method", "get").lower()
+    if method not in {"get", "post"}:
+        raise VoiceXmlEvent("error.badfetch", f"method={method!r} is neither get nor post")
+    if "namelist" in element.attributes:
+        names = element.get("namelist").split()
+    elif element.name == "submit" and frame.form is not None:
+        names = frame.form.input_item_names()
+    else:
+        names = []
+    fields = tuple(field for name in names for field in _fields(name, frame.scopes))
+    limits = fetch_limits(element, frame.properties, "document")
+    return FetchRequest(
+        frame.resolve(element, uri),
+        method="POST" if method == "post" else "GET",
+        fields=fields,
+        enctype=element.get("enctype", "application/x-www-form-urlencoded"),
+        maxage=limits.maxage,
+        maxstale=limits.maxstale,
+        timeout=limits.timeout,
+        base=frame.document.uri,
+    )
+
+
+def _fields(name: str, scopes: Scopes) -> Iterator[tuple[str, str]]:
+    """A variable as form fields; an object as one field for each of its leaves, `a.b.c`."""
+    value = scopes.json(name)
+    if not isinstance(value, dict | list):
+        yield name, scopes.text(name)
+        return
+    pending: list[tuple[str, Json]] = [(name, value)]
+    while pending:
+        path, part = pending.pop()
+        if isinstance(part, dict):
+            pending.extend((f"{path}.{key}", part[key]) for key in reversed(part))
+        elif isinstance(part, list):
+            pending.extend((f"{path}.{n}", part[n]) for n in reversed(range(len(part))))
+        else:
+            yield path, scopes.engine.evaluate_text(json.dumps(part))
+
+
+async def _throw(element: Element, frame: Frame) -> None:
+    raise thrown(element, frame)
+
+
+def thrown(element: Element, frame: Frame) -> VoiceXmlEvent:
+    """The event that `<throw>`, `<return>`, `<link>` or `<choice>` names."""
+    scopes = frame.scopes
+    name = element.get("event")
+    if "eventexpr" in element.attributes:
+        name = scopes.text(element.get("eventexpr"))
+    message = element.get("message")
+    if "messageexpr" in element.attributes:
+        message = scopes.text(element.get("messageexpr"))
+    if not name.strip() or name == "undefined":
+        return VoiceXmlEvent("error.semantic", f"<{element.name}> names no event")
+    return VoiceXmlEvent(name.strip(), message, uri=frame.document.uri, line=element.line)
+
+
+def namelist(element: Element, scopes: Scopes) -> dict[str, Json]:
+    """The values of the variables that `namelist` names."""
+    return {name: scopes.json(name) for name in element.get("namelist").split()}
+
+
+async def _exit(element: Element, frame: Frame) -> None:
+    value: Json = None
+    if "expr" in element.attributes:
+        value = frame.scopes.json(element.get("expr"))
+    elif "namelist" in element.attributes:
+        value = namelist(element, frame.scopes)
+    raise Exit(value)
+
+
+async def _return(element: Element, frame: Frame) -> None:
+    if not frame.context.is_subdialog:
+        raise VoiceXmlEvent("error.semantic", "<return> stands outside a subdialog")
+    if "event" in element.attributes or "eventexpr" in element.attributes:
+        raise Return(event=thrown(element, frame))
+    values = frame.scopes.engine.from_json({})
+    for name in element.get("namelist").split():
+        frame.scopes.engine.define(values, name, name, frame.scopes.chain)
+    raise Return(values=values)
+
+
+async def _disconnect(element: Element, frame: Frame) -> None:
+    await frame.context.session.disconnect(namelist(element, frame.scopes))
+
+
+async def _log(element: Element, frame: Frame) -> None:
+    scopes = frame.scopes
+    label, text = element.get("label"), ""
+    if "expr" in element.attributes:
+        text = scopes.text(element.get("expr"))
+    for node in element.children:
+        if isinstance(node, str):
+            text += node
+        elif node.name == "value":
+            text += scopes.text(node.get("expr"))
+    frame.context.session.observe("log", {"label": label, "text": " ".join(text.split())})
+
+
+def _unsupported(name: str) -> Action:
+    async def refuse(element: Element, frame: Frame) -> None:
+        raise VoiceXmlEvent(f"error.unsupported.{name}", f"<{name}> is not supported")
+
+    return refuse
+
+
+_ACTIONS: Mapping[str, Action] = {
+    "assign": _assign,
+    "clear": _clear,
+    "data": _unsupported("data"),
+    "disconnect": _disconnect,
+    "exit": _exit,
+    "foreach": _foreach,
+    "goto": _goto,
+    "if": _if,
+    "log": _log,
+    "prompt": _prompt,
+    "reprompt": _reprompt,
+    "return": _return,
+    "script": _script,
+    "submit": _submit,
+    "throw": _throw,
+    "var": _var,
+}

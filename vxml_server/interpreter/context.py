@@ -1,0 +1,175 @@
+"""An execution context: the documents being run, their scopes, and moving between them.
+
+A call has one; every `<subdialog>` has another of its own (section 2.3.4). The rules of section
+1.5.2 live here: when a transition keeps the application's variables, and when the document's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vxml_server.ecmascript import Object
+from vxml_server.events import VoiceXmlEvent
+from vxml_server.fetch import FetchRequest, Resource, split_fragment
+from vxml_server.interpreter.content import Frame, run_script
+from vxml_server.interpreter.document import Document, Element
+from vxml_server.interpreter.fia import FormInterpretation
+from vxml_server.interpreter.flow import Exit, Place, Return, Transition
+from vxml_server.interpreter.grammars import enumerated
+from vxml_server.interpreter.prompts import PromptBuilder
+from vxml_server.interpreter.properties import Properties
+from vxml_server.interpreter.scopes import Scopes
+
+if TYPE_CHECKING:
+    from vxml_server.interpreter.session import Session
+
+
+class ExecutionContext:
+    """Runs dialog after dialog until one returns or exits."""
+
+    def __init__(self, session: Session, *, is_subdialog: bool = False) -> None:
+        self.session = session
+        self.is_subdialog = is_subdialog
+        self.scopes = Scopes(session.engine, session.variables)
+        self.document: Document | None = None
+        self.root: Document | None = None
+
+    async def run(self, place: Place, parameters: Object | None = None) -> Return:
+        """Runs from `place` on; raises `Exit` when the session is to end.
+
+        `parameters` holds the values of a subdialog's `<param>` elements.
+        """
+        while True:
+            trouble = None
+            try:
+                await self._enter(place)
+            except VoiceXmlEvent as event:
+                trouble = event
+            if place.dialog is None:
+                raise Exit(event=trouble)
+            form = FormInterpretation(self, place.document, place.dialog, parameters)
+            parameters = None
+            try:
+                await form.run(trouble=trouble, heard=place.input)
+            except Transition as transition:
+                place = transition.place
+            except Return as returned:
+                return returned
+            else:
+                raise Exit
+
+    # Documents ---------------------------------------------------------------------------------
+
+    async def fetch(self, request: FetchRequest) -> Resource:
+        return await self.session.fetch(request)
+
+    async def find(
+        self, reference: str, request: FetchRequest, *, submitted: bool = False
+    ) -> Place:
+        """The dialog that a reference names, ready to be entered.
+
+        `reference` is as the author wrote it: a mere fragment stays in the document. Everything
+        that can fail on the way fails here, in the old dialog: fetching, compiling, a missing
+        dialog (section 5.2.6, error.badfetch).
+        """
+        if reference.startswith("#") and not submitted and self.document and self.root:
+            dialog = self._dialog(self.document, reference[1:])
+            return Place(self.document, self.root, dialog, new_document=False, new_root=False)
+        document = await self._load(request)
+        dialog = self._dialog(document, split_fragment(request.uri)[1])
+        if document.application:
+            if self.root is not None and self.root.uri == document.application:
+                return Place(document, self.root, dialog, new_root=False)
+            root = await self._load(FetchRequest(document.application, base=document.uri))
+            if root.application:
+                message = "an application root document may not have a root of its own"
+                raise VoiceXmlEvent("error.semantic", message, uri=root.uri, line=root.root.line)
+            return Place(document, root, dialog)
+        leaving_leaf = self.document is not self.root
+        if leaving_leaf and self.root and self.root.uri == document.uri and not submitted:
+            return Place(self.root, self.root, dialog, new_document=False, new_root=False)
+        return Place(document, document, dialog)
+
+    async def run_subdialog(
+        self, reference: str, request: FetchRequest, parameters: Object
+    ) -> Return:
+        """Runs a subdialog in a context of its own, where even this document's state is new."""
+        child = ExecutionContext(self.session, is_subdialog=True)
+        if reference.startswith("#") and self.document and self.root:
+            dialog = self._dialog(self.document, reference[1:])
+            place = Place(self.document, self.root, dialog)
+        else:
+            place = await child.find(reference, request)
+        return await child.run(place, parameters)
+
+    async def _load(self, request: FetchRequest) -> Document:
+        resource = await self.fetch(request)
+        return await self.session.compile(resource)
+
+    def _dialog(self, document: Document, identifier: str) -> Element | None:
+        dialog = document.dialog(identifier)
+        if dialog is None and identifier:
+            message = f"the document has no dialog {identifier!r}"
+            raise VoiceXmlEvent("error.badfetch", message, uri=document.uri)
+        return dialog
+
+    async def _enter(self, place: Place) -> None:
+        """Makes the place's documents the current ones and initialises what is new."""
+        moved = place.document is not self.document
+        self.root, self.document = place.root, place.document
+        if place.new_root:
+            self.scopes.enter_application()
+            if place.root is not place.document:
+                self.scopes.enter_document(is_root=True)
+                await self._initialise(place.root)
+        if place.new_document:
+            self.scopes.enter_document(is_root=place.root is place.document)
+            await self._initialise(place.document)
+        elif moved:
+            self.scopes.enter_document(is_root=place.root is place.document)
+
+    async def _initialise(self, document: Document) -> None:
+        """Runs a document's own `<var>` and `<script>` elements in document order."""
+        frame = self.frame(document, [document.root])
+        for element in document.root.named("var", "script"):
+            try:
+                if element.name == "var":
+                    self.scopes.declare(element.get("name"), element.attributes.get("expr"))
+                else:
+                    await run_script(element, frame)
+            except VoiceXmlEvent as event:
+                raise event.at(document.uri, element.line) from None
+
+    # Frames ------------------------------------------------------------------------------------
+
+    def properties(self, *nearest: Element) -> Properties:
+        """What holds at `nearest` elements, inside the current documents."""
+        around = [document.root for document in (self.document, self.root) if document]
+        return Properties([*nearest, *around], self.session.default_properties)
+
+    def frame(
+        self,
+        document: Document,
+        elements: list[Element],
+        form: FormInterpretation | None = None,
+        *,
+        as_copied: bool = False,
+    ) -> Frame:
+        """A frame for content inside `elements` (nearest first) of `document`."""
+        properties = self.properties(*elements)
+        nearest = elements[0]
+        base = document.root.base if as_copied else ""
+        choices = enumerated(nearest) if nearest.name in {"menu", "field"} else []
+        return Frame(
+            context=self,
+            form=form,
+            document=document,
+            properties=properties,
+            prompts=PromptBuilder(self.scopes, properties, self.lang(nearest), choices, base),
+            base=base,
+        )
+
+    def lang(self, element: Element) -> str:
+        """The language at an element: its own, the document's, or the platform's."""
+        document = self.document.lang if self.document else ""
+        return element.lang or document or self.session.default_lang

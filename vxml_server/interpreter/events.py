@@ -1,0 +1,83 @@
+"""Finding the handler of an event: section 5.2 of VoiceXML 2.0.
+
+Events are `VoiceXmlEvent` exceptions; this module knows which `<catch>` (or shorthand) gets one,
+and counts how often each has happened.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from vxml_server.events import VoiceXmlEvent, matches
+from vxml_server.interpreter.document import HANDLERS, Element
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Handler:
+    """A `<catch>`, `<error>`, `<help>`, `<noinput>` or `<nomatch>` and what it is for."""
+
+    element: Element
+    patterns: tuple[str, ...]
+    count: int
+    cond: str
+
+
+def handlers_of(element: Element) -> Iterator[Handler]:
+    """The handlers written directly in `element`, in document order."""
+    for child in element.named(*HANDLERS):
+        patterns = child.get("event").split() if child.name == "catch" else [child.name]
+        try:
+            count = int(child.get("count", "1"))
+        except ValueError:
+            message = f"count={child.get('count')!r} is not a whole number"
+            raise VoiceXmlEvent("error.badfetch", message, line=child.line) from None
+        yield Handler(child, tuple(patterns) or ("",), count, child.get("cond"))
+
+
+class EventCounters:
+    """How often each event, and each prefix of its name, has happened in one form item."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def increment(self, name: str) -> None:
+        parts = name.split(".")
+        self._counts.update(".".join(parts[: n + 1]) for n in range(len(parts)))
+        self._counts[""] += 1
+
+    def count(self, name: str, pattern: str) -> int:
+        """The count a handler for `pattern` compares with when `name` was thrown.
+
+        A catch-all counts occurrences of the event at hand, any other pattern its own.
+        """
+        return self._counts[pattern.rstrip(".") or name]
+
+    def clear(self) -> None:
+        self._counts.clear()
+
+
+def select_handler(
+    handlers: Iterable[Handler],
+    name: str,
+    counters: EventCounters,
+    condition: Callable[[str], bool],
+) -> Handler | None:
+    """The handler for `name`, by the rule of section 5.2.4.
+
+    `handlers` stand in order of scope, the nearest first, and within a scope in document order. Of
+    those that match the name, whose `cond` is true and whose count has been reached, the highest
+    count wins, and among equals the first.
+    """
+    best: Handler | None = None
+    for handler in handlers:
+        pattern = next((p for p in handler.patterns if matches(p, name)), None)
+        if pattern is None or handler.count > counters.count(name, pattern):
+            continue
+        if best is not None and handler.count <= best.count:
+            continue
+        if handler.cond and not condition(handler.cond):
+            continue
+        best = handler
+    return best

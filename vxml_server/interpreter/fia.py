@@ -1,0 +1,534 @@
+"""The form interpretation algorithm: appendix C of VoiceXML 2.0, phase by phase.
+
+    initialise   declare the form's variables and items, in document order
+    select       the item to visit: the one a <goto nextitem> named, or the first whose variable is
+                 undefined and whose condition holds
+    collect      queue its prompts, activate grammars, listen (or do what the item does)
+    process      what was heard fills items, follows a link, leaves the form; an event finds its
+                 handler; then the <filled> actions that apply are executed
+
+A menu is a form with one item that is never filled. The names are the appendix's own. The rule that
+must hold here: every path through an iteration ends either with a visited item that is done, with
+a handled event, or with an exception of `flow`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vxml_server import catalogue
+from vxml_server.ecmascript import Object
+from vxml_server.events import VoiceXmlEvent, matches
+from vxml_server.interpreter import items
+from vxml_server.interpreter.content import Frame, execute, follow, run_script, thrown
+from vxml_server.interpreter.document import FORM_ITEMS, Document, Element
+from vxml_server.interpreter.events import EventCounters, Handler, handlers_of, select_handler
+from vxml_server.interpreter.flow import Exit, GotoItem, Place, Transition
+from vxml_server.interpreter.grammars import (
+    Activation,
+    ChoiceOwner,
+    FormOwner,
+    ItemOwner,
+    LinkOwner,
+    OptionOwner,
+    Situation,
+)
+from vxml_server.interpreter.platform import (
+    ActiveGrammar,
+    InputKind,
+    InputResult,
+    Json,
+    Recognition,
+)
+from vxml_server.interpreter.prompts import INLINE, choice_text, select_prompts
+from vxml_server.interpreter.scopes import Scopes
+
+if TYPE_CHECKING:
+    from vxml_server.interpreter.context import ExecutionContext
+
+INPUT_ITEMS = FORM_ITEMS - {"initial", "block"}
+# Whose grammars alone are active while they are visited (section 3.1.4), unless they say otherwise.
+_MODAL_BY_DEFAULT = frozenset({"record", "transfer"})
+# What the platform does with an event that no handler takes (section 5.2.5): the message it says,
+# and whether the dialog goes on. The nearest name by prefix counts; all others are errors.
+_DEFAULTS: dict[str, tuple[str, bool]] = {
+    "cancel": ("", True),
+    "connection.disconnect": ("", False),
+    "exit": ("", False),
+    "help": ("caller.help", True),
+    "maxspeechtimeout": ("caller.too_long", True),
+    "noinput": ("caller.noinput", True),
+    "nomatch": ("caller.nomatch", True),
+}
+_DEFAULT_ERROR = ("caller.error", False)
+
+
+@dataclass(slots=True, eq=False)
+class FormItem:
+    """A form item being run: its variable, its prompt counter, its event counters.
+
+    `variable` is the property of the dialog scope that guards it; for an item without a name it is
+    one that no expression can spell.
+    """
+
+    element: Element
+    variable: str
+    prompt_counter: int = 1
+    event_counters: EventCounters = field(default_factory=EventCounters)
+
+    @property
+    def kind(self) -> str:
+        return self.element.name
+
+    @property
+    def name(self) -> str:
+        return self.element.get("name")
+
+    @property
+    def slot(self) -> str:
+        return self.element.get("slot") or self.name
+
+    @property
+    def is_modal(self) -> bool:
+        stated = self.element.get("modal")
+        return stated == "true" if stated else self.kind in _MODAL_BY_DEFAULT
+
+
+class FormInterpretation:
+    """One visit to a dialog, from its initialisation until it is left."""
+
+    def __init__(
+        self,
+        context: ExecutionContext,
+        document: Document,
+        dialog: Element,
+        parameters: Object | None = None,
+    ) -> None:
+        self.context = context
+        self.document = document
+        self.dialog = dialog
+        self._parameters = parameters
+        self._items: list[FormItem] = []
+        self._event_counters = EventCounters()
+        self._active: FormItem | None = None
+        self._next_item: FormItem | None = None
+        self._suppress_prompts = False
+        self._just_filled: set[FormItem] = set()
+
+    # The main loop -----------------------------------------------------------------------------
+
+    async def run(
+        self, *, trouble: VoiceXmlEvent | None = None, heard: InputResult | None = None
+    ) -> None:
+        """Interprets the dialog; returns when no item is left to visit.
+
+        `trouble` is an event to handle first, thrown while the document was initialised. `heard`
+        is input that already matched one of this dialog's grammars from another one.
+        """
+        self.context.scopes.enter_dialog()
+        if trouble is None:
+            try:
+                await self._initialise()
+            except VoiceXmlEvent as event:
+                trouble = event
+        while True:
+            await self.context.session.step()
+            try:
+                if trouble is not None:
+                    pending, trouble = trouble, None
+                    await self._handle(pending)
+                    continue
+                self.context.session.check_hangup()
+                if heard is not None:
+                    result, heard = heard, None
+                    await self._process(result)
+                    continue
+                self._active = self._select()
+                if self._active is None:
+                    return
+                await self._visit(self._active)
+            except GotoItem as goto:
+                self._next_item = self._item(goto.name)
+            except VoiceXmlEvent as event:
+                trouble = event.at(self.document.uri, 0)
+
+    async def _initialise(self) -> None:
+        """The initialisation phase."""
+        if self.dialog.name == "menu":
+            self._items.append(FormItem(self.dialog, "(menu)"))
+            self.scopes.engine.set_undefined(self._variables, "(menu)")
+            return
+        frame = self.frame(None)
+        expected = (
+            set() if self._parameters is None else set(self.scopes.engine.keys(self._parameters))
+        )
+        for position, element in enumerate(self.dialog.elements):
+            try:
+                if element.name == "var":
+                    name = element.get("name")
+                    if self._parameters is not None and name in expected:
+                        self.scopes.declare(name, None)
+                        self.scopes.engine.copy(self._parameters, name, self._variables, name)
+                        expected.discard(name)
+                    else:
+                        self.scopes.declare(name, element.attributes.get("expr"))
+                elif element.name == "script":
+                    await run_script(element, frame)
+                elif element.name in FORM_ITEMS:
+                    self._declare_item(element, position)
+            except VoiceXmlEvent as event:
+                raise event.at(self.document.uri, element.line) from None
+        if expected:
+            message = f"the subdialog has no <var> for the parameter {min(expected)!r}"
+            raise VoiceXmlEvent("error.semantic", message, line=self.dialog.line)
+
+    def _declare_item(self, element: Element, position: int) -> None:
+        name = element.get("name")
+        if name and any(item.name == name for item in self._items):
+            message = f"two items of the form have the name {name!r}"
+            raise VoiceXmlEvent("error.badfetch", message)
+        item = FormItem(element, name or f"({element.name} {position})")
+        if name:
+            self.scopes.declare(name, element.attributes.get("expr"))
+        elif "expr" in element.attributes:
+            engine = self.scopes.engine
+            expression = element.get("expr")
+            engine.define(self._variables, item.variable, expression, self.scopes.chain)
+        else:
+            self.scopes.engine.set_undefined(self._variables, item.variable)
+        self._items.append(item)
+
+    # Select ------------------------------------------------------------------------------------
+
+    def _select(self) -> FormItem | None:
+        """The select phase."""
+        if self._next_item is not None:
+            item, self._next_item = self._next_item, None
+            return item
+        return next((item for item in self._items if self._guard_condition(item)), None)
+
+    def _guard_condition(self, item: FormItem) -> bool:
+        if self.is_filled(item):
+            return False
+        condition = item.element.get("cond") if item.kind != "menu" else ""
+        return not condition or self.scopes.truth(condition)
+
+    # Collect -----------------------------------------------------------------------------------
+
+    async def _visit(self, item: FormItem) -> None:
+        """The collect phase for the selected item, and the process phase for what came of it."""
+        self.context.session.observe(
+            "enter",
+            {
+                "item": item.kind,
+                "name": item.name,
+                "form": self.dialog.get("id"),
+                "line": item.element.line,
+            },
+        )
+        if item.kind != "block":
+            self._queue_prompts(item)
+        self._suppress_prompts = False
+        try:
+            if item.kind in items.VISITS:
+                await items.VISITS[item.kind](self, item)
+            else:
+                await self._process(await self._listen(item))
+        except VoiceXmlEvent as event:
+            raise event.at(self.document.uri, item.element.line) from None
+
+    def _queue_prompts(self, item: FormItem) -> None:
+        """Selects and queues the item's prompts (section 4.1.6), unless a handler just spoke."""
+        if self._suppress_prompts:
+            return
+        frame = self.frame(item)
+        for prompt in select_prompts(_prompts(item.element), item.prompt_counter, self.scopes):
+            if prompt.name == "prompt":
+                made = frame.prompts.prompt(prompt)
+            else:
+                made = frame.prompts.run(prompt.children, prompt)
+            if made is not None:
+                self.context.session.queue(made)
+        item.prompt_counter += 1
+
+    async def active_grammars(self, item: FormItem) -> tuple[ActiveGrammar, ...]:
+        """The grammars to listen for while `item` is visited."""
+        context = self.context
+        activation = Activation(
+            context.session.grammars,
+            context.fetch,
+            self.scopes,
+            context.properties(*self._elements(item)),
+            context.lang(item.element),
+        )
+        return await activation.of(
+            Situation(self.document, context.root, self.dialog, item.element, item.is_modal)
+        )
+
+    async def _listen(self, item: FormItem) -> InputResult:
+        grammars = await self.active_grammars(item)
+        properties = self.context.properties(*self._elements(item)).input_properties()
+        return await self.context.session.listen(
+            grammars, properties, self.context.lang(item.element)
+        )
+
+    # Process -----------------------------------------------------------------------------------
+
+    async def _process(self, result: InputResult) -> None:
+        """The process phase for what was heard."""
+        if result.nbest:
+            self._set_last_result(result)
+        if result.kind is not InputKind.MATCH:
+            raise VoiceXmlEvent(result.kind.value)
+        best = result.nbest[0]
+        self._just_filled.clear()
+        assert best.active is not None, "a match has a grammar"
+        owner = best.active.owner
+        match owner:
+            case ItemOwner(element):
+                item = next(item for item in self._items if item.element is element)
+                self.fill(item, _slot_value(best.interpretation, item), best, result)
+            case OptionOwner(element, dtmf):
+                item = next(item for item in self._items if element in item.element.elements)
+                value = element.get("value") or dtmf or choice_text(element)
+                self.fill(item, value, best, result)
+            case FormOwner(form, document) if form is not self.dialog:
+                raise Transition(self._place_of(form, document, result))
+            case FormOwner():
+                self._fill_from_form_grammar(best, result)
+            case ChoiceOwner(element) | LinkOwner(element):
+                frame = self.frame(self._active)
+                if "event" in element.attributes or "eventexpr" in element.attributes:
+                    raise thrown(element, frame)
+                raise await follow(element, "next", "expr", frame)
+        await self.execute_filled()
+
+    def _place_of(self, form: Element, document: Document, result: InputResult) -> Place:
+        """Another form of this document or of the root, whose grammar matched."""
+        root = self.context.root
+        assert root is not None, "a dialog runs in a document with a root"
+        return Place(document, root, form, new_document=False, new_root=False, input=result)
+
+    def _fill_from_form_grammar(self, best: Recognition, result: InputResult) -> None:
+        """Each input item whose slot the interpretation has is filled (section 3.1.6.2)."""
+        slots = best.interpretation if isinstance(best.interpretation, dict) else {}
+        for item in self._items:
+            if item.kind in INPUT_ITEMS and item.name and slots.get(item.slot) is not None:
+                self.fill(item, slots[item.slot], best, result)
+        if self._just_filled:
+            for item in self._items:
+                if item.kind == "initial":
+                    self.scopes.engine.set(self._variables, item.variable, True)
+
+    def fill(
+        self,
+        item: FormItem,
+        value: Json,
+        recognition: Recognition | None = None,
+        result: InputResult | None = None,
+        shadow: dict[str, Json] | None = None,
+    ) -> None:
+        """Gives an input item its value and its shadow variables (section 2.3.1)."""
+        engine = self.scopes.engine
+        engine.set_json(self._variables, item.variable, value)
+        shadows: dict[str, Json] = {}
+        if recognition is not None:
+            shadows = _as_json(recognition)
+        if result is not None and result.mark_name is not None:
+            shadows |= {"markname": result.mark_name, "marktime": result.mark_time}
+        if item.name:
+            engine.set_json(self._variables, f"{item.name}$", shadows | (shadow or {}))
+        self.mark_filled(item)
+
+    def mark_filled(self, item: FormItem) -> None:
+        """Notes that the `<filled>` actions of the item are due."""
+        self._just_filled.add(item)
+
+    async def execute_filled(self) -> None:
+        """Executes the `<filled>` elements that apply, in document order (section 2.4)."""
+        just_filled = set(self._just_filled)
+        by_element = {item.element: item for item in self._items}
+        for element in self.dialog.elements:
+            if element.name == "filled" and self._form_filled(element, just_filled):
+                self._active = None
+                await self._execute(element, self.frame(None))
+            elif (item := by_element.get(element)) is not None and item in just_filled:
+                self._active = item
+                for filled in element.named("filled"):
+                    await self._execute(filled, self.frame(item))
+
+    def _form_filled(self, element: Element, just_filled: set[FormItem]) -> bool:
+        """Whether a form-level `<filled>` applies: by its mode and its namelist."""
+        named = element.get("namelist").split()
+        inputs = {item.name: item for item in self._items if item.kind in INPUT_ITEMS}
+        if unknown := [name for name in named if name not in inputs]:
+            message = f"<filled> names {unknown[0]!r}, which is no input item of the form"
+            raise VoiceXmlEvent("error.badfetch", message, line=element.line)
+        watched = [inputs[name] for name in named] if named else list(inputs.values())
+        if not just_filled.intersection(watched):
+            return False
+        return element.get("mode") == "any" or all(self.is_filled(item) for item in watched)
+
+    async def _execute(self, element: Element, frame: Frame) -> None:
+        with self.scopes.anonymous():
+            await execute(element.children, element, frame)
+
+    def _set_last_result(self, result: InputResult) -> None:
+        """`application.lastresult$` (section 5.1.5): an array that also has its first's parts."""
+        engine = self.scopes.engine
+        scope = self.scopes.scope("application")
+        engine.set_json(scope, "lastresult$", [_as_json(found) for found in result.nbest])
+        engine.evaluate("Object.assign(lastresult$, lastresult$[0])", [scope])
+        best = result.nbest[0]
+        if result.mark_name is not None:
+            marks = {"markname": result.mark_name, "marktime": result.mark_time}
+            holder = engine.from_json({"marks": marks})
+            engine.evaluate("Object.assign(lastresult$, marks)", [scope, holder])
+        if result.kind is InputKind.MATCH and best.active is not None:
+            self.context.session.observe(
+                "match",
+                {
+                    "utterance": best.utterance,
+                    "interpretation": best.interpretation,
+                    "confidence": best.confidence,
+                    "grammar": best.active.scope,
+                    "line": best.active.line,
+                },
+            )
+
+    # Events ------------------------------------------------------------------------------------
+
+    async def _handle(self, event: VoiceXmlEvent) -> None:
+        """Finds the handler of an event and executes it, as if it stood where it was thrown."""
+        item = self._active
+        counters = self._event_counters if item is None else item.event_counters
+        counters.increment(event.name)
+        with self.scopes.anonymous() as scope:
+            self.scopes.engine.set(scope, "_event", event.name)
+            if event.message:
+                self.scopes.engine.set(scope, "_message", event.message)
+            else:
+                self.scopes.engine.set_undefined(scope, "_message")
+            handler = select_handler(self._handlers(item), event.name, counters, self.scopes.truth)
+            self.context.session.observe(
+                "throw",
+                {
+                    "name": event.name,
+                    "message": event.message,
+                    "line": event.line,
+                    "handled_by": "default" if handler is None else handler.element.line,
+                },
+            )
+            self._suppress_prompts = True
+            if handler is None:
+                self._default_handler(event, item)
+            else:
+                frame = self.frame(item, as_copied=True)
+                try:
+                    await execute(handler.element.children, handler.element, frame)
+                finally:
+                    self._suppress_prompts = not frame.reprompt
+
+    def _handlers(self, item: FormItem | None) -> Iterator[Handler]:
+        """All handlers in scope, the nearest first (section 5.2.4, step 1)."""
+        if item is not None and item.element is not self.dialog:
+            yield from handlers_of(item.element)
+        yield from handlers_of(self.dialog)
+        yield from handlers_of(self.document.root)
+        root = self.context.root
+        if root is not None and root is not self.document:
+            yield from handlers_of(root.root)
+
+    def _default_handler(self, event: VoiceXmlEvent, item: FormItem | None) -> None:
+        """What the platform does when no handler takes an event (section 5.2.5)."""
+        key, goes_on = next(
+            (what for name, what in _DEFAULTS.items() if matches(name, event.name)), _DEFAULT_ERROR
+        )
+        if key:
+            frame = self.frame(item)
+            lang = self.context.lang(item.element if item else self.dialog)
+            self.context.session.queue(frame.prompts.text(catalogue.message(key, lang)))
+        if not goes_on:
+            raise Exit(event=event)
+        self._suppress_prompts = event.name == "cancel"
+
+    # What executable content asks of the form ---------------------------------------------------
+
+    @property
+    def scopes(self) -> Scopes:
+        return self.context.scopes
+
+    @property
+    def _variables(self) -> Object:
+        return self.scopes.scope("dialog")
+
+    def is_filled(self, item: FormItem) -> bool:
+        return self.scopes.engine.is_defined(self._variables, item.variable)
+
+    def has_item(self, name: str) -> bool:
+        return any(item.name == name for item in self._items if name)
+
+    def _item(self, name: str) -> FormItem:
+        return next(item for item in self._items if item.name == name)
+
+    def input_item_names(self) -> list[str]:
+        """The named input items: what `<submit>` sends without a namelist."""
+        return [item.name for item in self._items if item.kind in INPUT_ITEMS and item.name]
+
+    def clear(self, names: list[str]) -> None:
+        """`<clear>` (section 5.3.3): form items also get their counters back."""
+        chosen = [item for item in self._items if not names or item.name in names]
+        for name in names:
+            self.scopes.clear(name)
+        for item in chosen:
+            if not names:
+                self.scopes.engine.set_undefined(self._variables, item.variable)
+            item.prompt_counter = 1
+            item.event_counters.clear()
+
+    def _elements(self, item: FormItem | None) -> list[Element]:
+        if item is None or item.element is self.dialog:
+            return [self.dialog]
+        return [item.element, self.dialog]
+
+    def frame(self, item: FormItem | None, *, as_copied: bool = False) -> Frame:
+        elements = self._elements(item)
+        return self.context.frame(self.document, elements, self, as_copied=as_copied)
+
+
+def _prompts(element: Element) -> Iterator[Element]:
+    """An item's prompts; a run of text or audio between its elements is one, without a count."""
+    run: list[Element | str] = []
+
+    def text_prompt() -> Iterator[Element]:
+        if any(isinstance(node, Element) or node.strip() for node in run):
+            yield Element("(text)", {}, tuple(run), element.line, element.lang, element.base)
+        run.clear()
+
+    for node in element.children:
+        if isinstance(node, str) or node.name in INLINE:
+            run.append(node)
+            continue
+        yield from text_prompt()
+        if node.name == "prompt":
+            yield node
+    yield from text_prompt()
+
+
+def _slot_value(interpretation: Json, item: FormItem) -> Json:
+    """What a field's own grammar gives it (section 3.1.6.1): its slot if there is one, or all."""
+    if isinstance(interpretation, dict) and item.slot in interpretation:
+        return interpretation[item.slot]
+    return interpretation
+
+
+def _as_json(recognition: Recognition) -> dict[str, Json]:
+    """The properties that shadow variables and `lastresult$` have in common."""
+    return {
+        "confidence": recognition.confidence,
+        "utterance": recognition.utterance,
+        "inputmode": recognition.mode,
+        "interpretation": recognition.interpretation,
+    }

@@ -1,0 +1,343 @@
+"""Which grammars are listened to: section 3.1 of VoiceXML 2.0.
+
+`Activation` walks from the form item outwards, as section 3.1.3 says, and gives the grammars in
+order of precedence with their owners. `GrammarStore` compiles each grammar once for all calls.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from vxml_server.events import VoiceXmlEvent
+from vxml_server.fetch import FetchRequest, Resource, resolve_uri, split_fragment
+from vxml_server.grammar import Grammar, builtin, load_async, phrase
+from vxml_server.interpreter.document import DIALOGS, Document, Element
+from vxml_server.interpreter.platform import ActiveGrammar, Mode
+from vxml_server.interpreter.prompts import Choice, choice_text
+from vxml_server.interpreter.properties import Properties, fetch_limits
+from vxml_server.interpreter.scopes import Scopes
+
+Fetch: TypeAlias = Callable[[FetchRequest], Awaitable[Resource]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ItemOwner:
+    """A grammar of a form item: a field's own, or of a transfer."""
+
+    element: Element
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OptionOwner:
+    """An `<option>` of a field."""
+
+    element: Element
+    dtmf: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChoiceOwner:
+    """A `<choice>` of a menu, which may be another dialog than the one being run."""
+
+    element: Element
+    menu: Element
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FormOwner:
+    """A form-level grammar, of the form being run or of another whose scope is the document."""
+
+    form: Element
+    document: Document
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LinkOwner:
+    """A `<link>`."""
+
+    element: Element
+
+
+Owner: TypeAlias = ItemOwner | OptionOwner | ChoiceOwner | FormOwner | LinkOwner
+
+
+class GrammarStore:
+    """Compiled grammars, shared by all calls, the least recently used thrown away first."""
+
+    def __init__(self, capacity: int = 2000) -> None:
+        self._capacity = capacity
+        self._grammars: OrderedDict[Hashable, Grammar] = OrderedDict()
+
+    def _get(self, key: Hashable, make: Callable[[], Grammar]) -> Grammar:
+        found = self._grammars.get(key)
+        if found is None:
+            found = self._put(key, make())
+        self._grammars.move_to_end(key)
+        return found
+
+    def _put(self, key: Hashable, grammar: Grammar) -> Grammar:
+        self._grammars[key] = grammar
+        if len(self._grammars) > self._capacity:
+            self._grammars.popitem(last=False)
+        return grammar
+
+    def builtin(self, uri: str, lang: str, mode: Mode | None = None) -> Grammar:
+        return self._get(("builtin", uri, lang, mode), lambda: builtin(uri, lang, mode))
+
+    def phrase(self, text: str, lang: str, mode: Mode, *, approximate: bool = False) -> Grammar:
+        return self._get(
+            ("phrase", text, lang, mode, approximate),
+            lambda: phrase(text, lang, mode=mode, approximate=approximate),
+        )
+
+    async def inline(self, element: Element, lang: str, uri: str, fetch: Fetch) -> Grammar:
+        """The content of a `<grammar>` element of the document at `uri`."""
+        mode = _mode(element)
+        key = ("inline", element.source, element.base, lang, mode, element.line)
+        if (found := self._grammars.get(key)) is not None:
+            return found
+        loaded = await load_async(
+            element.source,
+            fetch=_reader(fetch, FetchRequest(uri, base=uri)),
+            base_uri=element.base,
+            media_type=element.get("type"),
+            mode=mode,
+            lang=lang,
+            line_offset=element.line - 1,
+        )
+        return self._put(key, loaded)
+
+    async def external(
+        self, request: FetchRequest, fetch: Fetch, media_type: str, mode: Mode | None, lang: str
+    ) -> Grammar:
+        """The grammar at a URI; a fragment names the rule.
+
+        Compiled once for each content: the cache of fetches answers whether it has changed.
+        """
+        uri, rule = split_fragment(request.uri)
+        resource = await fetch(request)
+        key = ("external", uri, rule, resource.digest, mode, lang)
+        if (found := self._grammars.get(key)) is not None:
+            return found
+        loaded = await load_async(
+            resource.body,
+            fetch=_reader(fetch, request),
+            base_uri=resource.uri,
+            media_type=media_type or resource.media_type,
+            mode=mode,
+            lang=lang,
+            rule=rule,
+        )
+        return self._put(key, loaded)
+
+
+def _mode(element: Element) -> Mode | None:
+    stated = element.get("mode")
+    return {"dtmf": "dtmf", "voice": "voice"}.get(stated) if stated else None  # type: ignore[return-value]
+
+
+def _reader(fetch: Fetch, like: FetchRequest) -> Callable[[str], Awaitable[bytes]]:
+    """Fetches what a grammar refers to, under the same limits as the grammar itself."""
+
+    async def read(uri: str) -> bytes:
+        resource = await fetch(
+            FetchRequest(
+                uri,
+                maxage=like.maxage,
+                maxstale=like.maxstale,
+                timeout=like.timeout,
+                base=like.base or like.uri,
+            )
+        )
+        return resource.body
+
+    return read
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Where the interpreter stands when it is about to listen."""
+
+    document: Document
+    root: Document | None
+    dialog: Element
+    item: Element
+    modal: bool
+
+
+def implicit_keys(menu: Element) -> dict[Element, str]:
+    """The keys of each `<choice>`: its own, or with `dtmf="true"` one of 1 to 9 (section 2.2)."""
+    choices = list(menu.named("choice"))
+    if menu.get("dtmf") == "true":
+        taken = [c.get("dtmf") for c in choices if c.get("dtmf")]
+        if any(keys not in {"0", "*", "#"} for keys in taken):
+            message = 'with dtmf="true" a <choice> may have only 0, * or # of its own'
+            raise VoiceXmlEvent("error.badfetch", message, line=menu.line)
+        free = iter("123456789")
+        return {c: c.get("dtmf") or next(free, "") for c in choices}
+    return {choice: choice.get("dtmf") for choice in choices}
+
+
+def enumerated(element: Element) -> list[Choice]:
+    """What `<enumerate>` reads out in a menu or a field."""
+    if element.name == "menu":
+        return [Choice(choice, keys) for choice, keys in implicit_keys(element).items()]
+    return [Choice(option, option.get("dtmf")) for option in element.named("option")]
+
+
+class Activation:
+    """Collects the active grammars of a situation."""
+
+    def __init__(
+        self,
+        store: GrammarStore,
+        fetch: Fetch,
+        scopes: Scopes,
+        properties: Properties,
+        lang: str,
+    ) -> None:
+        self._store = store
+        self._fetch = fetch
+        self._scopes = scopes
+        self._properties = properties
+        self._lang = lang
+        self._modes = properties.get("inputmodes").split()
+        self._active: list[ActiveGrammar] = []
+
+    async def of(self, situation: Situation) -> tuple[ActiveGrammar, ...]:
+        """All grammars active for the item, nearest scope first (sections 3.1.3 and 3.1.4)."""
+        item, dialog, document = situation.item, situation.dialog, situation.document
+        if item.name != "menu":
+            await self._add_item(item, document)
+        if not situation.modal:
+            await self._add_dialog(dialog, document, whole=True)
+            await self._add_document(document, "document", running=dialog)
+            root = situation.root
+            if root is not None and root is not document:
+                await self._add_document(root, "application", running=dialog)
+        elif item.name == "menu":
+            await self._add_choices(item, document)
+        return tuple(self._active)
+
+    async def _add_item(self, item: Element, document: Document) -> None:
+        for grammar in item.named("grammar"):
+            await self._add_grammar(grammar, document, item.name, ItemOwner(item))
+        if kind := item.get("type") if item.name == "field" else "":
+            lang = item.lang or self._lang
+            for mode in ("dtmf", "voice"):
+                if mode in self._modes:
+                    self._add_builtin(kind, lang, mode, item)
+        for option in item.named("option"):
+            self._add_words(option, OptionOwner(option, option.get("dtmf")), option.get("dtmf"))
+
+    def _add_builtin(
+        self, kind: str, lang: str, mode: Literal["dtmf", "voice"], item: Element
+    ) -> None:
+        try:
+            grammar = self._store.builtin(kind, lang, mode)
+        except VoiceXmlEvent:
+            # A type that is not spoken in this language is still good for keys.
+            if mode == "dtmf":
+                raise
+            return
+        self._add(grammar, mode, item.name, ItemOwner(item), item.line)
+
+    async def _add_dialog(self, dialog: Element, document: Document, *, whole: bool) -> None:
+        """A dialog's own grammars and links; unless `whole`, only those of document scope."""
+        if dialog.name == "menu":
+            if whole or dialog.get("scope") == "document":
+                await self._add_choices(dialog, document)
+        else:
+            wide = whole or dialog.get("scope") == "document"
+            for grammar in dialog.named("grammar"):
+                if wide or grammar.get("scope") == "document":
+                    await self._add_grammar(grammar, document, "form", FormOwner(dialog, document))
+        if whole:
+            await self._add_links(dialog, document)
+
+    async def _add_document(self, document: Document, scope: str, running: Element) -> None:
+        await self._add_links(document.root, document, scope)
+        for dialog in document.root.named(*DIALOGS):
+            if dialog is not running:
+                await self._add_dialog(dialog, document, whole=False)
+
+    async def _add_links(self, parent: Element, document: Document, scope: str = "") -> None:
+        for link in parent.named("link"):
+            owner = LinkOwner(link)
+            for grammar in link.named("grammar"):
+                await self._add_grammar(grammar, document, scope or "link", owner)
+            if (keys := link.get("dtmf")) and "dtmf" in self._modes:
+                self._add_keys(keys, scope or "link", owner, link)
+
+    async def _add_choices(self, menu: Element, document: Document) -> None:
+        for choice, keys in implicit_keys(menu).items():
+            owner = ChoiceOwner(choice, menu)
+            own = list(choice.named("grammar"))
+            for grammar in own:
+                await self._add_grammar(grammar, document, "choice", owner)
+            self._add_words(choice, owner, keys, spoken=not own, menu=menu)
+
+    def _add_words(
+        self,
+        element: Element,
+        owner: Owner,
+        keys: str,
+        *,
+        spoken: bool = True,
+        menu: Element | None = None,
+    ) -> None:
+        """The implicit grammars of a `<choice>` or `<option>`: its keys and its words."""
+        if keys and "dtmf" in self._modes:
+            self._add_keys(keys, element.name, owner, element)
+        text = choice_text(element)
+        if text and spoken and "voice" in self._modes:
+            accept = element.get("accept") or (menu.get("accept") if menu else "")
+            grammar = self._store.phrase(
+                text, element.lang or self._lang, "voice", approximate=accept == "approximate"
+            )
+            self._add(grammar, "voice", element.name, owner, element.line)
+
+    def _add_keys(self, keys: str, scope: str, owner: Owner, element: Element) -> None:
+        self._add(self._store.phrase(keys, "", "dtmf"), "dtmf", scope, owner, element.line)
+
+    async def _add_grammar(
+        self, element: Element, document: Document, scope: str, owner: Owner
+    ) -> None:
+        grammar = await self._load(element, document)
+        if grammar.mode in self._modes:
+            self._add(grammar, grammar.mode, scope, owner, element.line)
+
+    async def _load(self, element: Element, document: Document) -> Grammar:
+        lang = element.lang or self._lang
+        uri = element.get("src")
+        if expression := element.get("srcexpr"):
+            uri = self._scopes.text(expression)
+        has_content = bool(element.text.strip()) or b"<rule" in element.source
+        if bool(uri) == has_content:
+            message = "a <grammar> needs either src or content"
+            raise VoiceXmlEvent("error.badfetch", message, uri=document.uri, line=element.line)
+        try:
+            if not uri:
+                return await self._store.inline(element, lang, document.uri, self._fetch)
+            if uri.startswith("builtin:"):
+                return self._store.builtin(uri, lang)
+            limits = fetch_limits(element, self._properties, "grammar")
+            request = FetchRequest(
+                resolve_uri(element.base, uri),
+                maxage=limits.maxage,
+                maxstale=limits.maxstale,
+                timeout=limits.timeout,
+                base=document.uri,
+            )
+            media_type = element.get("type")
+            return await self._store.external(
+                request, self._fetch, media_type, _mode(element), lang
+            )
+        except VoiceXmlEvent as event:
+            raise event.at(document.uri, element.line) from None
+
+    def _add(self, grammar: Grammar, mode: Mode, scope: str, owner: Owner, line: int) -> None:
+        self._active.append(ActiveGrammar(grammar, mode, scope, owner, line))

@@ -1,0 +1,309 @@
+"""From `<prompt>` to what the platform plays: section 4.1 of VoiceXML 2.0.
+
+Everything that depends on the state of the session is evaluated here and now: conditions, values,
+audio expressions, enumerations. What comes out is data: segments of self-contained SSML and of
+audio with its fallback. An `<audio>` inside `<prosody>` splits the speech around it into two
+documents, each with the elements that were open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+from xml.sax.saxutils import escape, quoteattr
+
+from vxml_server.events import VoiceXmlEvent
+from vxml_server.fetch import resolve_uri
+from vxml_server.interpreter.document import Element, Node
+from vxml_server.interpreter.platform import AudioSegment, Prompt, Segment, SpeechSegment
+from vxml_server.interpreter.properties import Properties, fetch_limits, seconds
+from vxml_server.interpreter.scopes import Scopes
+from vxml_server.interpreter.vocabulary import SSML
+
+SSML_NAMESPACE = "http://www.w3.org/2001/10/synthesis"
+# What a run of text outside a <prompt> may hold (the %audio entity of the recommendation's DTD).
+INLINE = frozenset({"audio", "value", "enumerate"})
+_UNSPOKEN = frozenset({"desc", "metadata", "lexicon", "meta"})
+_PAUSING = frozenset({"p", "paragraph", "s", "sentence", "break"})
+_OF_XML = {"lang": "xml:lang", "base": "xml:base", "space": "xml:space"}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A `<choice>` or `<option>` as `<enumerate>` reads it out (section 2.2.4)."""
+
+    element: Element
+    dtmf: str
+
+
+def select_prompts(prompts: Iterable[Element], counter: int, condition: Scopes) -> list[Element]:
+    """The prompts to play at this count (section 4.1.6), in document order.
+
+    Of those whose `cond` holds, the ones with the highest count that has been reached.
+    """
+    ready = [
+        (_count(prompt), prompt)
+        for prompt in prompts
+        if not prompt.get("cond") or condition.truth(prompt.get("cond"))
+    ]
+    highest = max((count for count, _ in ready if count <= counter), default=0)
+    return [prompt for count, prompt in ready if count == highest]
+
+
+def _count(prompt: Element) -> int:
+    try:
+        return int(prompt.get("count", "1"))
+    except ValueError:
+        message = f"count={prompt.get('count')!r} is not a whole number"
+        raise VoiceXmlEvent("error.badfetch", message, line=prompt.line) from None
+
+
+class PromptBuilder:
+    """Makes prompts for one place: its scopes, its properties, its language, its choices."""
+
+    def __init__(
+        self,
+        scopes: Scopes,
+        properties: Properties,
+        lang: str,
+        choices: Sequence[Choice] = (),
+        base: str = "",
+    ) -> None:
+        self._base = base
+        self._scopes = scopes
+        self._properties = properties
+        self._lang = lang
+        self._choices = choices
+
+    def prompt(self, element: Element) -> Prompt | None:
+        """A `<prompt>` element; None when there is nothing in it to hear."""
+        timeout = element.get("timeout")
+        try:
+            length = seconds(timeout) if timeout else None
+        except ValueError as error:
+            raise VoiceXmlEvent("error.badfetch", str(error), line=element.line) from None
+        return self._build(
+            element.children,
+            element,
+            bargein=element.get("bargein"),
+            bargein_type=element.get("bargeintype"),
+            timeout=length,
+        )
+
+    def run(self, nodes: Sequence[Node], parent: Element) -> Prompt | None:
+        """A run of text, audio and values outside a `<prompt>`."""
+        return self._build(nodes, parent)
+
+    def text(self, words: str) -> Prompt:
+        """The platform's own words."""
+        assembler = _Assembler(self._lang)
+        assembler.say(words)
+        return Prompt(segments=assembler.finish(), lang=self._lang)
+
+    def _build(
+        self,
+        nodes: Sequence[Node],
+        parent: Element,
+        *,
+        bargein: str = "",
+        bargein_type: str = "",
+        timeout: float | None = None,
+    ) -> Prompt | None:
+        lang = parent.lang or self._lang
+        assembler = _Assembler(lang)
+        self._add(nodes, parent, assembler)
+        segments = assembler.finish()
+        if not segments:
+            return None
+        kind = bargein_type or self._properties.get("bargeintype")
+        if kind not in {"speech", "hotword"}:
+            message = f"bargeintype={kind!r} is neither speech nor hotword"
+            raise VoiceXmlEvent("error.semantic", message, line=parent.line)
+        return Prompt(
+            segments=segments,
+            lang=lang,
+            bargein=bargein == "true" if bargein else self._properties.flag("bargein"),
+            bargein_type=cast(Literal["speech", "hotword"], kind),
+            timeout=timeout,
+            line=parent.line,
+        )
+
+    def _add(self, nodes: Sequence[Node], parent: Element, out: _Assembler) -> None:
+        for node in nodes:
+            if isinstance(node, str):
+                out.say(node)
+            elif node.name == "value":
+                out.say(self._scopes.text(node.get("expr")))
+            elif node.name == "audio":
+                self._add_audio(node, out)
+            elif node.name == "enumerate":
+                self._add_enumerate(node, out)
+            elif node.name == "foreach":
+                for _ in iterate(node, self._scopes):
+                    self._add(node.children, node, out)
+            elif node.name == "mark":
+                expression = node.get("nameexpr")
+                out.mark(self._scopes.text(expression) if expression else node.get("name"))
+            elif node.name in _UNSPOKEN:
+                continue
+            elif node.name in {"prompt", "speak"}:
+                self._add(node.children, node, out)
+            elif node.name in SSML:
+                with_own_words = node.name == "sub"
+                out.open(node.name, node.attributes)
+                if with_own_words:
+                    out.hear(node.get("alias"))
+                    out.markup_text(node.text)
+                else:
+                    self._add(node.children, node, out)
+                out.close()
+            else:
+                message = f"<{node.name}> cannot stand in a prompt"
+                raise VoiceXmlEvent("error.badfetch", message, line=node.line)
+
+    def _add_audio(self, element: Element, out: _Assembler) -> None:
+        uri = element.get("src")
+        if expression := element.get("expr"):
+            value = self._scopes.value(expression)
+            if value is None:
+                return  # section 4.1.3: undefined means neither the audio nor its alternative
+            uri = self._scopes.text(expression)
+        fallback = _Assembler(out.lang, out.opened)
+        self._add(element.children, element, fallback)
+        limits = fetch_limits(element, self._properties, "audio")
+        out.audio(
+            AudioSegment(
+                uri=resolve_uri(self._base or element.base, uri),
+                fallback=fallback.finish(),
+                timeout=limits.timeout,
+                maxage=limits.maxage,
+                maxstale=limits.maxstale,
+                line=element.line,
+            )
+        )
+
+    def _add_enumerate(self, element: Element, out: _Assembler) -> None:
+        """Each choice by the template inside, or by its own words, parted by commas."""
+        if not self._choices:
+            message = "<enumerate> stands where there are no choices"
+            raise VoiceXmlEvent("error.badfetch", message, line=element.line)
+        templated = bool(element.text.strip()) or any(True for _ in element.elements)
+        for position, choice in enumerate(self._choices):
+            if not templated:
+                out.say(", " if position else "")
+                self._add(spoken_part(choice.element), choice.element, out)
+                continue
+            with self._scopes.anonymous() as scope:
+                engine = self._scopes.engine
+                engine.set(scope, "_prompt", " ".join(choice_text(choice.element).split()))
+                engine.set(scope, "_dtmf", choice.dtmf)
+                self._add(element.children, element, out)
+
+
+def spoken_part(element: Element) -> list[Node]:
+    """What of a `<choice>` or `<option>` is heard: all but its grammars."""
+    return [node for node in element.children if isinstance(node, str) or node.name != "grammar"]
+
+
+def choice_text(element: Element) -> str:
+    """The words of a `<choice>` or `<option>`, those inside its SSML included."""
+    return "".join(
+        node if isinstance(node, str) else choice_text(node) for node in spoken_part(element)
+    ).strip()
+
+
+def iterate(element: Element, scopes: Scopes) -> Iterable[int]:
+    """`<foreach>` (VoiceXML 2.1 section 6): the item variable takes each value in turn."""
+    array = scopes.value(element.get("array"))
+    engine = scopes.engine
+    if engine.type_of(array) != "array":
+        message = f"<foreach>: {element.get('array')} is not an array"
+        raise VoiceXmlEvent("error.semantic", message, line=element.line)
+    # A shallow copy: what the loop does to the array does not change the loop.
+    values = engine.copy_array(array)
+    for index in range(int(engine.get(values, "length"))):
+        scopes.declare(element.get("item"), None)
+        engine.copy(values, str(index), scopes.innermost, element.get("item"))
+        yield index
+
+
+class _Assembler:
+    """Collects speech until audio interrupts it, and keeps what is open across the gap."""
+
+    def __init__(self, lang: str, opened: Sequence[tuple[str, str]] = ()) -> None:
+        self.lang = lang
+        self._open: list[tuple[str, str]] = list(opened)
+        self._segments: list[Segment] = []
+        self._start()
+
+    def _start(self) -> None:
+        self._markup: list[str] = [start for _, start in self._open]
+        self._words: list[str] = []
+        self._marks: list[str] = []
+        self._audible = False
+
+    @property
+    def opened(self) -> Sequence[tuple[str, str]]:
+        return tuple(self._open)
+
+    def say(self, text: str) -> None:
+        self.markup_text(text)
+        self.hear(text)
+
+    def hear(self, text: str) -> None:
+        """Words as the caller hears them, without markup for the synthesiser."""
+        self._words.append(text)
+        self._audible = self._audible or bool(text.strip())
+
+    def markup_text(self, text: str) -> None:
+        """Text for the synthesiser; characters that XML cannot carry become spaces."""
+        allowed = (c if c >= " " or c in "\t\n\r" else " " for c in text)
+        self._markup.append(escape("".join(allowed)))
+
+    def open(self, name: str, attributes: Mapping[str, str]) -> None:
+        written = "".join(
+            f" {_OF_XML.get(key, key)}={quoteattr(value)}" for key, value in attributes.items()
+        )
+        start = f"<{name}{written}>"
+        self._open.append((name, start))
+        self._markup.append(start)
+        if name in _PAUSING:
+            self._words.append(" ")
+        if name == "break":
+            self._audible = True
+
+    def close(self) -> None:
+        name, _ = self._open.pop()
+        self._markup.append(f"</{name}>")
+        if name in _PAUSING:
+            self._words.append(" ")
+
+    def mark(self, name: str) -> None:
+        self._markup.append(f"<mark name={quoteattr(name)}/>")
+        self._marks.append(name)
+        self._audible = True
+
+    def audio(self, segment: AudioSegment) -> None:
+        self._flush()
+        self._segments.append(segment)
+
+    def finish(self) -> tuple[Segment, ...]:
+        self._flush()
+        return tuple(self._segments)
+
+    def _flush(self) -> None:
+        if self._audible:
+            ends = "".join(f"</{name}>" for name, _ in reversed(self._open))
+            lang = f" xml:lang={quoteattr(self.lang)}" if self.lang else ""
+            body = "".join(self._markup)
+            start = f'<speak version="1.0" xmlns="{SSML_NAMESPACE}"{lang}>'
+            self._segments.append(
+                SpeechSegment(
+                    ssml=f"{start}{body}{ends}</speak>",
+                    text=" ".join("".join(self._words).split()),
+                    lang=self.lang,
+                    marks=tuple(self._marks),
+                )
+            )
+        self._start()

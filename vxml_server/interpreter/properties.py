@@ -1,0 +1,174 @@
+"""Properties and times: section 6.3 and 6.5 of VoiceXML 2.0.
+
+A property set on an element holds for the element and everything in it, unless something nearer
+sets it again. What is asked of `Properties` is always answered: by the nearest `<property>`, or by
+the platform's default.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from vxml_server.events import VoiceXmlEvent
+from vxml_server.interpreter.document import Element
+from vxml_server.interpreter.platform import InputProperties, Mode
+
+DEFAULTS: Mapping[str, str] = {
+    "audiofetchhint": "prefetch",
+    "bargein": "true",
+    "bargeintype": "speech",
+    "completetimeout": "0.5s",
+    "confidencelevel": "0.5",
+    "documentfetchhint": "safe",
+    "fetchaudio": "",
+    "fetchaudiodelay": "2s",
+    "fetchaudiominimum": "5s",
+    "fetchtimeout": "10s",
+    "grammarfetchhint": "prefetch",
+    "incompletetimeout": "1s",
+    "inputmodes": "dtmf voice",
+    "interdigittimeout": "3s",
+    "maxnbest": "1",
+    "maxspeechtimeout": "20s",
+    "objectfetchhint": "prefetch",
+    "recordutterance": "false",
+    "scriptfetchhint": "prefetch",
+    "sensitivity": "0.5",
+    "speedvsaccuracy": "0.5",
+    "termchar": "#",
+    "termtimeout": "0s",
+    "timeout": "5s",
+    "universals": "none",
+}
+_TIME = re.compile(r"\s*\+?(\d+\.?\d*|\.\d+)\s*(ms|s|)\s*")
+
+
+def seconds(text: str) -> float:
+    """A time designation (section 6.5) in seconds; raises ValueError.
+
+    A number without a unit is not in the recommendation but in many documents: it is read as
+    milliseconds from 100 on, and as seconds below.
+    """
+    found = _TIME.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not a time such as 5s or 250ms")
+    number, unit = float(found[1]), found[2]
+    if unit == "ms" or (not unit and number >= 100):
+        return number / 1000
+    return number
+
+
+class Properties:
+    """The properties that hold at one place: the elements around it, the nearest first."""
+
+    def __init__(self, elements: Iterable[Element], defaults: Mapping[str, str] = DEFAULTS) -> None:
+        self._values: dict[str, tuple[str, Element | None]] = {}
+        for element in elements:
+            for declared in element.named("property"):
+                # Of two in one element the last holds; of two elements the nearest.
+                name = declared.get("name")
+                known = self._values.get(name)
+                if known is None or known[1] is element:
+                    self._values[name] = (declared.get("value"), element)
+        self._defaults = defaults
+
+    def get(self, name: str) -> str:
+        """The value, "" for a property that nobody set and that has no default."""
+        if (found := self._values.get(name)) is not None:
+            return found[0]
+        return self._defaults.get(name, "")
+
+    def flag(self, name: str) -> bool:
+        return self.get(name).strip().lower() == "true"
+
+    def time(self, name: str) -> float:
+        """A time in seconds; a value that is none is error.semantic."""
+        try:
+            return seconds(self.get(name))
+        except ValueError as error:
+            raise VoiceXmlEvent("error.semantic", f"property {name}: {error}") from None
+
+    def optional_time(self, name: str) -> float | None:
+        """A time or a plain number of seconds (`maxage`); None when nobody set it."""
+        text = self.get(name).strip()
+        if not text:
+            return None
+        try:
+            return float(text) if text.replace(".", "", 1).isdigit() else seconds(text)
+        except ValueError as error:
+            raise VoiceXmlEvent("error.semantic", f"property {name}: {error}") from None
+
+    def fraction(self, name: str) -> float:
+        """A number from 0 to 1, as authors write it ("0.5") or in percent ("50")."""
+        text = self.get(name)
+        try:
+            number = float(text)
+        except ValueError:
+            message = f"property {name}: {text!r} is not a number from 0.0 to 1.0"
+            raise VoiceXmlEvent("error.semantic", message) from None
+        return min(1.0, max(0.0, number / 100 if number > 1 else number))
+
+    def input_properties(self) -> InputProperties:
+        """All that a wait for input needs to know."""
+        listed = self.get("inputmodes").split()
+        modes: frozenset[Mode] = frozenset(
+            mode
+            for mode in ("dtmf", "voice")
+            if mode in listed 
+        )
+        try:
+            nbest = max(1, int(self.get("maxnbest")))
+        except ValueError:
+            message = f"property maxnbest: {self.get('maxnbest')!r} is not a whole number"
+            raise VoiceXmlEvent("error.semantic", message) from None
+        return InputProperties(
+            timeout=self.time("timeout"),
+            interdigit_timeout=self.time("interdigittimeout"),
+            term_timeout=self.time("termtimeout"),
+            term_char=self.get("termchar").strip(),
+            input_modes=modes,
+            confidence_level=self.fraction("confidencelevel"),
+            sensitivity=self.fraction("sensitivity"),
+            speed_vs_accuracy=self.fraction("speedvsaccuracy"),
+            complete_timeout=self.time("completetimeout"),
+            incomplete_timeout=self.time("incompletetimeout"),
+            max_speech_timeout=self.time("maxspeechtimeout"),
+            max_nbest=nbest,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLimits:
+    """The fetching attributes of section 6.1, in seconds; None where nothing is said."""
+
+    timeout: float | None
+    maxage: float | None
+    maxstale: float | None
+
+
+def fetch_limits(
+    element: Element,
+    properties: Properties,
+    kind: Literal["audio", "document", "grammar", "script"],
+) -> FetchLimits:
+    """What an element says of its fetch, or else the properties for this kind of resource."""
+
+    def limit(attribute: str, name: str) -> float | None:
+        text = element.get(attribute).strip()
+        if not text:
+            return properties.optional_time(name)
+        try:
+            # maxage and maxstale are whole seconds; fetchtimeout is a time designation.
+            return seconds(text) if attribute == "fetchtimeout" else float(int(text))
+        except ValueError:
+            message = f"{attribute}={text!r} is not a time"
+            raise VoiceXmlEvent("error.badfetch", message, line=element.line) from None
+
+    return FetchLimits(
+        timeout=limit("fetchtimeout", "fetchtimeout"),
+        maxage=limit("maxage", f"{kind}maxage"),
+        maxstale=limit("maxstale", f"{kind}maxstale"),
+    )

@@ -1,0 +1,151 @@
+"""Variables and their scopes: section 5.1 of VoiceXML 2.0.
+
+An execution context has the scopes session, application, document and dialog, each also a variable
+of that name, and anonymous scopes for blocks, filled and catch. The rule that must hold: a variable
+is declared in exactly one scope, and an assignment changes the nearest one that has it or fails
+with `error.semantic`; nothing comes into being by assignment.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from vxml_server.ecmascript import Engine, Object
+from vxml_server.events import VoiceXmlEvent
+from vxml_server.interpreter.platform import Json
+
+NAMED = ("session", "application", "document", "dialog")
+_IDENTIFIER = re.compile(r"[^\W\d][\w$]*|[$_][\w$]*")
+_PATH = re.compile(
+    r"(?P<head>[\w$]+)(?P<rest>(\.[\w$]+|\[[^\[\]]+\])*)",
+)
+
+
+def semantic(message: str) -> VoiceXmlEvent:
+    return VoiceXmlEvent("error.semantic", message)
+
+
+class Scopes:
+    """The scopes of one execution context (a call, or a subdialog within it)."""
+
+    def __init__(self, engine: Engine, session: Object) -> None:
+        self.engine = engine
+        self._names = engine.new_scope()
+        self._scopes: dict[str, Object] = {}
+        self._anonymous: list[Object] = []
+        self._enter("session", session)
+
+    def _enter(self, name: str, scope: Object) -> None:
+        """Puts a scope in its place; what was below it is gone."""
+        for below in NAMED[NAMED.index(name) :]:
+            if self._scopes.pop(below, None) is not None:
+                self.engine.remove(self._names, below)
+        self._scopes[name] = scope
+        self.engine.set(self._names, name, scope)
+
+    def scope(self, name: str) -> Object:
+        return self._scopes[name]
+
+    def enter_application(self) -> None:
+        """Starts an application: its variables are gone, a root document may declare new ones."""
+        self._enter("application", self.engine.new_scope())
+
+    def enter_document(self, *, is_root: bool = False) -> None:
+        """Starts a document; a root document's own variables are those of the application."""
+        self._enter("document", self._scopes["application"] if is_root else self.engine.new_scope())
+
+    def enter_dialog(self) -> None:
+        self._enter("dialog", self.engine.new_scope())
+
+    @contextmanager
+    def anonymous(self) -> Iterator[Object]:
+        """The scope of a block, a filled or a handler, gone when it ends."""
+        scope = self.engine.new_scope()
+        self._anonymous.append(scope)
+        try:
+            yield scope
+        finally:
+            self._anonymous.pop()
+
+    @property
+    def chain(self) -> list[Object]:
+        """The scopes as an expression sees them, outermost first."""
+        return [self._names, *self._scopes.values(), *self._anonymous]
+
+    @property
+    def innermost(self) -> Object:
+        return self.chain[-1]
+
+    # Expressions -------------------------------------------------------------------------------
+
+    def value(self, expression: str) -> Any:
+        return self.engine.evaluate(expression, self.chain)
+
+    def json(self, expression: str) -> Json:
+        value: Json = self.engine.evaluate_json(expression, self.chain)
+        return value
+
+    def text(self, expression: str) -> str:
+        return self.engine.evaluate_text(expression, self.chain)
+
+    def truth(self, expression: str) -> bool:
+        return self.engine.evaluate_truth(expression, self.chain)
+
+    def run(self, script: str) -> None:
+        self.engine.run(script, self.chain)
+
+    # Variables ---------------------------------------------------------------------------------
+
+    def declare(self, name: str, expression: str | None) -> None:
+        """`<var>`: declares in the innermost scope; again with an expression, assigns."""
+        if not _IDENTIFIER.fullmatch(name):
+            raise semantic(f"{name!r} is not the name of a variable")
+        target = self.innermost
+        if expression is not None:
+            self.engine.define(target, name, expression, self.chain)
+        elif not self.engine.has(target, name):
+            self.engine.set_undefined(target, name)
+
+    def assign(self, path: str, expression: str) -> None:
+        """`<assign>`: to a declared variable, or to a part of its value."""
+        target, name, rest = self._find(path)
+        if rest:
+            self.engine.evaluate(f"{path.strip()} = ({expression}\n)", self.chain)
+        else:
+            self.engine.define(target, name, expression, self.chain)
+
+    def clear(self, name: str) -> None:
+        """Makes a declared variable undefined."""
+        target, plain, rest = self._find(name)
+        if rest:
+            self.engine.evaluate(f"{name.strip()} = undefined", self.chain)
+        else:
+            self.engine.set_undefined(target, plain)
+
+    def _find(self, path: str) -> tuple[Object, str, str]:
+        """The scope that has the variable, its name there, and what follows it in the path."""
+        parsed = _PATH.fullmatch(path.strip())
+        if parsed is None:
+            raise semantic(f"{path!r} is not the name of a variable")
+        head, rest = parsed["head"], parsed["rest"]
+        if head in self._scopes and rest.startswith(".") and not self._declared(head):
+            scope = self._scopes[head]
+            head, rest = re.split(r"(?=[.\[])|$", rest[1:], maxsplit=1)
+            found = scope if self.engine.has(scope, head) else None
+        else:
+            found = self._declared(head)
+        if found is None:
+            raise semantic(f"the variable {path} is not declared")
+        if found is self._scopes["session"]:
+            raise semantic(f"{path} is read-only")
+        return found, head, rest
+
+    def _declared(self, name: str) -> Object | None:
+        """The nearest scope that has the variable."""
+        for scope in reversed(self.chain[1:]):
+            if self.engine.has(scope, name):
+                return scope
+        return None

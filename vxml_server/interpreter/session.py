@@ -1,0 +1,305 @@
+"""One call as the interpreter sees it: from the first document to the end.
+
+The session owns what all its execution contexts share: the platform, the ECMAScript engine, the
+prompt queue (section 4.1.8), whether the caller is still there, and the count of steps that stops a
+document which runs for ever without listening. How it ended is an `Outcome`; nothing a document
+does comes out of `run` as an exception.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from vxml_server import catalogue
+from vxml_server.ecmascript import Engine
+from vxml_server.events import VoiceXmlEvent, matches
+from vxml_server.fetch import FetchRequest, Resource, resolve_uri
+from vxml_server.interpreter.context import ExecutionContext
+from vxml_server.interpreter.document import Document, compile_document
+from vxml_server.interpreter.flow import Exit
+from vxml_server.interpreter.grammars import GrammarStore
+from vxml_server.interpreter.platform import (
+    ActiveGrammar,
+    InputKind,
+    InputProperties,
+    InputResult,
+    Json,
+    ListenRequest,
+    Platform,
+    Prompt,
+    SpeechSegment,
+    TransferRequest,
+    TransferResult,
+)
+from vxml_server.interpreter.properties import DEFAULTS
+from vxml_server.interpreter.trace import Observer, ignore
+
+Reason = Literal["exit", "disconnect", "hangup", "error"]
+HANGUP = "connection.disconnect.hangup"
+TRANSFERRED = "connection.disconnect.transfer"
+# Above this many bytes a document is compiled beside the event loop instead of on it.
+COMPILE_ASIDE = 64 * 1024
+# How many steps go by before other calls get a turn.
+STEPS_A_TURN = 50
+
+
+class Fetcher(Protocol):
+    """What brings documents, grammars, scripts and audio."""
+
+    async def fetch(self, request: FetchRequest) -> Resource:
+        """The resource, or `VoiceXmlEvent` `error.badfetch...`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What is known of the call: `session.connection` (section 5.1.4)."""
+
+    local_uri: str = ""
+    remote_uri: str = ""
+    aai: str | None = None
+    originator: Literal["local", "remote"] = "remote"
+    protocol_name: str = ""
+    protocol_version: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Json]:
+        return {
+            "local": {"uri": self.local_uri},
+            "remote": {"uri": self.remote_uri},
+            "protocol": {
+                "name": self.protocol_name,
+                "version": self.protocol_version,
+                self.protocol_name or "sip": {"headers": dict(self.headers)},
+            },
+            "redirect": None,
+            "aai": self.aai,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one session may use: engine memory (bytes), seconds a script, steps without input."""
+
+    script_memory: int = 16 * 1024 * 1024
+    script_seconds: float = 0.5
+    steps: int = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a session ended.
+
+    `value` is what `<exit>` or `<disconnect>` returned; `error` names the uncaught event when
+    `reason` is `error`, `message` says what it was about.
+    """
+
+    reason: Reason
+    value: Json = None
+    error: str = ""
+    message: str = ""
+
+
+class DocumentStore:
+    """Compiled documents, shared by all calls: by where they came from and their bytes."""
+
+    def __init__(self, capacity: int = 500) -> None:
+        self._capacity = capacity
+        self._documents: OrderedDict[tuple[str, str], Document] = OrderedDict()
+
+    async def compile(self, resource: Resource) -> Document:
+        key = (resource.uri, resource.digest)
+        document = self._documents.get(key)
+        if document is None:
+            if len(resource.body) > COMPILE_ASIDE:
+                document = await asyncio.to_thread(compile_document, resource.body, resource.uri)
+            else:
+                document = compile_document(resource.body, resource.uri)
+            self._documents[key] = document
+            if len(self._documents) > self._capacity:
+                self._documents.popitem(last=False)
+        self._documents.move_to_end(key)
+        return document
+
+
+class Session:
+    """Interprets one call. Make one, `run` it once."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        fetcher: Fetcher,
+        *,
+        connection: Connection | None = None,
+        observer: Observer = ignore,
+        variables: Mapping[str, Json] | None = None,
+        default_lang: str = catalogue.FALLBACK,
+        default_properties: Mapping[str, str] | None = None,
+        documents: DocumentStore | None = None,
+        grammars: GrammarStore | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.platform = platform
+        self.observe = observer
+        self.default_lang = default_lang
+        self.default_properties = {**DEFAULTS, **(default_properties or {})}
+        self.grammars = grammars or GrammarStore()
+        self._documents = documents or DocumentStore()
+        self._fetcher = fetcher
+        self._limits = limits or Limits()
+        self._prompts: list[Prompt] = []
+        self._steps = 0
+        self._ended_by: Literal["", "hangup", "disconnect"] = ""
+        self.engine = Engine(
+            memory_limit=self._limits.script_memory, time_limit=self._limits.script_seconds
+        )
+        self.variables = self.engine.new_scope()
+        for name, value in (variables or {}).items():
+            self.engine.set_json(self.variables, name, value)
+        described = (connection or Connection()).as_json()
+        self.engine.set_json(self.variables, "connection", described)
+        self.engine.freeze(self.variables)
+
+    async def run(self, uri: str) -> Outcome:
+        """Runs the application that starts at `uri` (absolute, or a path) to its end."""
+        value: Json = None
+        event: VoiceXmlEvent | None = None
+        context = ExecutionContext(self)
+        try:
+            place = await context.find(uri, FetchRequest(resolve_uri("", uri)))
+            await context.run(place)
+        except Exit as exit_:
+            value, event = exit_.value, exit_.event
+        except VoiceXmlEvent as thrown:
+            self._observe_uncaught(thrown)
+            self.queue_message("caller.error")
+            event = thrown
+        if not self.platform.hung_up:
+            await self.platform.play(self.take_prompts())
+        outcome = self._outcome(value, event)
+        self.observe(
+            "end",
+            {
+                "reason": outcome.reason,
+                "value": outcome.value,
+                "error": outcome.error or None,
+                "message": outcome.message or None,
+            },
+        )
+        return outcome
+
+    def _observe_uncaught(self, event: VoiceXmlEvent) -> None:
+        self.observe(
+            "throw",
+            {
+                "name": event.name,
+                "message": event.message,
+                "line": event.line,
+                "handled_by": "default",
+            },
+        )
+
+    def _outcome(self, value: Json, event: VoiceXmlEvent | None) -> Outcome:
+        if event is not None and matches("error", event.name):
+            return Outcome("error", value, event.name, str(event))
+        if self._ended_by:
+            return Outcome(self._ended_by, value)
+        return Outcome("hangup" if self.platform.hung_up else "exit", value)
+
+    # The prompt queue --------------------------------------------------------------------------
+
+    def queue(self, prompt: Prompt) -> None:
+        self._prompts.append(prompt)
+
+    def queue_message(self, key: str) -> None:
+        """Queues a sentence of the platform's own, in its language."""
+        text = catalogue.message(key, self.default_lang)
+        ssml = f'<speak version="1.0" xml:lang="{self.default_lang}">{text}</speak>'
+        segment = SpeechSegment(ssml=ssml, text=text, lang=self.default_lang)
+        self.queue(Prompt(segments=(segment,), lang=self.default_lang))
+
+    def take_prompts(self) -> tuple[Prompt, ...]:
+        taken, self._prompts = tuple(self._prompts), []
+        return taken
+
+    # The caller --------------------------------------------------------------------------------
+
+    async def listen(
+        self, grammars: tuple[ActiveGrammar, ...], properties: InputProperties, lang: str
+    ) -> InputResult:
+        """Plays what is queued and waits for input.
+
+        After the caller has gone there is nobody to wait for: the session ends (section 1.5.4).
+        """
+        self._leave_if_gone()
+        self._steps = 0
+        prompts = self.take_prompts()
+        timeouts = [prompt.timeout for prompt in prompts if prompt.timeout is not None]
+        if timeouts:
+            properties = properties.with_timeout(timeouts[-1])
+        result = await self.platform.listen(ListenRequest(prompts, grammars, properties, lang))
+        if result.kind is InputKind.HANGUP:
+            self.check_hangup()
+        return result
+
+    async def transfer(self, request: TransferRequest) -> TransferResult:
+        self._leave_if_gone()
+        self._steps = 0
+        result = await self.platform.transfer(request)
+        if result.outcome == HANGUP:
+            self._ended_by = "hangup"
+        elif result.outcome == TRANSFERRED:
+            self._ended_by = "disconnect"
+        return result
+
+    async def disconnect(self, values: dict[str, Json]) -> None:
+        """`<disconnect>` (section 5.3.11): plays what is queued, hangs up, raises the event."""
+        if not self._ended_by:
+            await self.platform.play(self.take_prompts())
+            self.check_hangup()
+            await self.platform.disconnect(values)
+            self._ended_by = "disconnect"
+        raise VoiceXmlEvent(HANGUP, "the application has disconnected")
+
+    def check_hangup(self) -> None:
+        """Raises `connection.disconnect.hangup`, once, when the caller has gone."""
+        if self.platform.hung_up and not self._ended_by:
+            self._ended_by = "hangup"
+            raise VoiceXmlEvent(HANGUP, "the caller has hung up")
+
+    def _leave_if_gone(self) -> None:
+        self.check_hangup()
+        if self._ended_by:
+            raise Exit
+
+    # Work --------------------------------------------------------------------------------------
+
+    async def step(self) -> None:
+        """Counts one iteration of the form interpretation algorithm, and lets others run."""
+        self._steps += 1
+        if self._steps > self._limits.steps:
+            message = f"the application took {self._limits.steps} steps without listening"
+            raise Exit(event=VoiceXmlEvent("error.semantic", message))
+        if self._steps % STEPS_A_TURN == 0:
+            await asyncio.sleep(0)
+
+    async def fetch(self, request: FetchRequest) -> Resource:
+        """Fetches for a document, and tells the observer."""
+        record: dict[str, Json] = {"uri": request.uri, "method": request.method}
+        try:
+            resource = await self._fetcher.fetch(request)
+        except VoiceXmlEvent as event:
+            status = event.name.removeprefix("error.badfetch.http.")
+            self.observe(
+                "fetch",
+                record | {"status": int(status) if status.isdigit() else 0, "cached": False},
+            )
+            raise
+        self.observe("fetch", record | {"status": resource.status, "cached": resource.cached})
+        return resource
+
+    async def compile(self, resource: Resource) -> Document:
+        return await self._documents.compile(resource)
