@@ -1,15 +1,23 @@
 """A grammar ready for use, and what comes of matching with it.
 
 `Grammar` is immutable and shared by all calls; a `Matcher` is one listener's progress through it.
+The two must agree: what `Grammar.match` makes of a text is what a matcher fed the same words or
+keys ends with, since both are the same chart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 
+from vxml_server.grammar.chart import Chart, RuleMatch
+from vxml_server.grammar.network import Network
 from vxml_server.grammar.rules import JsonValue, Mode
+from vxml_server.grammar.semantics import interpret
+from vxml_server.grammar.tokens import words
+from vxml_server.grammar.tree import notation, tokens_of
 
 
 class Status(Enum):
@@ -33,21 +41,23 @@ class Match:
     """The winning parse of a whole input.
 
     `tokens` are the words or keys as the grammar writes them (what GARBAGE took, as heard);
-    `utterance` is their text: words joined by a space, keys joined by nothing. `tree` is the
-    logical parse structure (SRGS appendix H) in the notation of the W3C implementation report.
+    `utterance` is their text: words joined by a space, keys joined by nothing.
     """
 
-    @property
-    def tokens(self) -> tuple[str, ...]:
-        raise NotImplementedError
+    def __init__(self, network: Network, mode: Mode, parse: RuleMatch) -> None:
+        self._network = network
+        self._parse = parse
+        self.tokens = tuple(tokens_of(parse))
+        self.utterance = ("" if mode == "dtmf" else " ").join(self.tokens)
 
-    @property
-    def utterance(self) -> str:
-        raise NotImplementedError
+    def __repr__(self) -> str:
+        return f"<Match {self.tree}>"
 
-    @property
+    @cached_property
     def tree(self) -> str:
-        raise NotImplementedError
+        """The logical parse structure (SRGS appendix H) in the notation of the W3C implementation
+        report: `$main["call",$name["Ann"],{!{a tag}!}]`."""
+        return notation(self._parse)
 
     @cached_property
     def interpretation(self) -> JsonValue:
@@ -56,23 +66,26 @@ class Match:
         Evaluated when first asked for, so that a match that is not chosen costs no script.
         Raises `VoiceXmlEvent("error.semantic")` when a tag fails or runs too long.
         """
-        raise NotImplementedError
+        return interpret(self._network, self._parse)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Grammar:
     """A compiled grammar; made by `load`, `load_async`, `builtin` and `phrase`.
 
     `mode` and `lang` are the grammar's own; `uri` is where it came from (with the base URI for an
     inline one); `root` is the name of the rule that is matched ("" in a grammar without rules,
     which matches nothing); `scope` is the `scope` attribute of an inline VoiceXML `<grammar>`
-    element ("dialog", "document" or ""), which is the interpreter's to use.
+    element ("dialog", "document" or ""), which is the interpreter's to use. `network` is for this
+    room alone.
     """
 
     mode: Mode
     lang: str
     uri: str
-    scope: str
     root: str
+    scope: str
+    network: Network
 
     def match(self, tokens: Sequence[str] | str) -> Match | None:
         """The match of the whole input, or None.
@@ -80,24 +93,42 @@ class Grammar:
         `tokens` is a text (for keys `"12#"`, or with spaces) or the words or keys one by one.
         Case, white space and punctuation around a word do not count.
         """
-        raise NotImplementedError
+        matcher = self.start()
+        for token in [tokens] if isinstance(tokens, str) else tokens:
+            if matcher.feed(token) is Status.DEAD:
+                return None
+        return matcher.match()
 
     def start(self) -> Matcher:
         """A matcher that has been fed nothing."""
-        raise NotImplementedError
+        return Matcher(self)
 
 
 class Matcher:
     """One listener's progress: feed tokens as they come, ask for the match at any time."""
 
+    def __init__(self, grammar: Grammar) -> None:
+        self._grammar = grammar
+        self._chart = Chart(grammar.network)
+
     @property
     def status(self) -> Status:
-        raise NotImplementedError
+        chart = self._chart
+        if chart.accepted:
+            return Status.MATCH_OPEN if chart.extensible else Status.COMPLETE
+        return Status.PARTIAL if chart.alive else Status.DEAD
 
     def feed(self, token: str) -> Status:
-        """Takes one key or one word; once DEAD it stays so."""
-        raise NotImplementedError
+        """Takes one key or one word, or several; once DEAD it stays so."""
+        pairs: Iterable[tuple[str, str]] = words(token, self._grammar.mode)
+        for word, written in pairs:
+            if not self._chart.alive:
+                break
+            self._chart.feed(word, written)
+        return self.status
 
     def match(self) -> Match | None:
         """The match of what was fed so far, or None."""
-        raise NotImplementedError
+        grammar = self._grammar
+        parse = self._chart.parse(f"${grammar.root}")
+        return None if parse is None else Match(grammar.network, grammar.mode, parse)

@@ -1,11 +1,37 @@
-"""Reading a grammar and everything it refers to."""
+"""Reading a grammar and everything it refers to.
+
+One generator does the work and yields each URI that it wants; `load` and `load_async` only differ
+in how they get what is there. Documents may refer to each other in circles: each is read once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
 
+from lxml import etree
+
+from vxml_server.events import VoiceXmlEvent
+from vxml_server.grammar.abnf import is_abnf, parse_abnf
+from vxml_server.grammar.builtins import builtin_document, is_builtin
 from vxml_server.grammar.grammar import Grammar
-from vxml_server.grammar.rules import Mode
+from vxml_server.grammar.network import Network, compile_network
+from vxml_server.grammar.rules import Document, Mode, RuleRef, bad_grammar, rule_refs
+from vxml_server.grammar.srgs_xml import Defaults, inline_text, parse_element, parse_xml
+
+MAX_BYTES = 8 * 1024 * 1024
+"""The largest grammar document that is read."""
+MAX_DOCUMENTS = 200
+"""The most documents that one grammar may be made of."""
+
+_XML_TYPES = frozenset({"application/srgs+xml", "application/grammar+xml"})
+_ABNF_TYPES = frozenset({"application/srgs", "application/grammar"})
+# What servers say when they do not know; the content is looked at instead.
+_VAGUE_TYPES = frozenset(
+    {"", "text/xml", "application/xml", "text/plain", "text/html", "application/octet-stream"}
+)
 
 
 def load(
@@ -33,7 +59,16 @@ def load(
     cannot be had, `error.unsupported.format` for a format not known here,
     `error.unsupported.builtin` for an unknown `builtin:` reference.
     """
-    raise NotImplementedError
+    read = read or read_local_file
+    defaults = Defaults(mode, lang, line_offset)
+    work = _loading(source, base_uri, media_type, defaults, rule)
+    try:
+        wanted = next(work)
+        while True:
+            wanted = work.send(read(wanted))
+    except StopIteration as done:
+        grammar: Grammar = done.value
+        return grammar
 
 
 async def load_async(
@@ -51,4 +86,149 @@ async def load_async(
 
     What `fetch` raises as a `VoiceXmlEvent` is passed on unchanged.
     """
-    raise NotImplementedError
+    defaults = Defaults(mode, lang, line_offset)
+    work = _loading(source, base_uri, media_type, defaults, rule)
+    try:
+        wanted = next(work)
+        while True:
+            wanted = work.send(await fetch(wanted))
+    except StopIteration as done:
+        grammar: Grammar = done.value
+        return grammar
+
+
+def read_local_file(uri: str) -> bytes:
+    """The content of a path or `file:` URI; `error.badfetch` for anything else."""
+    parts = urlsplit(uri)
+    if parts.scheme not in {"", "file"} or parts.netloc not in {"", "localhost"}:
+        raise bad_grammar("only local files can be read here", uri)
+    path = Path(unquote(parts.path) if parts.scheme else uri)
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a file name"
+        raise bad_grammar(f"the grammar cannot be read: {reason}", uri) from None
+
+
+def _loading(
+    source: str | bytes, base_uri: str, media_type: str, defaults: Defaults, rule: str
+) -> Generator[str, bytes, Grammar]:
+    documents: dict[str, Document] = {}
+    if isinstance(source, str):
+        uri, fragment = urldefrag(source)
+        rule = rule or fragment
+        main = yield from _document(uri, media_type, defaults, lang=defaults.lang)
+        documents[uri] = main
+    else:
+        main = parse(source, base_uri, media_type, defaults)
+    documents[""] = main
+    # A grammar that is referred to stands for itself, wherever the first one was found.
+    inherited = Defaults(main.mode, defaults.lang)
+    todo = [(main, reference) for reference in _external(main)]
+    for document, reference in todo:
+        if reference.uri not in documents:
+            if len(documents) > MAX_DOCUMENTS:
+                raise bad_grammar("too many grammar documents", document.uri, reference.line)
+            found = yield from _document(reference.uri, "", inherited, lang=document.lang)
+            documents[reference.uri] = found
+            todo.extend((found, further) for further in _external(found))
+        _check_reference(document, reference, documents[reference.uri])
+    return _compile(main, documents, rule)
+
+
+def _document(
+    uri: str, media_type: str, defaults: Defaults, *, lang: str
+) -> Generator[str, bytes, Document]:
+    if is_builtin(uri):
+        return builtin_document(uri, lang, defaults.mode)
+    return parse((yield uri), uri, media_type, defaults)
+
+
+def parse(source: bytes, uri: str, media_type: str, defaults: Defaults) -> Document:
+    """The rule tree of one document, of the form that its type or its content says."""
+    line = defaults.line_offset
+    if len(source) > MAX_BYTES:
+        raise bad_grammar("the grammar is too large", uri, line)
+    kind = media_type.partition(";")[0].strip().lower()
+    if kind in _ABNF_TYPES or (kind in _VAGUE_TYPES and is_abnf(source)):
+        return parse_abnf(source, uri, defaults)
+    if kind not in _XML_TYPES | _VAGUE_TYPES:
+        raise unsupported(f"grammars of type {kind} are not supported", uri, line)
+    if not _looks_like_xml(source):
+        if kind in _XML_TYPES:
+            raise bad_grammar("not well-formed XML: it does not begin with <", uri, line + 1)
+        raise unsupported("the grammar is in no format known here", uri, line)
+    root = parse_element(source, uri, line)
+    return (
+        parse_xml(root, uri, defaults)
+        if _holds_xml(root, uri, line)
+        else _inline_abnf(root, uri, defaults)
+    )
+
+
+def _holds_xml(root: etree._Element, uri: str, line: int) -> bool:
+    """Whether the `<grammar>` element holds the XML form and not the text of another form."""
+    kind = root.get("type", "").partition(";")[0].strip().lower()
+    if kind not in _XML_TYPES | _ABNF_TYPES | _VAGUE_TYPES:
+        line += root.sourceline or 0
+        raise unsupported(f"grammars of type {kind} are not supported", uri, line)
+    return kind not in _ABNF_TYPES and not is_abnf(inline_text(root).encode())
+
+
+def _inline_abnf(root: etree._Element, uri: str, defaults: Defaults) -> Document:
+    text = inline_text(root)
+    before = (root.sourceline or 1) - 1 + (root.text or "").partition(text)[0].count("\n")
+    placed = replace(defaults, line_offset=defaults.line_offset + before)
+    return parse_abnf(text.encode(), uri, placed)
+
+
+def unsupported(message: str, uri: str, line: int) -> VoiceXmlEvent:
+    return VoiceXmlEvent("error.unsupported.format", message, uri=uri, line=line)
+
+
+def _looks_like_xml(source: bytes) -> bool:
+    start = source[:200].lstrip(b"\xef\xbb\xbf\xfe\xff\x00 \t\r\n")
+    return start.startswith(b"<")
+
+
+def _external(document: Document) -> list[RuleRef]:
+    return [
+        reference
+        for rule in document.rules.values()
+        for reference in rule_refs(rule.expansion)
+        if reference.uri
+    ]
+
+
+def _check_reference(document: Document, reference: RuleRef, target: Document) -> None:
+    """Whether a document may refer to that rule of another (sections 2.2.2, 3.2 and 4.6)."""
+
+    def fail(message: str) -> VoiceXmlEvent:
+        return bad_grammar(f"{reference.written}: {message}", document.uri, reference.line)
+
+    if target.mode != document.mode:
+        raise fail(f"a grammar for {document.mode} refers to one for {target.mode}")
+    if not reference.rule:
+        if not target.root:
+            raise fail("the grammar declares no root")
+        return
+    rule = target.rules.get(reference.rule)
+    if rule is None:
+        raise fail("the rule is not defined there")
+    if not rule.public and target is not document and reference.rule != target.root:
+        raise fail("the rule is private")
+
+
+def _compile(main: Document, documents: dict[str, Document], rule: str) -> Grammar:
+    root = rule or main.root
+    if rule and rule not in main.rules:
+        raise bad_grammar(f"the rule {rule!r} is not defined", main.uri, main.line)
+    if rule and not main.rules[rule].public and rule != main.root:
+        raise bad_grammar(f"the rule {rule!r} is private", main.uri, main.line)
+    if not root and main.rules:
+        public = [name for name, found in main.rules.items() if found.public]
+        root = (public or list(main.rules))[0]
+    documents[""] = main
+    network = compile_network(documents, root) if root else Network.empty(main)
+    return Grammar(main.mode, main.lang, main.uri, root, main.scope, network)

@@ -1,0 +1,307 @@
+"""The augmented BNF form of SRGS 1.0, read into a rule tree.
+
+The form is read left to right without a separate list of tokens, since what `<` or `/` begins
+depends on where it stands. Lines in errors are those of the text.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urldefrag, urljoin
+
+from vxml_server.events import VoiceXmlEvent
+from vxml_server.grammar.rules import (
+    RESERVED_NAMES,
+    Document,
+    Expansion,
+    Mode,
+    OneOf,
+    Repeat,
+    Rule,
+    RuleRef,
+    Sequence,
+    Special,
+    Tag,
+    Token,
+    bad_grammar,
+    check_rules,
+)
+from vxml_server.grammar.srgs_xml import MAX_DEPTH, Defaults, repeat_counts
+from vxml_server.grammar.tokens import are_keys, fold, words
+
+_MARKS = (b"\xef\xbb\xbf", b"\xfe\xff", b"\xff\xfe")
+_IDENTIFIER = re.compile(r"#ABNF[ \t]+(?P<version>[\d.]+)(?:[ \t]+(?P<encoding>[\w.:-]+))?[ \t]*;")
+_BLANK = re.compile(r"(?:\s+|//[^\r\n]*|/\*.*?\*/)*", re.DOTALL)
+_KEYWORD = re.compile(r"[a-z]+(?:-[a-z]+)?(?![\w-])")
+_VALUE = re.compile(r"[^\s;]+")
+_STRING = re.compile(r"\"([^\"]*)\"|'([^']*)'")
+_ANGLE = re.compile(r"<([^<>]*)>")
+_VARIABLE = re.compile(r"\$([^\W\d]\w*)")
+_TAG = re.compile(r"\{!\{(.*?)\}!\}|\{(?!!\{)([^}]*)\}", re.DOTALL)
+_WEIGHT = re.compile(r"/\s*(?:\d+(?:\.\d*)?|\.\d+)\s*/")
+_QUOTED = re.compile(r'"([^"]*)"')
+_WORD = re.compile(r"[^\s;=|*+<>()\[\]{}/!$\"~?]+")
+_LANG = re.compile(r"![A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
+_COUNTS = re.compile(r"\s*([\d-]+)\s*(?:/\s*(?:0?\.\d+|0|1(?:\.0*)?|0\.)\s*/\s*)?")
+_MEDIA_TYPE = re.compile(r"~\s*<[^<>]*>")
+
+
+def is_abnf(source: bytes) -> bool:
+    """Whether a document begins as ABNF does (section 4.1)."""
+    start = source[:64]
+    if start.startswith((b"\xfe\xff", b"\xff\xfe")):
+        return start.decode("utf-16", "replace").lstrip("\ufeff").startswith("#ABNF")
+    return start.removeprefix(_MARKS[0]).startswith(b"#ABNF")
+
+
+def parse_abnf(source: bytes, uri: str, defaults: Defaults) -> Document:
+    """The rule tree of an ABNF grammar. Raises `error.badfetch`."""
+    return _Reader(_decode(source, uri, defaults), uri, defaults).document()
+
+
+def _decode(source: bytes, uri: str, defaults: Defaults) -> str:
+    encoding = "utf-8-sig"
+    if source.startswith((b"\xfe\xff", b"\xff\xfe")):
+        encoding = "utf-16"
+    elif found := _IDENTIFIER.match(source[:200].decode("latin-1").removeprefix("ï»¿")):
+        encoding = found["encoding"] or encoding
+    try:
+        return source.decode(encoding).removeprefix("\ufeff")
+    except (LookupError, UnicodeError) as error:
+        raise bad_grammar(f"cannot be read as {encoding}: {error}", uri, 1) from None
+
+
+class _Reader:
+    def __init__(self, text: str, uri: str, defaults: Defaults) -> None:
+        self.text = text
+        self.at = 0
+        self.uri = uri
+        self.defaults = defaults
+        self.mode: Mode = defaults.mode or "voice"
+        self.base = uri
+        self.base_written = ""
+        self.root = self.lang = self.tag_format = ""
+        self.tags: list[Tag] = []
+        self.rules: dict[str, Rule] = {}
+        self.seen: set[str] = set()
+
+    @property
+    def line(self) -> int:
+        return self.text.count("\n", 0, self.at) + 1 + self.defaults.line_offset
+
+    def fail(self, message: str) -> VoiceXmlEvent:
+        return bad_grammar(message, self.uri, self.line)
+
+    # Scanning ----------------------------------------------------------------------------------
+
+    def skip(self) -> None:
+        found = _BLANK.match(self.text, self.at)
+        if found is not None:
+            self.at = found.end()
+
+    def take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        """What `pattern` matches here, behind white space and comments."""
+        self.skip()
+        found = pattern.match(self.text, self.at)
+        if found is not None:
+            self.at = found.end()
+        return found
+
+    def need(self, pattern: re.Pattern[str], what: str) -> re.Match[str]:
+        found = self.take(pattern)
+        if found is None:
+            raise self.fail(f"{what} is missing before {self.text[self.at : self.at + 20]!r}")
+        return found
+
+    def sign(self, sign: str) -> bool:
+        """Takes `sign` if it stands here."""
+        self.skip()
+        if self.text.startswith(sign, self.at):
+            self.at += len(sign)
+            return True
+        return False
+
+    def need_sign(self, sign: str) -> None:
+        if not self.sign(sign):
+            raise self.fail(f"{sign!r} is missing before {self.text[self.at : self.at + 20]!r}")
+
+    # The document ------------------------------------------------------------------------------
+
+    def document(self) -> Document:
+        found = _IDENTIFIER.match(self.text)
+        if found is None or found["version"] != "1.0":
+            raise self.fail("the grammar does not begin with '#ABNF 1.0;'")
+        self.at = found.end()
+        if re.match(r"[ \t]*(?:\r|\n|$)", self.text[self.at :]) is None:
+            raise self.fail("a new line must follow '#ABNF 1.0;'")
+        self.skip()
+        while self.at < len(self.text):
+            self.statement()
+            self.skip()
+        if self.mode == "voice" and not (self.lang or self.defaults.hosted):
+            raise bad_grammar("a grammar for voice must declare its language", self.uri, 1)
+        return check_rules(
+            Document(
+                uri=self.uri,
+                mode=self.mode,
+                lang=self.lang or self.defaults.lang,
+                root=self.root,
+                rules=self.rules,
+                tag_format=self.tag_format,
+                tags=tuple(self.tags),
+                line=1 + self.defaults.line_offset,
+            )
+        )
+
+    def statement(self) -> None:
+        """A header declaration or a rule definition."""
+        if self.text.startswith("$", self.at):
+            self.rule(public=False)
+        elif self.text.startswith("{", self.at):
+            self.tags.append(self.tag(self.need(_TAG, "a tag")))
+            self.need_sign(";")
+        else:
+            keyword = self.need(_KEYWORD, "a declaration or a rule")[0]
+            if keyword in {"public", "private"}:
+                self.rule(public=keyword == "public")
+            else:
+                self.declaration(keyword)
+
+    def declaration(self, keyword: str) -> None:
+        if self.rules:
+            raise self.fail(f"{keyword!r} may not stand behind a rule")
+        if keyword in self.seen - {"meta", "http-equiv", "lexicon"}:
+            raise self.fail(f"{keyword!r} is declared twice")
+        self.seen.add(keyword)
+        match keyword:
+            case "language":
+                self.lang = self.need(_VALUE, "a language")[0]
+                if not _LANG.fullmatch(f"!{self.lang}"):
+                    raise self.fail(f"{self.lang!r} is not a language")
+            case "mode":
+                match self.need(_VALUE, "a mode")[0]:
+                    case "voice":
+                        self.mode = "voice"
+                    case "dtmf":
+                        self.mode = "dtmf"
+                    case other:
+                        raise self.fail(f"the mode is {other!r}, not 'voice' or 'dtmf'")
+            case "root":
+                self.root = self.need(_VARIABLE, "a rule name")[1]
+            case "tag-format":
+                self.tag_format = self.need(_ANGLE, "a tag format")[1].strip()
+            case "base":
+                written = self.need(_ANGLE, "a URI")[1].strip()
+                self.base = self.join(written)
+                self.base_written = written[: written.rfind("/") + 1]
+            case "lexicon":
+                self.need(_ANGLE, "a URI")
+                self.take(_MEDIA_TYPE)
+            case "meta" | "http-equiv":
+                self.need(_STRING, "a name in quotes")
+                if self.need(_KEYWORD, "'is'")[0] != "is":
+                    raise self.fail("'is' is missing")
+                self.need(_STRING, "a content in quotes")
+            case _:
+                raise self.fail(f"there is no declaration {keyword!r}")
+        self.need_sign(";")
+
+    def rule(self, *, public: bool) -> None:
+        line = self.line
+        name = self.need(_VARIABLE, "a rule name")[1]
+        if name in self.rules:
+            raise self.fail(f"the rule {name!r} is defined twice")
+        self.need_sign("=")
+        body = self.alternatives(0)
+        self.need_sign(";")
+        self.rules[name] = Rule(name, body, public=public, line=line)
+
+    # Expansions --------------------------------------------------------------------------------
+
+    def alternatives(self, depth: int) -> Expansion:
+        if depth > MAX_DEPTH:
+            raise self.fail("the grammar is nested too deeply")
+        branches = [self.weighted(depth)]
+        while self.sign("|"):
+            branches.append(self.weighted(depth))
+        return branches[0] if len(branches) == 1 else OneOf(tuple(branches))
+
+    def weighted(self, depth: int) -> Expansion:
+        self.take(_WEIGHT)
+        parts: list[Expansion] = []
+        while (part := self.part(depth)) is not None:
+            parts.append(part)
+        if not parts:
+            raise self.fail("an alternative is empty")
+        return parts[0] if len(parts) == 1 else Sequence(tuple(parts))
+
+    def part(self, depth: int) -> Expansion | None:
+        """One part of a sequence with what is attached to it; None where the sequence ends."""
+        part = self.plain_part(depth)
+        while part is not None:
+            self.take(_LANG)
+            if (angle := self.take(_ANGLE)) is None:
+                break
+            found = _COUNTS.fullmatch(angle[1])
+            counts = repeat_counts(found[1]) if found is not None else None
+            if counts is None:
+                raise self.fail(f"{angle[0]!r} is not a repeat")
+            part = Repeat(part, *counts)
+            self.take(_LANG)
+        return part
+
+    def plain_part(self, depth: int) -> Expansion | None:
+        if self.sign("("):
+            return self.group(")", depth)
+        if self.sign("["):
+            return Repeat(self.group("]", depth), 0, 1)
+        if (found := self.take(_TAG)) is not None:
+            return self.tag(found)
+        if self.sign("$"):
+            return self.reference()
+        if (found := self.take(_QUOTED)) is not None:
+            return self.token(fold(found[1]))
+        if (found := self.take(_WORD)) is not None:
+            return self.token(found[0])
+        return None
+
+    def group(self, close: str, depth: int) -> Expansion:
+        if self.sign(close):
+            return Special.NULL
+        inner = self.alternatives(depth + 1)
+        self.need_sign(close)
+        return inner
+
+    def tag(self, found: re.Match[str]) -> Tag:
+        return Tag(found[1] if found[1] is not None else found[2], self.line)
+
+    def token(self, text: str) -> Expansion:
+        if self.mode == "dtmf":
+            if not are_keys(text):
+                raise self.fail(f"{text!r} is not a key")
+            return Sequence(tuple(Token(key) for key, _ in words(text, "dtmf")))
+        return Token(text)
+
+    def reference(self) -> Expansion:
+        line = self.line
+        if (found := _ANGLE.match(self.text, self.at)) is None:
+            self.at -= 1
+            name = self.need(_VARIABLE, "a rule name")[1]
+            return Special[name] if name in RESERVED_NAMES else RuleRef("", name, f"${name}", line)
+        self.at = found.end()
+        self.take(_MEDIA_TYPE)
+        written = found[1].strip()
+        place, name = urldefrag(written)
+        if not place:
+            raise self.fail("the reference refers to nothing")
+        target, _ = urldefrag(self.join(place))
+        shown = (
+            written if re.match(r"[A-Za-z][\w+.-]*:|/", written) else self.base_written + written
+        )
+        return RuleRef(target, name, f"$<{shown}>", line)
+
+    def join(self, reference: str) -> str:
+        try:
+            return urljoin(self.base, reference)
+        except ValueError:
+            raise self.fail(f"{reference!r} is not a URI") from None

@@ -1,0 +1,305 @@
+"""The parser: Earley's algorithm over transition networks, one token at a time.
+
+A column holds what can be said between two tokens: the items (node, origin, count) that are
+possible there. The chart grows with each token and is never rebuilt, so that a key costs the same
+whenever it is pressed; left recursion, empty rules and ambiguity are all polynomial.
+
+A parse is read off the finished chart (`Chart.parse`). Where a grammar is ambiguous, the parse is
+chosen so, and always the same way:
+
+1. alternatives are tried in document order, and the first that fits the whole input is taken;
+2. a repeat takes one more turn before it takes none; GARBAGE takes no word before it takes one;
+3. a rule reference takes the longest stretch of input with which the rest still matches;
+4. a recursive rule that could stand for itself over the same words does so as few times as
+   possible: only over a parse that the chart found before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from vxml_server.grammar.network import (
+    Call,
+    Choice,
+    Emit,
+    Final,
+    Fork,
+    Loop,
+    Network,
+    Node,
+    Read,
+    Skip,
+    Void,
+)
+from vxml_server.grammar.rules import Tag, Token
+
+MAX_ITEMS = 200_000
+"""What a chart may hold: about a second's work. A match that needs more is given up."""
+
+Item = tuple[int, int, int]
+"""A node, the column in which its network was entered, and the turns of its loop so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A word that GARBAGE took."""
+
+    text: str
+
+
+@dataclass(slots=True)
+class RuleMatch:
+    """A network's part of a parse; `label` is how it was referred to, "" for a repeat's turns."""
+
+    rule: int
+    label: str
+    start: int
+    end: int
+    parts: list[Token | Tag | Heard | RuleMatch] = field(default_factory=list)
+
+
+class _Column:
+    __slots__ = ("completed", "items", "number", "pending", "waiting")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.items: set[Item] = set()
+        self.pending: list[Item] = []
+        self.completed: dict[tuple[int, int], int] = {}
+        self.waiting: dict[int, list[Item]] = {}
+
+
+class Chart:
+    """What is known of the words read so far, of one input."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.words: list[str] = []
+        self.written: list[str] = []
+        first = _Column(0)
+        self._columns = [first]
+        self._size = 0
+        start = network.rules[0].start
+        if not isinstance(network.nodes[start], Void):
+            self._expand(first, [(start, 0, 0)])
+
+    @property
+    def alive(self) -> bool:
+        """Whether what was read begins a match, or is one."""
+        return bool(self._columns[-1].items)
+
+    @property
+    def accepted(self) -> bool:
+        """Whether what was read is a match."""
+        if len(self._columns) == 1:
+            return self.network.rules[0].nullable
+        return (0, 0) in self._columns[-1].completed
+
+    @property
+    def extensible(self) -> bool:
+        """Whether some word can follow."""
+        return bool(self._columns[-1].pending)
+
+    def feed(self, word: str, written: str) -> None:
+        """Reads one word: `word` is what is compared, `written` what GARBAGE would report."""
+        self.words.append(word)
+        self.written.append(written)
+        column, following = self._columns[-1], _Column(len(self._columns))
+        self._columns.append(following)
+        nodes = self.network.nodes
+        moved: list[Item] = []
+        for item in column.pending:  # grows as choices are looked into
+            node = nodes[item[0]]
+            if isinstance(node, Read):
+                if node.word == word:
+                    moved.append((node.next, item[1], item[2]))
+            elif isinstance(node, Choice):
+                branches = [node.branches[index] for index in node.by_word.get(word, ())]
+                self._expand(column, [(branch, item[1], item[2]) for branch in branches])
+            else:
+                moved.append(item)
+        self._expand(following, moved)
+        if self._size > MAX_ITEMS:
+            self._columns[-1] = _Column(following.number)
+
+    def _expand(self, column: _Column, todo: list[Item]) -> None:
+        """Adds items, and all that follows from them without reading."""
+        nodes, rules = self.network.nodes, self.network.rules
+        while todo:
+            item = todo.pop()
+            if item in column.items:
+                continue
+            column.items.add(item)
+            self._size += 1
+            if self._size > MAX_ITEMS:
+                return
+            state, origin, count = item
+            match nodes[state]:
+                case Read():
+                    column.pending.append(item)
+                case Emit(next=following):
+                    todo.append((following, origin, count))
+                case Fork(branches):
+                    todo.extend((branch, origin, count) for branch in branches)
+                case Choice(branches, by_word, always):
+                    todo.extend((branches[index], origin, count) for index in always)
+                    if by_word:
+                        column.pending.append(item)
+                case Skip(following):
+                    column.pending.append(item)
+                    todo.append((following, origin, count))
+                case Call(rule, following):
+                    self._call(column, rule, (following, origin, count), todo)
+                case Loop(rule, body, minimum, maximum):
+                    if count >= minimum or rules[body].nullable:
+                        self._complete(column, rule, origin, todo)
+                    if maximum is None or count < maximum:
+                        more = min(count + 1, minimum) if maximum is None else count + 1
+                        waiting = (state, origin, more)
+                        self._call(column, body, waiting, todo)
+                case Final(rule):
+                    self._complete(column, rule, origin, todo)
+
+    def _call(self, column: _Column, rule: int, waiting: Item, todo: list[Item]) -> None:
+        if rule not in column.waiting:
+            column.waiting[rule] = []
+            todo.append((self.network.rules[rule].start, column.number, 0))
+        column.waiting[rule].append(waiting)
+        if self.network.rules[rule].nullable:
+            todo.append(waiting)
+
+    def _complete(self, column: _Column, rule: int, origin: int, todo: list[Item]) -> None:
+        # An empty match went past its call already: that a network is nullable is known beforehand.
+        if origin != column.number and (rule, origin) not in column.completed:
+            column.completed[rule, origin] = len(column.completed)
+            todo.extend(self._columns[origin].waiting.get(rule, ()))
+
+    # Reading off the parse ---------------------------------------------------------------------
+
+    def parse(self, label: str) -> RuleMatch | None:
+        """The winning parse of all that was read, under the root's `label`."""
+        if not self.accepted:
+            return None
+        return _Reader(self, [column.completed for column in self._columns]).parse(label)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A place on a path through a network, and what the path emitted to get there."""
+
+    state: int
+    at: int
+    count: int
+    emitted: Token | Tag | Heard | RuleMatch | None
+    before: _Step | None
+
+
+class _Reader:
+    """Reads parses off what each column completed."""
+
+    def __init__(self, chart: Chart, completed: list[dict[tuple[int, int], int]]) -> None:
+        self.network = chart.network
+        self.words = chart.words
+        self.written = chart.written
+        self.completed = completed
+        self.ends: dict[tuple[int, int], list[int]] = {}
+        for end in range(len(completed) - 1, -1, -1):
+            for key in completed[end]:
+                self.ends.setdefault(key, []).append(end)
+
+    def parse(self, label: str) -> RuleMatch:
+        root = RuleMatch(0, label, 0, len(self.words))
+        todo = [root]
+        while todo:
+            match = todo.pop()
+            match.parts = self.path(match)
+            todo.extend(part for part in match.parts if isinstance(part, RuleMatch))
+        return root
+
+    def path(self, goal: RuleMatch) -> list[Token | Tag | Heard | RuleMatch]:
+        """What the preferred path through the network of `goal` emits: a search depth first, in
+        which a place that led nowhere is not entered again."""
+        nodes, rules = self.network.nodes, self.network.rules
+        stack = [_Step(rules[goal.rule].start, goal.start, 0, None, None)]
+        seen: set[Item] = set()
+        while stack:
+            step = stack.pop()
+            place = (step.state, step.at, step.count)
+            if place in seen:
+                continue
+            seen.add(place)
+            node = nodes[step.state]
+            at_end = step.at == goal.end
+            if at_end and isinstance(node, Final):
+                return _emitted(step)
+            if at_end and isinstance(node, Loop):
+                if step.count >= node.minimum:
+                    return _emitted(step)
+                if rules[node.body].nullable:
+                    turn = RuleMatch(node.body, "", step.at, step.at)
+                    return [*_emitted(step), turn]
+            stack.extend(reversed(self.steps(node, step, goal)))
+        raise AssertionError("a parse that the chart does not hold was asked for")
+
+    def steps(self, node: Node, step: _Step, goal: RuleMatch) -> list[_Step]:
+        """The places that `step` leads to, the preferred first."""
+        at, count = step.at, step.count
+        word = self.words[at] if at < goal.end else None
+        match node:
+            case Read() if node.word != word:
+                return []
+            case Read(token=token, next=following):
+                shown = None if token is None else Token(token)
+                return [_Step(following, at + 1, count, shown, step)]
+            case Skip(following):
+                on = [_Step(following, at, count, None, step)]
+                if word is not None:
+                    on.append(_Step(step.state, at + 1, count, Heard(self.written[at]), step))
+                return on
+            case Emit(item, following):
+                return [_Step(following, at, count, item, step)]
+            case Fork(branches):
+                return [_Step(branch, at, count, None, step) for branch in branches]
+            case Choice():
+                return [_Step(branch, at, count, None, step) for branch in node.allowed(word)]
+            case Call(rule, following, label):
+                return [
+                    _Step(following, end, count, RuleMatch(rule, label, at, end), step)
+                    for end in self.calls(rule, at, goal)
+                ]
+            case Loop(body=body, minimum=minimum, maximum=maximum):
+                if maximum is not None and count >= maximum:
+                    return []
+                more = min(count + 1, minimum) if maximum is None else count + 1
+                return [
+                    _Step(step.state, end, more, RuleMatch(body, "", at, end), step)
+                    for end in self.calls(body, at, goal)
+                    if end > at
+                ]
+            case _:
+                return []
+
+    def calls(self, rule: int, at: int, goal: RuleMatch) -> list[int]:
+        """Where a call of `rule` at `at` may end, the longest first."""
+        info, own = self.network.rules[rule], self.network.rules[goal.rule]
+        circular = info.component == own.component
+        ends = [end for end in self.ends.get((rule, at), ()) if end <= goal.end]
+        if circular and ends and (at, ends[0]) == (goal.start, goal.end):
+            order = self.completed[goal.end]
+            if order[rule, at] >= order[goal.rule, at]:
+                ends = ends[1:]
+        if info.nullable:
+            empty_goal = goal.start == goal.end
+            if not (circular and empty_goal and info.null_order >= own.null_order):
+                ends.append(at)
+        return ends
+
+
+def _emitted(step: _Step) -> list[Token | Tag | Heard | RuleMatch]:
+    emitted = []
+    at: _Step | None = step
+    while at is not None:
+        if at.emitted is not None:
+            emitted.append(at.emitted)
+        at = at.before
+    return emitted[::-1]
