@@ -7,17 +7,23 @@ calls. What happens in the media comes back through `ChannelListener`, on the lo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxml_server.dtmf import event_packets
 from vxml_server.media.play import Playback, Sound
-from vxml_server.media.stream import Codec, Stream
+from vxml_server.media.stream import SAMPLE_RATE, Codec, Stream
+from vxml_server.media.termination import Tap, Termination
 
 KeySource = Literal["rfc4733", "inband"]
+Command = Callable[[int], None]
+"""What the engine does in the media thread at the next tick, whose number it is given."""
+
+MAX_GAP_MS = 10_000
 
 
 class ChannelListener(Protocol):
@@ -38,16 +44,6 @@ class ChannelListener(Protocol):
 
     def media_resumed(self) -> None:
         """Packets come again after `media_lost`."""
-
-
-class Tap(Protocol):
-    """A consumer of both directions of a channel: a recorder, a recogniser.
-
-    Called in the media thread, once a tick: it must be quick (append to a queue) and not raise.
-    """
-
-    def frame(self, received: NDArray[np.int16], sent: NDArray[np.int16]) -> None:
-        """20 ms each way, 160 linear samples at 8 kHz; the arrays are the tap's to keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +73,34 @@ class ChannelStatistics:
 class Channel:
     """A pair of UDP ports and the audio that passes through them. `MediaEngine.open` makes it."""
 
-    local_address: str
-    """The address for SDP."""
-    local_port: int
-    """The RTP port, even; RTCP is the next one."""
+    def __init__(
+        self, listener: ChannelListener, address: str, port: int, post: Callable[[Command], None]
+    ) -> None:
+        self.listener = listener
+        self.local_address = address
+        """The address for SDP."""
+        self.local_port = port
+        """The RTP port, even; RTCP is the next one."""
+        self.closed = False
+        self._post = post
+        self._codec: Codec | None = None
+        self._state: Termination | None = None
+
+    def attach(self, state: Termination) -> None:
+        """Gives the channel its other half; `MediaEngine.open` does so."""
+        self._state = state
+
+    @property
+    def state(self) -> Termination:
+        """The media thread's half, for the engine."""
+        if self._state is None:
+            raise AssertionError("a channel is attached when the engine opens it")
+        return self._state
 
     def configure(self, stream: Stream) -> None:
         """Starts the media, or changes it (re-INVITE, UPDATE). Playbacks go on."""
-        raise NotImplementedError
+        self._codec = stream.codec
+        self._do(lambda tick: self.state.configure(stream, tick))
 
     def play(
         self,
@@ -97,33 +113,71 @@ class Channel:
 
         `repeat` plays it until it is stopped (ring-back, hold music). `stop_on_key` is barge-in
         decided in the media thread: a key detected while this playback sounds empties the whole
-        queue in the same tick, before the listener hears of the key. Give a `Sound` to share the
-        encoded form of a prompt between calls.
+        queue in the same tick; the listener hears `playback_ended`, then `key`. Give a `Sound` to
+        share the encoded form of a prompt between calls. Raises ValueError for what is no sound.
         """
-        raise NotImplementedError
+        sound = audio if isinstance(audio, Sound) else Sound(audio)
+        playback = Playback(sound, repeat, stop_on_key)
+        if self._codec is not None:
+            # Encoded here, so that the media thread only copies.
+            sound.encoded(self._codec)
+        self._do(lambda tick: self.state.play(playback))
+        return playback
 
     def stop_playing(self) -> None:
         """Empties the play queue; the last packet with speech leaves at most one tick later."""
-        raise NotImplementedError
+        self._do(lambda tick: self.state.stop_playing())
 
     def send_keys(self, keys: str, duration_ms: int = 100, gap_ms: int = 100) -> None:
         """Sends keys: as RFC 4733 events if they were agreed, else as tones in the audio.
 
-        Raises ValueError for a character that is not a key.
+        Before `configure`, and while the stream does not send, they are lost. Raises ValueError for
+        a character that is no key, and for what is no duration (at most 8 s) or gap.
         """
-        raise NotImplementedError
+        keys = keys.upper()
+        for key in keys:
+            event_packets(key, duration_ms=duration_ms)
+        if not 0 <= gap_ms <= MAX_GAP_MS:
+            raise ValueError(f"a gap of {gap_ms} ms")
+        self._do(lambda tick: self.state.send_keys(keys, duration_ms, gap_ms))
 
     def tap(self, tap: Tap | None) -> None:
         """Sets or removes the consumer of both directions' frames."""
-        raise NotImplementedError
+        self._do(lambda tick: self.state.set_tap(tap))
 
     def statistics(self) -> ChannelStatistics:
         """How the media went so far; after `close()`, how it went."""
-        raise NotImplementedError
+        state = self.state
+        receiver, sender, control = state.receiver, state.sender, state.control
+        reception = receiver.reception
+        samples_ms = SAMPLE_RATE / 1000
+        return ChannelStatistics(
+            codec=self._codec,
+            packets_received=receiver.packets,
+            packets_lost=receiver.lost,
+            packets_late=receiver.late,
+            packets_duplicated=receiver.duplicated,
+            packets_dropped=sum(receiver.dropped.copy().values()),
+            jitter_ms=reception.jitter / samples_ms if reception else 0.0,
+            packets_sent=sender.packets,
+            octets_sent=sender.octets,
+            frames_concealed=state.concealed,
+            remote_packets_lost=control.remote_lost,
+            remote_jitter_ms=(
+                None if control.remote_jitter is None else control.remote_jitter / samples_ms
+            ),
+            round_trip_ms=None if control.round_trip is None else control.round_trip * 1000,
+        )
 
     def close(self) -> None:
         """Says goodbye (RTCP BYE), ends the playbacks, gives the ports back. Twice is harmless.
 
-        The listener still hears the end of its playbacks, and nothing after them.
+        The listener still hears the end of its playbacks, and nothing else after this.
         """
-        raise NotImplementedError
+        self._do(self.state.close)
+        self.closed = True
+
+    def _do(self, command: Command) -> None:
+        """Posts a command; after `close` nothing is done any more, and nobody is told of it."""
+        if not self.closed:
+            self._post(command)

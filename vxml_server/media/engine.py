@@ -1,18 +1,57 @@
-"""The engine: one thread, one 20 ms tick, all channels at once."""
+"""The engine: one thread, one 20 ms tick, all channels at once, as `[channel, sample]` arrays.
+
+`tick` is the whole engine; the thread only calls it in time, and tests call it without a thread.
+The rules: nothing in a tick waits or takes a lock; what other threads want comes as commands and is
+done at the beginning of a tick; what happened is delivered at its end, in one call to the loop.
+
+Audio is linear only where it must be: what comes in is decoded for the key detector, for bridges
+and taps, in one operation each; what goes out as it was recorded is copied in its encoded form.
+"""
 
 from __future__ import annotations
 
+import heapq
+import itertools
+import logging
+import os
 import random
+import threading
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vxml_server.clock import Clock
-from vxml_server.media.channel import Channel, ChannelListener
-from vxml_server.media.network import Network
+from vxml_server.media.channel import Channel, ChannelListener, Command, KeySource
+from vxml_server.media.conceal import Concealment
+from vxml_server.media.control import ControlSession
+from vxml_server.media.detect import KeyDetector
+from vxml_server.media.jitter import JitterBuffer, Timeline
+from vxml_server.media.network import DatagramSocket, Network, UdpNetwork
+from vxml_server.media.pacer import TICK, Pacer
+from vxml_server.media.play import DECODE, ENCODE, SILENCE, Ended
+from vxml_server.media.ports import NoPortsLeft, PortPairs
+from vxml_server.media.receiver import Receiver
+from vxml_server.media.sender import RtpSender
+from vxml_server.media.stream import Codec
+from vxml_server.media.termination import Termination
 
+_log = logging.getLogger(__name__)
 
-class NoPortsLeft(Exception):
-    """Every pair of ports of the configured range is in use, quarantined, or somebody else's."""
+FIRST_ROWS = 64
+"""Channels there is room for at the start; the room doubles when it is full."""
+ROUNDS = 16
+"""Packets read from one socket in a tick at most: a flood costs the flooded channel only."""
+BIND_ATTEMPTS = 50
+WATCH_EVERY = 25
+"""Ticks between two looks for channels whose media stopped."""
+_LARGEST = 2048
+
+Report = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +75,7 @@ class MediaEngine:
     `address` is the address for SDP and, unless `bind_address` says otherwise, the one the sockets
     are bound to. `call_soon` brings a callback to the asyncio loop's thread:
     `loop.call_soon_threadsafe`; it is used at most once a tick. `network` is the socket layer,
-    real by default.
+    real by default. Raises ValueError for a range without a pair of ports.
     """
 
     def __init__(
@@ -51,37 +90,421 @@ class MediaEngine:
         network: Network | None = None,
         media_lost_after: float = 10.0,
     ) -> None:
-        raise NotImplementedError
+        self._address = address
+        self._bind_address = bind_address or address
+        self._ports = PortPairs(ports, random)
+        self._clock = clock
+        self._random = random
+        self._call_soon = call_soon
+        self._network: Network = network or UdpNetwork()
+        self._lost_after = round(media_lost_after / TICK)
+        self._cname = f"{random.getrandbits(64):016x}@{address}"
+
+        self._commands: deque[Command] = deque()
+        self._reports: list[Report] = []
+        self._tick = 0
+        self._open: list[Termination] = []
+        self._channels: dict[Termination, Channel] = {}
+        self._readers: dict[int, Callable[[int, float], bool]] = {}
+        self._by_socket: dict[int, Termination] = {}
+        self._bridged: list[Termination] = []
+        self._control_due: list[tuple[float, int, Termination]] = []
+        self._control_order = itertools.count()
+        self._buffer = bytearray(_LARGEST)
+
+        self._free_rows = list(range(FIRST_ROWS))
+        self._by_row: list[Termination | None] = [None] * FIRST_ROWS
+        self._timeline = Timeline(FIRST_ROWS)
+        self._concealment = Concealment(FIRST_ROWS)
+        self._detector = KeyDetector(FIRST_ROWS)
+        self._used_rows = 0
+
+        self._pacer = Pacer(clock.monotonic, time.sleep)
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+        self._busy = 0.0
+        self._ticks = 0
+        self._closed_received = 0
+        self._closed_sent = 0
+        self._closed_dropped: Counter[str] = Counter()
+
+    # On the loop's thread.
 
     def start(self) -> None:
         """Starts the media thread."""
-        raise NotImplementedError
+        self._thread = threading.Thread(target=self._run, name="media", daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
         """Closes every channel (RTCP BYE) and ends the thread; returns when it has ended."""
-        raise NotImplementedError
-
-    def tick(self, now: float) -> None:
-        """20 ms of all channels. The thread calls it; so do tests, in place of the thread."""
-        raise NotImplementedError
+        self._stopping = True
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        self._obey()
+        for termination in list(self._open):
+            self._channels[termination].closed = True
+            termination.close(self._tick)
+        self._deliver()
 
     def open(self, listener: ChannelListener) -> Channel:
         """A new channel with a bound pair of ports, silent until `Channel.configure`.
 
         Raises NoPortsLeft.
         """
-        raise NotImplementedError
+        port, rtp_socket, rtcp_socket = self._bind()
+        sender = RtpSender(rtp_socket, self._random)
+        termination = Termination(
+            port=port,
+            rtp_socket=rtp_socket,
+            rtcp_socket=rtcp_socket,
+            sender=sender,
+            receiver=Receiver(rtp_socket, JitterBuffer(self._timeline, 0), self._buffer),
+            control=ControlSession(
+                sender, clock=self._clock, random=self._random, cname=self._cname
+            ),
+            buffer=self._buffer,
+            on_close=self._closed,
+        )
+        channel = Channel(listener, self._address, port, self._commands.append)
+        channel.attach(termination)
+        self._commands.append(lambda tick: self._admit(channel))
+        return channel
+
+    def _bind(self) -> tuple[int, DatagramSocket, DatagramSocket]:
+        for _ in range(BIND_ATTEMPTS):
+            now = self._clock.monotonic()
+            port = self._ports.take(now)
+            bound: list[DatagramSocket] = []
+            try:
+                bound.append(self._network.bind(self._bind_address, port))
+                bound.append(self._network.bind(self._bind_address, port + 1))
+            except OSError:
+                for socket in bound:
+                    self._network.close(socket)
+                self._ports.release(port, now)
+                continue
+            return port, bound[0], bound[1]
+        raise NoPortsLeft(f"{BIND_ATTEMPTS} pairs of media ports could not be bound")
 
     def bridge(self, a: Channel, b: Channel, *, keys_pass: bool = True) -> None:
         """Each hears the other, mixed with its own playbacks; RFC 4733 keys pass if wished.
 
-        Listeners hear the keys in any case. A bridge that either was in ends first.
+        Listeners hear the keys in any case. A bridge that either was in ends first. ValueError for
+        a channel with itself.
         """
-        raise NotImplementedError
+        if a is b:
+            raise ValueError("a channel is not bridged with itself")
+        self._commands.append(lambda tick: self._join(a.state, b.state, keys_pass=keys_pass))
 
     def unbridge(self, a: Channel) -> None:
         """Ends the bridge that `a` is in; closing either channel does so too. Harmless if none."""
-        raise NotImplementedError
+        self._commands.append(lambda tick: self._part(a.state))
 
     def statistics(self) -> EngineStatistics:
-        raise NotImplementedError
+        channels = list(self._open)
+        dropped = self._closed_dropped.copy()
+        for termination in channels:
+            dropped.update(termination.receiver.dropped.copy())
+        return EngineStatistics(
+            channels_open=len(channels),
+            ticks=self._ticks,
+            ticks_late=self._pacer.late,
+            ticks_skipped=self._pacer.skipped,
+            lateness=self._pacer.histogram,
+            busy_seconds=self._busy,
+            packets_received=self._closed_received + sum(c.receiver.packets for c in channels),
+            packets_sent=self._closed_sent + sum(c.sender.packets for c in channels),
+            packets_dropped=dropped,
+        )
+
+    # In the media thread.
+
+    def _run(self) -> None:
+        _raise_priority()
+        while not self._stopping:
+            now, skipped = self._pacer.wait()
+            if skipped:
+                self._skip(skipped)
+            try:
+                self.tick(now)
+            except Exception:
+                # A defect in one tick must not silence every call.
+                _log.exception("a media tick failed")
+                self._tick += 1
+            self._busy = time.thread_time()
+
+    def tick(self, now: float) -> None:
+        """20 ms of all channels. The thread calls it; so do tests, in place of the thread."""
+        self._obey()
+        self._receive(now)
+        heard, lost = self._decode()
+        self._detect(heard, lost, now)
+        voices = self._mix(heard)
+        codes = self._encode(voices)
+        self._send(heard, codes)
+        self._control(now)
+        self._watch()
+        self._deliver()
+        self._timeline.clear_tick(self._tick)
+        self._tick += 1
+        self._ticks += 1
+
+    def _skip(self, ticks: int) -> None:
+        """Ticks for which it is too late: timestamps go on, and the next packets are marked."""
+        for _ in range(ticks):
+            self._timeline.clear_tick(self._tick)
+            self._tick += 1
+        for termination in self._open:
+            termination.sender.interrupt()
+
+    def _obey(self) -> None:
+        while self._commands:
+            self._commands.popleft()(self._tick)
+
+    def _receive(self, now: float) -> None:
+        for _ in range(ROUNDS):
+            ready = self._network.ready()
+            if not ready:
+                return
+            for number, _ in ready:
+                if self._readers[number](self._tick, now):
+                    termination = self._by_socket[number]
+                    for key in termination.receiver.keys:
+                        self._key(termination, key, "rfc4733", now)
+                    termination.receiver.keys.clear()
+                    self._detector.listening[termination.row] = False
+
+    def _decode(self) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
+        """The tick's frame of every row, made whole, and which were damaged."""
+        place = self._tick % len(self._timeline.octets)
+        octets = self._timeline.octets[place, : self._used_rows]
+        present = self._timeline.present[place, : self._used_rows]
+        pcm = DECODE[Codec.PCMU](octets)
+        if rows := [t.row for t in self._open if t.codec is Codec.PCMA]:
+            pcm[rows] = DECODE[Codec.PCMA](octets[rows])
+        heard, lost = self._concealment.fill(pcm, present)
+        for row in np.flatnonzero(lost):
+            termination = self._by_row[row]
+            if termination is not None:
+                termination.concealed += 1
+        return heard, lost
+
+    def _detect(self, heard: NDArray[np.int16], lost: NDArray[np.bool_], now: float) -> None:
+        for row, keys in self._detector.feed(heard, lost):
+            termination = self._by_row[row]
+            if termination is not None:
+                for key in keys:
+                    self._key(termination, key, "inband", now)
+
+    def _mix(self, heard: NDArray[np.int16]) -> NDArray[np.int16]:
+        """What each bridged channel is to hear, in the order of `_bridged`."""
+        voices = heard[[t.peer.row for t in self._bridged if t.peer is not None]]
+        for voice, termination in zip(voices, self._bridged, strict=True):
+            if termination.queue:
+                both = voice.astype(np.int32) + termination.queue.take_linear()
+                voice[:] = np.clip(both, -32768, 32767)
+        return voices
+
+    def _encode(self, voices: NDArray[np.int16]) -> dict[Termination, NDArray[np.uint8]]:
+        codes: dict[Termination, NDArray[np.uint8]] = {}
+        for codec, encode in ENCODE.items():
+            places = [i for i, t in enumerate(self._bridged) if t.codec is codec]
+            if places:
+                for place, octets in zip(places, encode(voices[places]), strict=True):
+                    codes[self._bridged[place]] = octets
+        return codes
+
+    def _send(self, heard: NDArray[np.int16], codes: dict[Termination, NDArray[np.uint8]]) -> None:
+        tick = self._tick
+        for termination in self._open:
+            octets: bytes | memoryview
+            codec = termination.codec
+            if termination.tones:
+                octets = termination.tones.take(codec)
+                termination.tones.ended.clear()
+            elif termination.peer is not None:
+                octets = codes[termination].data
+            elif termination.queue:
+                octets = termination.queue.take(codec)
+            else:
+                octets = SILENCE[codec]
+            if termination.sends:
+                termination.sender.frame(octets, tick)
+            if termination.queue.ended:
+                self._report_ended(termination)
+            if termination.tap is not None:
+                self._feed_tap(termination, heard[termination.row], octets)
+
+    def _feed_tap(
+        self, termination: Termination, received: NDArray[np.int16], octets: bytes | memoryview
+    ) -> None:
+        sent = np.frombuffer(octets if termination.sends else SILENCE[termination.codec], np.uint8)
+        if termination.tap is not None:
+            termination.tap.frame(received.copy(), DECODE[termination.codec](sent))
+
+    def _control(self, now: float) -> None:
+        while self._control_due and self._control_due[0][0] <= now:
+            _, _, termination = heapq.heappop(self._control_due)
+            if not termination.closed:
+                termination.send_control(self._tick)
+                self._schedule_control(termination, now)
+
+    def _schedule_control(
+        self, termination: Termination, now: float, *, initial: bool = False
+    ) -> None:
+        due = now + termination.control.interval(initial=initial)
+        heapq.heappush(self._control_due, (due, next(self._control_order), termination))
+
+    def _watch(self) -> None:
+        """Tells listeners of media that stopped, and of media that came back."""
+        if self._tick % WATCH_EVERY:
+            return
+        for termination in self._open:
+            stream = termination.stream
+            if stream is None or not stream.direction.receives:
+                continue
+            silence = self._tick - max(termination.receiver.heard, termination.watched_from)
+            is_lost = silence >= self._lost_after
+            if is_lost != termination.is_lost:
+                termination.is_lost = is_lost
+                self._report_media(termination, silence * TICK)
+
+    # What happened.
+
+    def _key(self, termination: Termination, key: str, source: KeySource, now: float) -> None:
+        current = termination.queue.current
+        if current is not None and current.stop_on_key:
+            termination.stop_playing()
+            self._report_ended(termination)
+        if source == "rfc4733" and termination.peer is not None and termination.keys_pass:
+            termination.peer.send_keys(key, 100, 100)
+        channel = self._channels[termination]
+
+        def report() -> None:
+            if not channel.closed:
+                channel.listener.key(key, source, now)
+
+        self._reports.append(report)
+
+    def _report_ended(self, termination: Termination) -> None:
+        listener = self._channels[termination].listener
+        ended, termination.queue.ended = termination.queue.ended, []
+
+        def report(ended: list[Ended] = ended) -> None:
+            for one in ended:
+                listener.playback_ended(one.playback, one.samples_played, one.finished)
+
+        self._reports.append(report)
+
+    def _report_media(self, termination: Termination, seconds: float) -> None:
+        channel = self._channels[termination]
+        listener, is_lost = channel.listener, termination.is_lost
+
+        def report() -> None:
+            if channel.closed:
+                return
+            if is_lost:
+                listener.media_lost(seconds)
+            else:
+                listener.media_resumed()
+
+        self._reports.append(report)
+
+    def _deliver(self) -> None:
+        if not self._reports:
+            return
+        reports, self._reports = self._reports, []
+
+        def deliver() -> None:
+            for report in reports:
+                report()
+
+        # A loop that is closed listens to nobody any more.
+        with suppress(RuntimeError):
+            self._call_soon(deliver)
+
+    # Commands.
+
+    def _admit(self, channel: Channel) -> None:
+        """Gives a channel its row of the matrices, and opens its ears."""
+        termination = channel.state
+        if not self._free_rows:
+            self._grow()
+        row = heapq.heappop(self._free_rows)
+        termination.row = row
+        termination.receiver.jitter.channel = row
+        self._by_row[row] = termination
+        self._used_rows = max(self._used_rows, row + 1)
+        self._channels[termination] = channel
+        self._open.append(termination)
+        for socket, read in (
+            (termination.rtp_socket, termination.read_rtp),
+            (termination.rtcp_socket, termination.read_rtcp),
+        ):
+            self._readers[socket.fileno()] = read
+            self._by_socket[socket.fileno()] = termination
+            self._network.watch(socket)
+        self._timeline.clear_channel(row)
+        self._concealment.reset(row)
+        self._detector.reset(row, listening=True)
+        self._schedule_control(termination, self._clock.monotonic(), initial=True)
+
+    def _grow(self) -> None:
+        before = len(self._by_row)
+        channels = 2 * before
+        self._timeline.grow(channels)
+        self._concealment.grow(channels)
+        self._detector.grow(channels)
+        self._by_row.extend([None] * before)
+        self._free_rows = list(range(before, channels))
+
+    def _closed(self, termination: Termination) -> None:
+        """Takes back what `_admit` gave, and the ports."""
+        self._part(termination)
+        if termination.queue.ended:
+            self._report_ended(termination)
+        for socket in (termination.rtp_socket, termination.rtcp_socket):
+            del self._readers[socket.fileno()]
+            del self._by_socket[socket.fileno()]
+            self._network.close(socket)
+        self._ports.release(termination.port, self._clock.monotonic())
+        row = termination.row
+        self._detector.listening[row] = False
+        self._timeline.clear_channel(row)
+        self._concealment.reset(row)
+        self._by_row[row] = None
+        heapq.heappush(self._free_rows, row)
+        while self._used_rows and self._by_row[self._used_rows - 1] is None:
+            self._used_rows -= 1
+        self._open.remove(termination)
+        del self._channels[termination]
+        self._closed_received += termination.receiver.packets
+        self._closed_sent += termination.sender.packets
+        self._closed_dropped.update(termination.receiver.dropped)
+
+    def _join(self, a: Termination, b: Termination, *, keys_pass: bool) -> None:
+        self._part(a)
+        self._part(b)
+        if a.closed or b.closed:
+            return
+        for one, other in ((a, b), (b, a)):
+            one.peer = other
+            one.keys_pass = keys_pass
+            self._bridged.append(one)
+
+    def _part(self, a: Termination) -> None:
+        b = a.peer
+        if b is not None:
+            for one in (a, b):
+                one.peer = None
+                self._bridged.remove(one)
+
+
+def _raise_priority() -> None:
+    """Asks the system to run this thread before others, where it lets us."""
+    with suppress(OSError, AttributeError):
+        os.sched_setscheduler(threading.get_native_id(), os.SCHED_RR, os.sched_param(1))
+        return
+    with suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -10)

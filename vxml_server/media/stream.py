@@ -7,6 +7,7 @@ is a new `Stream`.
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -42,8 +43,9 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One agreed audio stream.
+    """One agreed audio stream. Values that cannot be are refused with ValueError.
 
+    `remote_address` is an IP address, never a name: the media thread does not ask the DNS.
     `payload_type_send` is the number in the far end's SDP, `payload_type_receive` the one in ours;
     so with the two numbers of telephone-event, which are None where it was not agreed.
     `remote_rtcp_port` is None for the usual `remote_port + 1` (RFC 3605 has the other case).
@@ -62,6 +64,11 @@ class Stream:
     direction: Direction = Direction.SENDRECV
 
     def __post_init__(self) -> None:
+        address = ipaddress.ip_address(self.remote_address)
+        object.__setattr__(self, "remote_address", str(address))
+        for port in (self.remote_port, self.remote_rtcp_port or 0):
+            if not 0 <= port <= 65535:
+                raise ValueError(f"{port} is no port")
         if self.ptime_ms not in {10, 20, 30, 40, 50, 60}:
             raise ValueError(f"ptime of {self.ptime_ms} ms: 10, 20, 30, 40, 50 or 60 are possible")
         for number in (
@@ -72,3 +79,21 @@ class Stream:
         ):
             if number is not None and not 0 <= number <= 127:
                 raise ValueError(f"payload type {number} is not in 0..127")
+
+    @property
+    def remote(self) -> tuple[str, int]:
+        """Where RTP goes until the far end shows that it is elsewhere."""
+        return self.remote_address, self.remote_port
+
+    @property
+    def remote_rtcp(self) -> tuple[str, int]:
+        return self.remote_address, self.remote_rtcp_port or min(self.remote_port + 1, 65535)
+
+    @property
+    def sends(self) -> bool:
+        """Whether RTP is sent: not to port 0, nor to 0.0.0.0, which is hold in RFC 2543."""
+        return (
+            self.direction.sends
+            and self.remote_port != 0
+            and not ipaddress.ip_address(self.remote_address).is_unspecified
+        )

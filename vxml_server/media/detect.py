@@ -1,0 +1,51 @@
+"""In-band keys: all channels' audio through the DTMF detector in one call for each bank.
+
+Banks have a fixed number of channels and a memory, so growing adds banks of the size of all before:
+a thousand channels are five calls. The rule: a bank is fed in every tick in which any of its
+channels is listened to, and a channel starts with a clean memory (`reset`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxml_server.dtmf import DtmfBank
+from vxml_server.media.stream import FRAME
+
+
+class KeyDetector:
+    """Detects keys on the rows of the audio matrix whose `listening` flag is set."""
+
+    def __init__(self, channels: int) -> None:
+        self.listening: NDArray[np.bool_] = np.zeros(channels, np.bool_)
+        self._banks = [(0, channels, DtmfBank(channels))]
+
+    def grow(self, channels: int) -> None:
+        before = len(self.listening)
+        self.listening = np.append(self.listening, np.zeros(channels - before, np.bool_))
+        self._banks.append((before, channels, DtmfBank(channels - before)))
+
+    def reset(self, channel: int, *, listening: bool) -> None:
+        self.listening[channel] = listening
+        for start, end, bank in self._banks:
+            if start <= channel < end:
+                bank.reset(channel - start)
+
+    def feed(self, pcm: NDArray[np.int16], lost: NDArray[np.bool_]) -> list[tuple[int, str]]:
+        """(channel, keys) wherever keys began in this frame; `pcm` is `[n, FRAME]`, n channels."""
+        found = []
+        for start, end, bank in self._banks:
+            if not self.listening[start:end].any():
+                continue
+            frame, flags = pcm[start:end], lost[start:end]
+            if len(frame) < end - start:
+                # Rows beyond the highest in use: silence.
+                frame = np.zeros((end - start, FRAME), np.int16)
+                flags = np.zeros(end - start, np.bool_)
+                frame[: len(pcm) - start] = pcm[start:end]
+                flags[: len(pcm) - start] = lost[start:end]
+            for row, keys in enumerate(bank.feed(frame, flags), start):
+                if keys and self.listening[row]:
+                    found.append((row, keys))
+        return found
