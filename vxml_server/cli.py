@@ -1,0 +1,289 @@
+"""The commands. Each reads its arguments and calls one function; whatever is slow is imported then.
+
+`call` keeps the contract of docs/dialogues.md: its records go to standard output, what is wrong
+with its arguments to standard error, and its exit status says how the call went.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+if TYPE_CHECKING:
+    from vxml_server.fetch import Fetcher
+    from vxml_server.interpreter import Json
+    from vxml_server.interpreter.script import Script
+
+USAGE_ERROR = 2
+
+Record: TypeAlias = "dict[str, Json]"
+
+app = typer.Typer(
+    name="vxml-server",
+    help="An IVR application server: VoiceXML 2.1 over SIP and RTP.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """The `vxml-server` command."""
+    app()
+
+
+@app.command()
+def call(
+    uri: Annotated[str, typer.Argument(help="A VoiceXML document: a path, file: or http(s): URI.")],
+    script: Annotated[
+        Path | None, typer.Option(help="What the caller does, and what is expected (YAML).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+    lang: Annotated[str, typer.Option(help="The language where documents say none.")] = "en",
+    var: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=JSON", help="A variable of the session scope; repeatable."),
+    ] = None,
+) -> None:
+    """Call an application without a telephone: with a script, or at the keyboard.
+
+    At the keyboard a line of digits is keys, another line is speech, an empty line is silence, and
+    Ctrl-D hangs up. Exit status: 0 the call ended as a call may, 1 an expectation failed, 2 bad
+    usage or script, 3 the session ended in an error that nothing caught.
+    """
+    from vxml_server.interpreter.script import ScriptError, parse_script  # noqa: PLC0415 (slow)
+
+    if not re.fullmatch(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*", lang):
+        raise typer.BadParameter(f"expected a language such as fr or en-GB, not {lang!r}")
+    variables = dict(_variable(text) for text in var or ())
+    steps: Script | None = None
+    if script is not None:
+        try:
+            steps = parse_script(script.read_bytes(), str(script))
+        except (ScriptError, OSError) as error:
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(USAGE_ERROR) from None
+    write = _json_writer() if as_json else _text_writer()
+    raise typer.Exit(asyncio.run(_call(uri, steps, lang, variables, write)))
+
+
+@app.command()
+def serve(
+    config: Annotated[Path | None, typer.Option(help="Settings (TOML); else the defaults.")] = None,
+) -> None:
+    """Answer calls until told to stop."""
+    from vxml_server import app as server  # noqa: PLC0415 (slow)
+
+    raise typer.Exit(server.serve(config))
+
+
+# A call ------------------------------------------------------------------------------------------
+
+
+def _variable(text: str) -> tuple[str, Json]:
+    name, equals, value = text.partition("=")
+    if not equals or not re.fullmatch(r"[A-Za-z_$][\w$]*", name):
+        raise typer.BadParameter(f"expected --var NAME=JSON, not {text!r}")
+    try:
+        parsed: Json = json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise typer.BadParameter(f"--var {name}: expected JSON, not {value!r} ({error})") from None
+    return name, parsed
+
+
+async def _call(
+    uri: str,
+    script: Script | None,
+    lang: str,
+    variables: dict[str, Json],
+    write: Callable[[Record], None],
+) -> int:
+    from vxml_server.interpreter.dialogue import (  # noqa: PLC0415 (slow)
+        run_dialogue,
+    )
+
+    fetcher = _open_fetcher()
+    try:
+        if script is None:
+            return await _call_from_keyboard(uri, lang, variables, fetcher, write)
+        result = await run_dialogue(
+            uri,
+            script,
+            fetcher.session(),
+            on_record=write,
+            variables=variables,
+            default_lang=lang,
+        )
+    finally:
+        await fetcher.close()
+    for step in result.unused:
+        typer.echo(f"note: the step on line {step.line} was never used", err=True)
+    return result.exit_status
+
+
+async def _call_from_keyboard(
+    uri: str,
+    lang: str,
+    variables: dict[str, Json],
+    fetcher: Fetcher,
+    write: Callable[[Record], None],
+) -> int:
+    from vxml_server.clock import SystemClock  # noqa: PLC0415 (slow)
+    from vxml_server.interpreter import Session  # noqa: PLC0415 (slow)
+    from vxml_server.interpreter.dialogue import exit_status, stamped  # noqa: PLC0415 (slow)
+    from vxml_server.interpreter.keyboard import KeyboardPlatform  # noqa: PLC0415 (slow)
+
+    def observe(kind: str, keys: Record) -> None:
+        write(stamped(platform.now(), kind, keys))
+
+    fetch = fetcher.session()
+    platform = KeyboardPlatform(StandardInput().read_line, SystemClock(), fetch, observe)
+    try:
+        session = Session(platform, fetch, observer=observe, variables=variables, default_lang=lang)
+        return exit_status(await session.run(uri))
+    finally:
+        await platform.close()
+
+
+class _AnyOrigin(frozenset[str]):
+    """The origins that may be fetched from although they are private: all."""
+
+    def __contains__(self, origin: object) -> bool:
+        return True
+
+
+def _open_fetcher() -> Fetcher:
+    """A fetcher for one's own machine: whoever types the command may read what it can reach."""
+    from vxml_server.clock import SystemClock  # noqa: PLC0415 (slow)
+    from vxml_server.fetch import Fetcher  # noqa: PLC0415 (slow)
+    from vxml_server.settings import FetchSettings  # noqa: PLC0415 (slow)
+
+    settings = FetchSettings(files=(Path(Path.cwd().anchor),))
+    fetcher = Fetcher(settings, SystemClock())
+    fetcher.http = type(fetcher.http)(
+        max_bytes=settings.max_bytes,
+        max_connections=settings.max_connections,
+        allow=_AnyOrigin(),
+    )
+    return fetcher
+
+
+class StandardInput:
+    """Lines of standard input for the event loop.
+
+    They are read by a thread that may be left behind: it waits in a system call and holds no lock
+    of Python's own buffers, so that the process can end while a person thinks.
+    """
+
+    def __init__(self, descriptor: int = 0) -> None:
+        self._descriptor = descriptor
+        self._lines: asyncio.Queue[str | None] = asyncio.Queue()
+        self._thread: threading.Thread | None = None
+
+    async def read_line(self) -> str | None:
+        """The next line; None at the end of input, and from then on."""
+        if self._thread is None:
+            loop = asyncio.get_running_loop()
+            self._thread = threading.Thread(target=self._read, args=(loop,), daemon=True)
+            self._thread.start()
+        line = await self._lines.get()
+        if line is None:
+            self._lines.put_nowait(None)
+        return line
+
+    def _read(self, loop: asyncio.AbstractEventLoop) -> None:
+        pending = b""
+        while True:
+            try:
+                data = os.read(self._descriptor, 4096)
+            except OSError:
+                data = b""
+            *lines, pending = (pending + data).split(b"\n")
+            found: list[str | None] = [line.decode("utf-8", "replace") for line in lines]
+            if not data:
+                found += [pending.decode("utf-8", "replace"), None] if pending else [None]
+            for line in found:
+                try:
+                    loop.call_soon_threadsafe(self._lines.put_nowait, line)
+                except RuntimeError:  # the call has ended
+                    return
+            if not data:
+                return
+
+
+# What is printed ---------------------------------------------------------------------------------
+
+
+def _json_writer() -> Callable[[Record], None]:
+    _print_anything()
+    return lambda record: typer.echo(json.dumps(record, ensure_ascii=False))
+
+
+def _print_anything() -> None:
+    """A document may say what the terminal's encoding, or none, can show."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _text_writer() -> Callable[[Record], None]:
+    from rich.console import Console  # noqa: PLC0415 (slow)
+    from rich.text import Text  # noqa: PLC0415 (slow)
+
+    _print_anything()
+    console = Console(soft_wrap=True, highlight=False)
+
+    def write(record: Record) -> None:
+        style, line = _described(record)
+        # The time counts in milliseconds: two runs of a script print the same.
+        console.print(Text(f"{record['t']:9.3f}  ", "dim").append(line, style))
+
+    return write
+
+
+def _described(record: Record) -> tuple[str, str]:
+    """A record as a person reads it: a style, and a line."""
+
+    def key(name: str) -> str:
+        value = record.get(name)
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+    match record["event"]:
+        case "prompt":
+            audio = record["audio"]
+            files = [f"[{uri}]" for uri in audio] if isinstance(audio, list) else []
+            return "bold", " ".join(["<", *files, key("text")]).rstrip()
+        case "input":
+            return "bold cyan", f"> {key('utterance')} ({key('mode')}, {key('confidence')})"
+        case "match":
+            heard = f"{key('utterance')} = {key('interpretation')}"
+            return "dim", f"  match {heard} ({key('grammar')} grammar, line {key('line')})"
+        case "throw":
+            said = f": {key('message')}" if record["message"] else ""
+            place = f"line {key('line')}, handled by {key('handled_by')}"
+            return "yellow", f"! {key('name')}{said} ({place})"
+        case "expect":
+            if record["ok"]:
+                return "green", f"  expected {key('pattern')}"
+            return "bold red", f"  EXPECTED {key('pattern')} BUT HEARD {key('heard')}"
+        case "end":
+            returned = f" {key('value')}" if record["value"] is not None else ""
+            failed = f": {key('message') or key('error')}" if record["error"] else ""
+            return "bold magenta", f"  end: {key('reason')}{returned}{failed}"
+        case event:
+            known = {"t", "event"}
+            rest = ", ".join(f"{name} {key(name)}" for name in record if name not in known)
+            return "dim", f"  {event} {rest}"
+
+
+if __name__ == "__main__":
+    main()
