@@ -1,1 +1,37 @@
-"""."""
+"""The store: calls, their transfers and the numbered event log, in SQLite or PostgreSQL.
+
+`Store.open()` brings the tables up to date and closes what a killed process left open. Writing is
+telling: `call_started()`, `call_answered()`, `leg_ended()`, `call_ended()` and `append()` return at
+once, and one writer puts what it was told into the database in batches, in order.
+"""
+
+from vxml_server.store.cursor import BadCursor, Cursor
+from vxml_server.store.records import (
+    CallEnd,
+    CallRecord,
+    Direction,
+    EndReason,
+    EventRecord,
+    HungUpBy,
+    Json,
+    LegRecord,
+    NewEvent,
+    Page,
+)
+from vxml_server.store.store import Store
+
+__all__ = [
+    "BadCursor",
+    "CallEnd",
+    "CallRecord",
+    "Cursor",
+    "Direction",
+    "EndReason",
+    "EventRecord",
+    "HungUpBy",
+    "Json",
+    "LegRecord",
+    "NewEvent",
+    "Page",
+    "Store",
+]

@@ -1,0 +1,245 @@
+"""Calls and facts: telling them and asking for them.
+
+The rule that must hold: a call ends exactly once, whoever tells it and however often, and every
+change of a call is also a row of the event log, written in the same batch: `call.started`,
+`call.answered`, `call.transferred`, `call.ended`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields
+from datetime import datetime
+from typing import Any, Literal
+
+import structlog
+from sqlalchemy import Row as DatabaseRow
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from vxml_server.clock import Clock
+from vxml_server.store.cursor import Cursor
+from vxml_server.store.engine import make_engine, upgrade
+from vxml_server.store.records import (
+    CallEnd,
+    CallRecord,
+    EventRecord,
+    LegRecord,
+    NewEvent,
+    Page,
+)
+from vxml_server.store.tables import call_events, call_legs, calls
+from vxml_server.store.values import fit, storable_json
+from vxml_server.store.writer import Kind, Row, Writer
+
+State = Literal["active", "ended"]
+_log = structlog.get_logger(__name__)
+
+
+class Store:
+    """The database of the server; made by `open()`, used on one loop, ended by `close()`.
+
+    Writing methods return at once and never fail; reading methods see what was told before, and
+    raise `sqlalchemy.exc.SQLAlchemyError` when the database does not answer.
+    """
+
+    def __init__(self, engine: AsyncEngine, clock: Clock, worker: str) -> None:
+        self._engine = engine
+        self._worker = worker
+        self._writer = Writer(engine, clock)
+        self._open_calls: set[str] = set()
+
+    @classmethod
+    async def open(cls, url: str, clock: Clock, *, worker: str = "main") -> Store:
+        """Connects, brings the tables up to date and repairs what `worker` left when it was killed.
+
+        `worker` names this process among those that share the database, and stays the same when it
+        is started again. Raises `SQLAlchemyError` or `OSError` when the database cannot be used.
+        """
+        engine = make_engine(url)
+        try:
+            await upgrade(engine)
+            async with engine.begin() as connection:
+                await _close_abandoned(connection, worker)
+        except BaseException:
+            await engine.dispose()
+            raise
+        return cls(engine, clock, worker)
+
+    @property
+    def pending(self) -> int:
+        """Rows told but not yet written."""
+        return self._writer.pending
+
+    def call_started(self, record: CallRecord) -> None:
+        """A call that has just begun. Its end is told by `call_ended`, once."""
+        if record.id in self._open_calls:
+            raise ValueError(f"call {record.id} has started already")
+        self._open_calls.add(record.id)
+        values = {name: getattr(record, name) for name in _CALL_FIELDS}
+        about = {"direction": record.direction, "from": record.from_uri, "to": record.to_uri}
+        self._writer.tell(
+            [
+                Row(Kind.STARTED, fit(calls, {**values, "worker": self._worker})),
+                _event(record.id, record.started_at, "call.started", about),
+            ]
+        )
+
+    def call_answered(self, call_id: str, answered_at: datetime, codec: str | None = None) -> None:
+        """The call was answered, with this codec (`PCMA`). Nothing happens when it is over."""
+        if call_id in self._open_calls:
+            values = fit(calls, {"answered_at": answered_at, "codec": codec})
+            self._writer.tell(
+                [
+                    Row(Kind.ANSWERED, {"call_id": call_id, **values}),
+                    _event(call_id, answered_at, "call.answered", {"codec": codec}),
+                ]
+            )
+
+    def leg_ended(self, call_id: str, leg: LegRecord) -> None:
+        """A transfer of the call is over. Nothing happens when the call is over too."""
+        if call_id in self._open_calls:
+            about = {
+                "destination": leg.destination,
+                "type": leg.type,
+                "outcome": leg.outcome,
+                "duration_s": leg.duration_s,
+            }
+            self._writer.tell(
+                [
+                    Row(Kind.LEG, fit(call_legs, {"call_id": call_id, **asdict(leg)})),
+                    _event(call_id, leg.ended_at, "call.transferred", about),
+                ]
+            )
+
+    def call_ended(self, call_id: str, end: CallEnd) -> bool:
+        """The call is over; whether this was the first to say so. Later tellings change nothing."""
+        if call_id not in self._open_calls:
+            return False
+        self._open_calls.remove(call_id)
+        about = {
+            "end_reason": end.end_reason,
+            "hung_up_by": end.hung_up_by,
+            "duration_s": end.duration_s,
+        }
+        self._writer.tell(
+            [
+                Row(Kind.ENDED, {"call_id": call_id, **fit(calls, asdict(end))}),
+                _event(call_id, end.ended_at, "call.ended", about),
+            ]
+        )
+        return True
+
+    def append(self, events: Iterable[NewEvent]) -> None:
+        """Appends facts to the log, in this order."""
+        self._writer.tell([_event(e.call_id, e.at, e.name, e.data) for e in events])
+
+    async def calls(
+        self, state: State | None = None, limit: int = 50, cursor: Cursor | None = None
+    ) -> Page:
+        """At most `limit` calls, newest first, those after `cursor`."""
+        query = select(*_CALL_COLUMNS)
+        if state is not None:
+            is_active = calls.c.ended_at.is_(None)
+            query = query.where(is_active if state == "active" else ~is_active)
+        if cursor is not None:
+            at = cursor.started_at
+            query = query.where(
+                or_(
+                    calls.c.started_at < at,
+                    and_(calls.c.started_at == at, calls.c.id < cursor.id),
+                )
+            )
+        query = query.order_by(calls.c.started_at.desc(), calls.c.id.desc()).limit(limit + 1)
+        await self._writer.settle()
+        async with self._engine.connect() as connection:
+            rows = (await connection.execute(query)).all()
+            records = await _with_legs(connection, rows[:limit])
+        more = len(rows) > limit
+        last = Cursor(records[-1].started_at, records[-1].id).encode() if more else None
+        return Page(records, last)
+
+    async def call(self, call_id: str) -> CallRecord | None:
+        """The call of that id, active or ended; None if there is none."""
+        await self._writer.settle()
+        async with self._engine.connect() as connection:
+            query = select(*_CALL_COLUMNS).where(calls.c.id == call_id)
+            records = await _with_legs(connection, (await connection.execute(query)).all())
+        return records[0] if records else None
+
+    async def events(
+        self, *, after: int = 0, call_id: str | None = None, limit: int = 1000
+    ) -> tuple[EventRecord, ...]:
+        """At most `limit` facts in their order, those with numbers over `after`."""
+        query = select(call_events).where(call_events.c.seq > after)
+        if call_id is not None:
+            query = query.where(call_events.c.call_id == call_id)
+        await self._writer.settle()
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(query.order_by(call_events.c.seq).limit(limit))
+            return tuple(EventRecord(*row) for row in rows)
+
+    async def flush(self) -> None:
+        """Returns when everything told before is in the database."""
+        await self._writer.flush()
+
+    async def close(self, seconds: float = 5.0) -> None:
+        """Writes what is left, for at most `seconds`, and disconnects."""
+        await self._writer.close(seconds)
+        await self._engine.dispose()
+
+
+_CALL_FIELDS = tuple(field.name for field in fields(CallRecord) if field.name != "legs")
+_LEG_FIELDS = tuple(field.name for field in fields(LegRecord))
+_CALL_COLUMNS = tuple(calls.c[name] for name in _CALL_FIELDS)
+_LEG_COLUMNS = tuple(call_legs.c[name] for name in _LEG_FIELDS)
+
+
+def _event(call_id: str, at: datetime, name: str, data: object) -> Row:
+    values = {"call_id": call_id, "at": at, "name": name, "data": storable_json(data)}
+    return Row(Kind.EVENT, fit(call_events, values))
+
+
+async def _with_legs(
+    connection: AsyncConnection, rows: Sequence[DatabaseRow[*tuple[Any, ...]]]
+) -> tuple[CallRecord, ...]:
+    ids = [row.id for row in rows]
+    legs: dict[str, list[LegRecord]] = {id_: [] for id_ in ids}
+    query = (
+        select(call_legs.c.call_id, *_LEG_COLUMNS)
+        .where(call_legs.c.call_id.in_(ids))
+        .order_by(call_legs.c.id)
+    )
+    for call_id, *values in await connection.execute(query) if ids else ():
+        legs[call_id].append(LegRecord(*values))
+    # A database row has no types of its own, hence Any; its columns are in the order of the fields.
+    return tuple(
+        CallRecord(**dict(zip(_CALL_FIELDS, row, strict=True)), legs=tuple(legs[row.id]))
+        for row in rows
+    )
+
+
+async def _close_abandoned(connection: AsyncConnection, worker: str) -> None:
+    """Ends the calls that `worker` had when it was killed, at the last thing known of them."""
+    last_fact = (
+        select(func.max(call_events.c.at))
+        .where(call_events.c.call_id == calls.c.id)
+        .scalar_subquery()
+    )
+    abandoned = await connection.execute(
+        select(calls.c.id, calls.c.started_at, calls.c.answered_at, last_fact).where(
+            calls.c.worker == worker, calls.c.ended_at.is_(None)
+        )
+    )
+    for call_id, started_at, answered_at, last in abandoned.all():
+        ended_at = max(at for at in (started_at, answered_at, last) if at is not None)
+        # No monotonic clock outlives its process, so here the stored times must do.
+        duration = (ended_at - answered_at).total_seconds() if answered_at else 0.0
+        end = {"end_reason": "error", "hung_up_by": "platform", "duration_s": duration}
+        await connection.execute(
+            calls.update().where(calls.c.id == call_id).values(ended_at=ended_at, **end)
+        )
+        event = {"call_id": call_id, "at": ended_at, "name": "call.ended"}
+        data = {**end, "repaired": True}
+        await connection.execute(call_events.insert().values(**event, data=data))
+        _log.warning("closed a call of a process that was killed", call=call_id)
