@@ -1,0 +1,129 @@
+"""Peers, servers and the capture that all integration tests share.
+
+A peer that is missing skips the tests here; with CI=true in the environment it fails them instead,
+so that a build cannot be green because nothing was called.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.caller import Caller, name_far_ends
+from tests.integration.documents import DocumentServer
+from tests.integration.ports import free_ports
+from tests.integration.server import COMMAND, VxmlServer
+from tests.integration.wire import Wire
+
+HERE = Path(__file__).parent
+
+FAR_ENDS = (
+    "echo",
+    "busy",
+    "rings",
+    "far-leaves",
+    "near-leaves",
+    "caller-leaves",
+    "endless-talk",
+    "consulted",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.integration)
+
+
+def _missing() -> list[str]:
+    found = [f"the program {p} (package {package})" for p, package in PEERS if not shutil.which(p)]
+    if not COMMAND.exists():
+        found.append(f"the command {COMMAND}")
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP).close()
+    except PermissionError:
+        found.append("the right to open raw sockets (root, or CAP_NET_RAW)")
+    return found
+
+
+PEERS = (("sipp", "sip-tester"), ("baresip", "baresip-core"))
+
+
+@pytest.fixture(scope="session")
+def peers() -> None:
+    """Asks for everything that the tests need of the machine."""
+    if missing := _missing():
+        message = f"integration tests need {', '.join(missing)}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def wire(peers: None) -> Iterator[Wire]:
+    wire = Wire()
+    yield wire
+    wire.close()
+
+
+@pytest.fixture(scope="session")
+def documents(peers: None) -> Iterator[DocumentServer]:
+    documents = DocumentServer(free_ports())
+    name_far_ends(documents, *FAR_ENDS)
+    documents.start()
+    yield documents
+    documents.close()
+
+
+def applications(server: VxmlServer, documents: DocumentServer) -> dict[str, str]:
+    """Every number that a test may call, and its application."""
+    transfer = "transfer.vxml?type={type}&maxtime={maxtime}s&far={far}"
+    numbers = {
+        "bank": f"http://127.0.0.1:{server.web_port}/apps/bank/en/index.vxml",
+        "banque": f"http://127.0.0.1:{server.web_port}/apps/bank/fr/index.vxml",
+        "keys": documents.uri("keys.vxml?seconds=8"),
+        "short": documents.uri("keys.vxml?seconds=1"),
+        "late": documents.uri("late.vxml"),
+        "missing-entry": documents.uri("no-such.vxml"),
+        "endless-script": documents.uri("endless-script.vxml"),
+        "forbidden": documents.uri(
+            transfer.format(type="bridge", maxtime=30, far="sip:far@192.0.2.1")
+        ),
+    }
+    for far in FAR_ENDS:
+        kind = "consultation" if far == "consulted" else "bridge"
+        maxtime = 2 if far == "endless-talk" else 30
+        numbers[f"to-{far}"] = documents.uri(transfer.format(type=kind, maxtime=maxtime, far=far))
+    for bad in ("malformed", "no-such", "slow", "huge", "bomb"):
+        numbers[f"goes-to-{bad}"] = documents.uri(f"goes-to.vxml?next={bad}.vxml")
+    return numbers
+
+
+@pytest.fixture(scope="session")
+def server(
+    documents: DocumentServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[VxmlServer]:
+    """The server that most tests share. It must survive them all, and end on SIGTERM with 0."""
+    server = VxmlServer(tmp_path_factory.mktemp("server"), {}, (documents.origin,))
+    server.numbers = applications(server, documents)
+    try:
+        server.start()
+        yield server
+        server.stop()
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def caller(
+    server: VxmlServer,
+    documents: DocumentServer,
+    wire: Wire,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Caller:
+    return Caller(server, documents, wire, tmp_path_factory.mktemp("calls"))

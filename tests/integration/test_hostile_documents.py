@@ -1,0 +1,57 @@
+"""Documents that are broken, endless, huge or malicious end in an event, and in nothing worse."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from functools import partial
+
+import pytest
+
+from tests.integration.caller import Caller, FinishedCall, together
+from tests.integration.documents import HUGE_BYTES
+
+Calls = dict[str, Future[FinishedCall]]
+
+LIMIT = 5.0
+"""Seconds within which each must have ended: the longest limit here is a script's or a fetch's."""
+
+
+@pytest.fixture(scope="module")
+def calls(caller: Caller) -> Calls:
+    numbers = ["goes-to-malformed", "goes-to-no-such", "goes-to-slow", "goes-to-huge"]
+    numbers += ["goes-to-bomb", "endless-script"]
+    return together({n: partial(caller.call, f"x-{n}", n) for n in numbers})
+
+
+@pytest.mark.parametrize(
+    ("number", "event"),
+    [
+        ("goes-to-malformed", "error.badfetch"),
+        ("goes-to-no-such", "error.badfetch.http.404"),
+        ("goes-to-slow", "error.badfetch"),
+        ("goes-to-huge", "error.badfetch"),
+        ("goes-to-bomb", "error.badfetch"),
+        ("endless-script", "error.semantic"),
+    ],
+)
+def test_a_bad_document_ends_in_its_error_event(calls: Calls, number: str, event: str) -> None:
+    call = calls[number].result()
+    call.sip.assert_success()
+    [told] = call.told
+    assert f"{told['event']}.".startswith(f"{event}."), told
+    took = call.sip.received("BYE")[0].at - call.answered_at
+    assert took < LIMIT
+    call.assert_one_record("exit", "application")
+
+
+def test_a_huge_document_is_not_read_to_its_end(calls: Calls, caller: Caller) -> None:
+    calls["goes-to-huge"].result()
+    assert 0 < caller.documents.huge_bytes_sent < HUGE_BYTES / 2
+
+
+def test_the_server_takes_calls_as_before(calls: Calls, caller: Caller) -> None:
+    call = caller.call("afterwards", "short", (0.5, "4321", 10.0))
+    call.sip.assert_success()
+    assert [told["keys"] for told in call.told] == ["4321"]
+    caller.server.assert_nothing_left()
+    assert "Traceback" not in caller.server.log
