@@ -4,6 +4,7 @@ No sockets, no audio and no clock: everything outside comes through `Platform` a
 """
 
 from vxml_server.interpreter.grammars import GrammarStore
+from vxml_server.interpreter.keys import KeyCollector, KeyOutcome
 from vxml_server.interpreter.platform import (
     ActiveGrammar,
     AudioSegment,
@@ -33,6 +34,8 @@ __all__ = [
     "InputProperties",
     "InputResult",
     "Json",
+    "KeyCollector",
+    "KeyOutcome",
     "Limits",
     "ListenRequest",
     "Observer",

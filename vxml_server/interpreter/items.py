@@ -81,7 +81,7 @@ async def _transfer(form: FormInterpretation, item: FormItem) -> None:
             aai=aai,
             grammars=grammars,
             properties=frame.properties.input_properties(),
-            name=item.name,
+            lang=form.context.lang(element),
         )
     )
     if "." in result.outcome:

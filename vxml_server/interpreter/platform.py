@@ -187,7 +187,7 @@ class TransferRequest:
     aai: str = ""
     grammars: tuple[ActiveGrammar, ...] = ()
     properties: InputProperties = field(default_factory=InputProperties)
-    name: str = ""
+    lang: str = ""
 
 
 @dataclass(frozen=True, slots=True)

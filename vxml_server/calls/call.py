@@ -1,0 +1,278 @@
+"""One call: a leg, an interpreter session, and its record.
+
+The rule that must hold: whatever happens (the caller gives up before the answer, the application
+fails, the operator intervenes, the process drains), the call ends once, its leg and its transfers
+are gone, and its record is complete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+import structlog
+
+from vxml_server.calls.leg import Ended, Ending, Leg
+from vxml_server.calls.platform import CallPlatform
+from vxml_server.calls.rendering import PromptRenderer, SoundCache
+from vxml_server.calls.transfer import TRANSFERRED, Line, Transfer
+from vxml_server.clock import Clock, Timer
+from vxml_server.fetch import Fetcher
+from vxml_server.interpreter import (
+    Connection,
+    DocumentStore,
+    GrammarStore,
+    Json,
+    Limits,
+    Outcome,
+    Session,
+    TransferRequest,
+    TransferResult,
+)
+from vxml_server.sip import IncomingCall, SessionDescription
+from vxml_server.store import CallEnd, CallRecord, HungUpBy, NewEvent, Store
+from vxml_server.tts import Synthesizer
+
+_log = structlog.get_logger(__name__)
+# How long an application may go on after its caller has gone (VoiceXML 2.0 section 1.5.4 has it
+# clean up; it does not say for how long).
+FINAL_PROCESSING = 30.0
+# What of a session's trace is kept in the event log; the rest is for debugging.
+_KEPT = frozenset({"log", "throw", "transfer", "end"})
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What all calls share."""
+
+    clock: Clock
+    line: Line
+    fetcher: Fetcher
+    synthesizer: Synthesizer
+    sounds: SoundCache
+    documents: DocumentStore
+    grammars: GrammarStore
+    store: Store
+    language: str
+    properties: dict[str, str]
+    limits: Limits
+
+
+class Call:
+    """A call from the INVITE to the record. `run` it once."""
+
+    def __init__(
+        self,
+        resources: Resources,
+        incoming: IncomingCall,
+        leg: Leg,
+        answer: SessionDescription,
+        record: CallRecord,
+    ) -> None:
+        self.leg = leg
+        self._resources = resources
+        self._incoming = incoming
+        self._answer = answer
+        self._record = record
+        self._answered_at = 0.0
+        self._transfers: set[asyncio.Task[TransferResult]] = set()
+        self._interpreting: asyncio.Task[Outcome] | None = None
+        self._final_processing: Timer | None = None
+        self._hung_up_by: HungUpBy | None = None
+
+    @property
+    def id(self) -> str:
+        return self._record.id
+
+    @property
+    def record(self) -> CallRecord:
+        return self._record
+
+    def hang_up(self, by: HungUpBy = "platform") -> None:
+        """Ends the call from outside; the application still gets its hang-up event."""
+        self._hung_up_by = self._hung_up_by or by
+        self.leg.hang_up()
+
+    def abandon(self) -> None:
+        """Ends the call at once, its application too."""
+        self.hang_up()
+        if self._interpreting is not None:
+            self._interpreting.cancel()
+
+    async def run(self) -> CallRecord:
+        """Runs the application and sees the call to its end. Raises nothing."""
+        resources, record = self._resources, self._record
+        resources.store.call_started(record)
+        fetcher = resources.fetcher.session()
+        renderer = PromptRenderer(fetcher, resources.synthesizer, resources.sounds)
+        platform = CallPlatform(
+            self.leg,
+            clock=resources.clock,
+            renderer=renderer,
+            observer=self._observe,
+            answer=self._send_answer,
+            transfer=lambda request: self._transfer(request, renderer),
+        )
+        session = Session(
+            platform,
+            fetcher,
+            connection=connection_of(self._incoming),
+            observer=self._observe,
+            default_lang=resources.language,
+            default_properties=resources.properties,
+            documents=resources.documents,
+            grammars=resources.grammars,
+            limits=resources.limits,
+        )
+        outcome = Outcome("error", error="error.internal")
+        try:
+            self._interpreting = asyncio.create_task(
+                session.run(record.application), name=f"session {self.id}"
+            )
+            self.leg.when_ended(self._on_leg_ended)
+            outcome = await self._interpreting
+            await self._finish_transfers()
+            await platform.linger()
+        except asyncio.CancelledError:
+            outcome = Outcome("hangup")
+        except Exception:
+            # A defect of ours; the caller is let go, the record says so, the log has the trace.
+            _log.exception("the session failed", call=self.id)
+        finally:
+            if self._final_processing is not None:
+                self._final_processing.cancel()
+            fetcher.close()
+            await self._end_transfers()
+            self._end(outcome)
+        return self._record
+
+    # The leg -----------------------------------------------------------------------------------
+
+    def _send_answer(self) -> None:
+        self._incoming.answer(self._answer)
+        self._answered_at = self._resources.clock.monotonic()
+        now = self._resources.clock.utc_now()
+        self._record = replace(self._record, answered_at=now, codec=self.leg.codec)
+        self._resources.store.call_answered(self.id, now, self.leg.codec)
+
+    def _on_leg_ended(self, ended: Ended) -> None:
+        if self._interpreting is None or self._interpreting.done():
+            return
+        if self._record.answered_at is None:
+            self._interpreting.cancel()
+        else:
+            self._final_processing = self._resources.clock.call_later(
+                FINAL_PROCESSING, self._interpreting.cancel
+            )
+
+    # Transfers ---------------------------------------------------------------------------------
+
+    async def _transfer(self, request: TransferRequest, renderer: PromptRenderer) -> TransferResult:
+        """Section 2.3.7: a bridge is waited for to its end, a consultation to its answer."""
+        transfer = Transfer(self._resources.line, self.leg, renderer, request)
+        running = asyncio.create_task(transfer.run(), name=f"transfer {self.id}")
+        self._transfers.add(running)
+        running.add_done_callback(lambda _: self._transferred(transfer))
+        if request.type == "bridge":
+            return await asyncio.shield(running)
+        if request.type == "consultation" and (failed := await transfer.connected()) is not None:
+            return failed
+        return TransferResult(TRANSFERRED)
+
+    def _transferred(self, transfer: Transfer) -> None:
+        if transfer.record is not None:
+            legs = (*self._record.legs, transfer.record)
+            self._record = replace(self._record, legs=legs)
+            self._resources.store.leg_ended(self.id, transfer.record)
+
+    async def _finish_transfers(self) -> None:
+        """A caller who was handed on talks as long as they like; the call lasts as long."""
+        running = [task for task in self._transfers if not task.done()]
+        if running:
+            await asyncio.wait(running)
+
+    async def _end_transfers(self) -> None:
+        """Nothing outlives the call."""
+        for task in self._transfers:
+            task.cancel()
+        if self._transfers:
+            await asyncio.wait(self._transfers)
+
+    # The record --------------------------------------------------------------------------------
+
+    def _observe(self, kind: str, record: dict[str, Json]) -> None:
+        _log.debug(kind, call=self.id, **{f"vxml_{key}": value for key, value in record.items()})
+        if kind in _KEPT:
+            now = self._resources.clock.utc_now()
+            self._resources.store.append([NewEvent(self.id, now, f"vxml.{kind}", record)])
+
+    def _end(self, outcome: Outcome) -> None:
+        resources = self._resources
+        hung_up_by = self._who_hung_up(outcome)
+        self.leg.hang_up()
+        statistics = self.leg.statistics()
+        answered = self._record.answered_at is not None
+        duration = resources.clock.monotonic() - self._answered_at if answered else 0.0
+        end = CallEnd(
+            ended_at=resources.clock.utc_now(),
+            duration_s=round(duration, 3),
+            end_reason=outcome.reason,
+            hung_up_by=hung_up_by,
+            packets_lost=statistics.packets_lost,
+            jitter_ms=round(statistics.jitter_ms, 2),
+        )
+        resources.store.call_ended(self.id, end)
+        self._record = replace(
+            self._record,
+            ended_at=end.ended_at,
+            duration_s=end.duration_s,
+            end_reason=end.end_reason,
+            hung_up_by=end.hung_up_by,
+            packets_lost=end.packets_lost,
+            jitter_ms=end.jitter_ms,
+        )
+        _log.info(
+            "call ended",
+            call=self.id,
+            reason=outcome.reason,
+            hung_up_by=hung_up_by,
+            duration=end.duration_s,
+            error=outcome.error or None,
+            message=outcome.message or None,
+        )
+
+    def _who_hung_up(self, outcome: Outcome) -> HungUpBy:
+        if self._hung_up_by is not None:
+            return self._hung_up_by
+        ended = self.leg.end
+        if ended is not None and ended.ending is Ending.REMOTE:
+            return "caller"
+        if (ended is not None and ended.ending is Ending.FAILURE) or outcome.reason == "error":
+            return "platform"
+        return "application"
+
+
+def connection_of(incoming: IncomingCall) -> Connection:
+    """`session.connection` of a SIP call (VoiceXML 2.0 section 5.1.4, RFC 5552 section 2.4)."""
+    return Connection(
+        local_uri=incoming.local_uri,
+        remote_uri=incoming.remote_uri,
+        aai=_user_to_user(incoming.headers.get("User-to-User")),
+        originator="remote",
+        protocol_name="sip",
+        protocol_version="2.0",
+        headers={name.lower(): value for name, value in incoming.headers.items()},
+    )
+
+
+def _user_to_user(value: str) -> str | None:
+    """The text of a User-to-User header (RFC 7433): hexadecimal, or as it stands."""
+    if not value:
+        return None
+    data, _, parameters = value.partition(";")
+    if "encoding=hex" in parameters.replace(" ", "").lower():
+        try:
+            return bytes.fromhex(data.strip()).decode("utf-8", "replace")
+        except ValueError:
+            return data.strip()
+    return data.strip()
