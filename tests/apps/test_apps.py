@@ -1,0 +1,203 @@
+"""Every sample application is called as its `*.test.yaml` say, with its back end behind it."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from scripts.make_jingle import jingle
+from vxml_server.clock import SystemClock
+from vxml_server.fetch import Fetcher
+from vxml_server.interpreter.dialogue import DialogueResult, run_dialogue
+from vxml_server.interpreter.script import parse_script
+from vxml_server.settings import FetchSettings
+
+APPS = Path(__file__).parents[2] / "apps"
+DEFAULT_ORIGIN = "http://127.0.0.1:8080"
+"""Where the default server serves `apps/`, and the dialogues expect it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """One test of a `.test.yaml` file; `script` is its part that the dialogue format knows."""
+
+    file: Path
+    name: str
+    document: str
+    script: str
+
+    def __str__(self) -> str:
+        return f"{self.file.relative_to(APPS)}: {self.name}"
+
+
+def dialogues() -> list[Dialogue]:
+    found = []
+    for file in sorted(APPS.glob("*/tests/*.test.yaml")):
+        for test in yaml.safe_load(file.read_text("utf-8")):
+            assert test.keys() <= {"name", "document", "session", "steps"}, file
+            script = {key: test[key] for key in ("session", "steps") if key in test}
+            found.append(
+                Dialogue(
+                    file=file,
+                    name=test["name"],
+                    document=test["document"],
+                    script=yaml.safe_dump(script, allow_unicode=True),
+                )
+            )
+    return found
+
+
+def site(*, with_back_ends: bool) -> web.Application:
+    """The folder `apps/` below /apps, and each back end at its place."""
+    app = web.Application()
+    if with_back_ends:
+        for file in APPS.glob("*/backend.py"):
+            name = file.parent.name
+            back_end: web.Application = importlib.import_module(
+                f"apps.{name}.backend"
+            ).application()
+            app.add_subapp(f"/apps/{name}/api/", back_end)
+    app.router.add_static("/apps/", APPS)
+    return app
+
+
+Call = Callable[[str, str], Awaitable[DialogueResult]]
+
+
+async def calling(*, with_back_ends: bool) -> AsyncIterator[Call]:
+    async with TestServer(site(with_back_ends=with_back_ends)) as server:
+        origin = str(server.make_url("/")).rstrip("/")
+        fetcher = Fetcher(FetchSettings(allow=(origin,)), SystemClock())
+
+        async def call(document: str, script: str) -> DialogueResult:
+            uri = document.replace(DEFAULT_ORIGIN, origin)
+            return await run_dialogue(uri, parse_script(script), fetcher.session())
+
+        try:
+            yield call
+        finally:
+            await fetcher.close()
+
+
+@pytest.fixture
+async def call() -> AsyncIterator[Call]:
+    """Calls a document with a script."""
+    async for made in calling(with_back_ends=True):
+        yield made
+
+
+@pytest.fixture
+async def call_without_back_ends() -> AsyncIterator[Call]:
+    """The same while every back end is out of order."""
+    async for made in calling(with_back_ends=False):
+        yield made
+
+
+def complaints(result: DialogueResult) -> list[str]:
+    """What went otherwise than the script says, to be read in a failure."""
+    found = [
+        f"expected {record['pattern']!r}, heard {record['heard']!r}"
+        for record in result.records
+        if record["event"] == "expect" and not record["ok"]
+    ]
+    found += [f"never used: {step}" for step in result.unused]
+    if result.outcome.reason == "error":
+        found.append(f"ended in {result.outcome.error}: {result.outcome.message}")
+    return found
+
+
+def errors_thrown(result: DialogueResult) -> list[str]:
+    """The errors that a page caught, and so hid from the outcome."""
+    names = [str(record["name"]) for record in result.records if record["event"] == "throw"]
+    return [name for name in names if name.startswith("error.")]
+
+
+@pytest.mark.parametrize("dialogue", dialogues(), ids=str)
+async def test_the_application_answers_as_its_dialogue_says(call: Call, dialogue: Dialogue) -> None:
+    result = await call(dialogue.document, dialogue.script)
+    assert complaints(result) == []
+    if "error." not in dialogue.script:
+        assert errors_thrown(result) == []
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("fr", "Nous ne pouvons pas consulter votre compte pour le moment. Nous vous mettons"),
+        ("en", "We cannot reach your account at the moment. We are putting you through"),
+    ],
+)
+async def test_a_bank_without_its_back_end_hands_the_caller_to_a_person(
+    call_without_back_ends: Call, language: str, said: str
+) -> None:
+    script = f"""
+    steps:
+      - dtmf: "1"
+      - dtmf: "123456"
+      - dtmf: "1"
+      - dtmf: "1234"
+      - expect: "^{said}"
+      - transfer: far_end_disconnect
+      - hangup:
+    """
+    result = await call_without_back_ends(
+        f"{DEFAULT_ORIGIN}/apps/bank/{language}/index.vxml", script
+    )
+    assert complaints(result) == []
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("fr", "Vos réponses n'ont pas pu être enregistrées"),
+        ("en", "We could not save your answers"),
+    ],
+)
+async def test_a_survey_without_its_back_end_says_that_the_answers_are_lost(
+    call_without_back_ends: Call, language: str, said: str
+) -> None:
+    script = f"""
+    steps:
+      - dtmf: "5"
+      - dtmf: "3#"
+      - dtmf: "1"
+      - expect: "^{said}"
+      - expect_end: disconnect
+    """
+    result = await call_without_back_ends(
+        f"{DEFAULT_ORIGIN}/apps/survey/{language}/index.vxml", script
+    )
+    assert complaints(result) == []
+
+
+async def test_a_pin_is_in_no_uri_and_no_log(call: Call) -> None:
+    script = 'steps: [{dtmf: "1"}, {dtmf: "654321"}, {dtmf: "1"}, {dtmf: "4321"}]'
+    result = await call(f"{DEFAULT_ORIGIN}/apps/bank/en/index.vxml", script)
+    told = [record for record in result.records if record["event"] in {"fetch", "log"}]
+    assert told
+    assert not re.search("4321|654321", str(told))
+
+
+@pytest.mark.parametrize("application", ["bank", "hours", "survey"])
+def test_both_languages_have_the_same_documents_and_dialogues(application: str) -> None:
+    folders = [APPS / application / language for language in ("fr", "en")]
+    french, english = ({file.name for file in folder.iterdir()} for folder in folders)
+    assert french == english
+    names = [
+        [test.name for test in dialogues() if test.file == APPS / f"{application}/tests/{file}"]
+        for file in ("fr.test.yaml", "en.test.yaml")
+    ]
+    assert names[0] == names[1] != []
+
+
+def test_the_jingle_is_what_its_script_writes(tmp_path: Path) -> None:
+    data = (APPS / "bank/audio/jingle.wav").read_bytes()
+    assert data[44:] == jingle()
