@@ -8,7 +8,7 @@ change of a call is also a row of the event log, written in the same batch: `cal
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from datetime import datetime
 from typing import Any, Literal
 
@@ -76,7 +76,7 @@ class Store:
         if record.id in self._open_calls:
             raise ValueError(f"call {record.id} has started already")
         self._open_calls.add(record.id)
-        values = {name: getattr(record, name) for name in _CALL_FIELDS}
+        values = _values(record, _CALL_FIELDS)
         about = {"direction": record.direction, "from": record.from_uri, "to": record.to_uri}
         self._writer.tell(
             [
@@ -107,7 +107,9 @@ class Store:
             }
             self._writer.tell(
                 [
-                    Row(Kind.LEG, fit(call_legs, {"call_id": call_id, **asdict(leg)})),
+                    Row(
+                        Kind.LEG, fit(call_legs, {"call_id": call_id, **_values(leg, _LEG_FIELDS)})
+                    ),
                     _event(call_id, leg.ended_at, "call.transferred", about),
                 ]
             )
@@ -124,7 +126,7 @@ class Store:
         }
         self._writer.tell(
             [
-                Row(Kind.ENDED, {"call_id": call_id, **fit(calls, asdict(end))}),
+                Row(Kind.ENDED, {"call_id": call_id, **fit(calls, _values(end, _END_FIELDS))}),
                 _event(call_id, end.ended_at, "call.ended", about),
             ]
         )
@@ -191,8 +193,13 @@ class Store:
 
 _CALL_FIELDS = tuple(field.name for field in fields(CallRecord) if field.name != "legs")
 _LEG_FIELDS = tuple(field.name for field in fields(LegRecord))
+_END_FIELDS = tuple(field.name for field in fields(CallEnd))
 _CALL_COLUMNS = tuple(calls.c[name] for name in _CALL_FIELDS)
 _LEG_COLUMNS = tuple(call_legs.c[name] for name in _LEG_FIELDS)
+
+
+def _values(record: object, names: Iterable[str]) -> dict[str, object]:
+    return {name: getattr(record, name) for name in names}
 
 
 def _event(call_id: str, at: datetime, name: str, data: object) -> Row:
