@@ -8,7 +8,7 @@ keys ends with, since both are the same chart.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
@@ -85,7 +85,7 @@ class Grammar:
     uri: str
     root: str
     scope: str
-    network: Network
+    network: Network = field(repr=False)
 
     def match(self, tokens: Sequence[str] | str) -> Match | None:
         """The match of the whole input, or None.

@@ -400,7 +400,7 @@ SMALL_FORK = 4
 def _look_ahead(nodes: list[Node], rules: list[RuleInfo], nullable: Mapping[int, int]) -> None:
     """Makes `Choice`s of the forks with many branches, while the budget lasts."""
     budget = 8 * len(nodes) + 1000
-    for number, node in enumerate(nodes):
+    for number, node in enumerate(nodes):  # grows as branches are gathered
         if not isinstance(node, Fork) or len(node.branches) < SMALL_FORK:
             continue
         by_word: dict[str, list[int]] = {}
@@ -414,8 +414,28 @@ def _look_ahead(nodes: list[Node], rules: list[RuleInfo], nullable: Mapping[int,
             budget -= cost
             for word in first:
                 by_word.setdefault(word, []).append(index)
+        branches = node.branches if always else _gather(nodes, node.branches, by_word)
         tables = {word: tuple(indexes) for word, indexes in by_word.items()}
-        nodes[number] = Choice(node.branches, tables, tuple(always))
+        nodes[number] = Choice(branches, tables, tuple(always))
+
+
+def _gather(
+    nodes: list[Node], branches: tuple[int, ...], by_word: dict[str, list[int]]
+) -> tuple[int, ...]:
+    """Makes one branch of those that begin with the same word, so that ten thousand alternatives
+    are a tree of words. Their order is kept: once the word is known, no other branch is possible.
+    """
+    made = list(branches)
+    for word, indexes in by_word.items():
+        first = [nodes[branches[index]] for index in indexes]
+        reads = [node for node in first if isinstance(node, Read)]
+        if len(reads) < 2 or len(reads) < len(first) or len({read.token for read in reads}) > 1:
+            continue
+        nodes.append(Fork(tuple(read.next for read in reads)))
+        nodes.append(Read(word, reads[0].token, len(nodes) - 1))
+        by_word[word] = [len(made)]
+        made.append(len(nodes) - 1)
+    return tuple(made)
 
 
 def _first(

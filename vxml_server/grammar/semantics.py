@@ -101,12 +101,16 @@ def read_tag(text: str, tag_format: str) -> tuple[Literal["script", "value"], Js
     if _ASSIGNS.search(bare):
         return "script", None
     try:
-        value: JsonValue = json.loads(bare)
+        value: JsonValue = json.loads(bare, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return "value", bare
     # "007" and a number too long for ECMAScript are names, not quantities.
     exact = not isinstance(value, int | float) or (json.dumps(value) == bare and len(bare) < 16)
     return "value", value if exact else bare
+
+
+def _refuse(constant: str) -> JsonValue:
+    raise ValueError(f"{constant} is not JSON")
 
 
 class _Interpreter:

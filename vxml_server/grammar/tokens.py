@@ -46,12 +46,15 @@ def words(text: str, mode: Mode) -> tuple[tuple[str, str], ...]:
 
 
 def _pieces(part: str) -> list[str]:
+    if part in _MARKS:
+        return [_MARKS[part]]
     numeral = _NUMERAL.fullmatch(part)
     if numeral is not None:
         return [*numeral[1], *numeral[2]]
-    if part in _MARKS:
-        return [_MARKS[part]]
-    return [word for word in map(normal_word, part.split("-")) if word]
+    pieces: list[str] = []
+    for word in map(normal_word, part.split("-")):
+        pieces.extend(word if word.isdecimal() else [word] if word else [])
+    return pieces
 
 
 def normal_word(word: str) -> str:

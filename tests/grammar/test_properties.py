@@ -1,0 +1,218 @@
+"""Random small grammars: the parser against a set of sentences made without it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.grammar.conftest import SRGS
+from vxml_server.grammar import Grammar, Status, load
+from vxml_server.grammar.rules import (
+    Expansion,
+    OneOf,
+    Repeat,
+    RuleRef,
+    Sequence,
+    Special,
+    Tag,
+    Token,
+)
+
+WORDS = "ab"
+LENGTH = 4
+NAMES = ("r", "s", "t")
+
+Sentence = tuple[str, ...]
+Rules = Mapping[str, Expansion]
+
+
+def expansions(depth: int = 3) -> st.SearchStrategy[Expansion]:
+    leaves: st.SearchStrategy[Expansion] = st.one_of(
+        st.sampled_from([Token(word) for word in WORDS]),
+        st.sampled_from([RuleRef("", name, f"${name}") for name in NAMES]),
+        st.sampled_from([Tag("x"), Special.NULL, Special.VOID]),
+    )
+    if depth == 0:
+        return leaves
+    inner = expansions(depth - 1)
+    counts = st.tuples(st.integers(0, 3), st.one_of(st.none(), st.integers(0, 2)))
+    return st.one_of(
+        leaves,
+        st.lists(inner, max_size=3).map(lambda parts: Sequence(tuple(parts))),
+        st.lists(inner, min_size=1, max_size=5).map(lambda parts: OneOf(tuple(parts))),
+        st.builds(
+            lambda body, c: Repeat(body, c[0], None if c[1] is None else c[0] + c[1]),
+            *(inner, counts),
+        ),
+    )
+
+
+grammars = st.fixed_dictionaries({name: expansions() for name in NAMES})
+
+
+def as_xml(expansion: Expansion) -> str:
+    match expansion:
+        case Token(text):
+            return f" {text} "
+        case Tag(text):
+            return f"<tag>{text}</tag>"
+        case RuleRef(rule=rule):
+            return f'<ruleref uri="#{rule}"/>'
+        case Special():
+            return f'<ruleref special="{expansion.value}"/>'
+        case Sequence(items):
+            return f"<item>{''.join(map(as_xml, items))}</item>"
+        case OneOf(alternatives):
+            return f"<one-of>{''.join(f'<item>{as_xml(a)}</item>' for a in alternatives)}</one-of>"
+        case Repeat(body, least, most):
+            return f'<item repeat="{least}-{"" if most is None else most}">{as_xml(body)}</item>'
+
+
+def as_abnf(expansion: Expansion) -> str:
+    match expansion:
+        case Token(text):
+            return text
+        case Tag(text):
+            return f"{{{text}}}"
+        case RuleRef(rule=rule):
+            return f"${rule}"
+        case Special():
+            return f"${expansion.value}"
+        case Sequence(items):
+            return f"({' '.join(map(as_abnf, items))})"
+        case OneOf(alternatives):
+            return f"({'|'.join(map(as_abnf, alternatives))})"
+        case Repeat(body, least, most):
+            return f"({as_abnf(body)}) <{least}-{'' if most is None else most}>"
+
+
+def xml_form(rules: Rules) -> Grammar:
+    inside = "".join(f'<rule id="{name}">{as_xml(body)}</rule>' for name, body in rules.items())
+    head = f'<grammar xmlns="{SRGS}" version="1.0" xml:lang="en" root="r">'
+    return load(f"{head}{inside}</grammar>".encode())
+
+
+def abnf_form(rules: Rules) -> Grammar:
+    inside = "".join(f"${name} = {as_abnf(body)};\n" for name, body in rules.items())
+    return load(f"#ABNF 1.0;\nlanguage en; root $r;\n{inside}".encode())
+
+
+def join(left: set[Sentence], right: set[Sentence]) -> set[Sentence]:
+    return {a + b for a in left for b in right if len(a) + len(b) <= LENGTH}
+
+
+def sentences(expansion: Expansion, known: Mapping[str, set[Sentence]]) -> set[Sentence]:
+    """The sentences of an expansion up to LENGTH, given those of the rules."""
+    match expansion:
+        case Token(text):
+            return {(text,)}
+        case RuleRef(rule=rule):
+            return known[rule]
+        case Special.VOID:
+            return set()
+        case Sequence(items):
+            found: set[Sentence] = {()}
+            for item in items:
+                found = join(found, sentences(item, known))
+            return found
+        case OneOf(alternatives):
+            return set().union(*(sentences(branch, known) for branch in alternatives))
+        case Repeat(body, least, most):
+            turn = sentences(body, known)
+            found, total = {()}, set()
+            for count in range((most if most is not None else least + LENGTH) + 1):
+                total |= found if count >= least else set()
+                found = join(found, turn)
+            return total
+        case _:
+            return {()}
+
+
+def language(rules: Rules) -> set[Sentence]:
+    """All sentences of the root up to LENGTH: the least fixed point."""
+    known: dict[str, set[Sentence]] = {name: set() for name in rules}
+    while True:
+        better = {name: sentences(body, known) for name, body in rules.items()}
+        if better == known:
+            return known["r"]
+        known = better
+
+
+ALL = [s for n in range(LENGTH + 1) for s in itertools.product(WORDS, repeat=n)]
+
+
+@given(grammars)
+@settings(max_examples=150, deadline=None)
+def test_a_grammar_accepts_exactly_its_sentences(rules: Rules) -> None:
+    grammar, expected = xml_form(rules), language(rules)
+    for sentence in ALL:
+        match = grammar.match(sentence)
+        assert (match is not None) == (sentence in expected), sentence
+        if match is not None:
+            assert match.tokens == sentence
+
+
+@given(grammars)
+@settings(max_examples=100, deadline=None)
+def test_the_matcher_agrees_with_the_sentences_at_every_prefix(rules: Rules) -> None:
+    grammar, expected = xml_form(rules), language(rules)
+    prefixes = {sentence[:n] for sentence in expected for n in range(len(sentence) + 1)}
+    continued = {sentence[:n] for sentence in expected for n in range(len(sentence))}
+    for sentence in ALL:
+        matcher = grammar.start()
+        for word in sentence:
+            matcher.feed(word)
+        status, found, whole = matcher.status, matcher.match(), grammar.match(sentence)
+        assert status.matches == (sentence in expected)
+        assert (found and found.tree) == (whole and whole.tree)
+        if sentence in prefixes:
+            assert status is not Status.DEAD
+        if sentence in continued:
+            assert status in {Status.PARTIAL, Status.MATCH_OPEN}
+        if status is Status.DEAD:
+            assert all(matcher.feed(word) is Status.DEAD for word in WORDS)
+        if status is Status.COMPLETE:
+            assert all(grammar.match((*sentence, word)) is None for word in WORDS)
+
+
+@given(grammars)
+@settings(max_examples=100, deadline=None)
+def test_what_is_not_dead_can_still_match(rules: Rules) -> None:
+    """From any live prefix some word leads on, or the prefix is a match already."""
+    grammar = xml_form(rules)
+    for sentence in ALL:
+        status = grammar_status(grammar, sentence)
+        onward = [grammar_status(grammar, (*sentence, word)) for word in WORDS]
+        alive = any(following is not Status.DEAD for following in onward)
+        assert alive == (status in {Status.PARTIAL, Status.MATCH_OPEN})
+
+
+def grammar_status(grammar: Grammar, sentence: Sentence) -> Status:
+    matcher = grammar.start()
+    for word in sentence:
+        matcher.feed(word)
+    return matcher.status
+
+
+@given(grammars)
+@settings(max_examples=100, deadline=None)
+def test_the_xml_and_the_abnf_form_are_the_same_grammar(rules: Rules) -> None:
+    xml, abnf = xml_form(rules), abnf_form(rules)
+    for sentence in ALL:
+        one, other = xml.match(sentence), abnf.match(sentence)
+        assert (one and one.tree) == (other and other.tree)
+        assert (one and one.interpretation) == (other and other.interpretation)
+
+
+@given(
+    st.binary(max_size=200) | st.text(max_size=200).map(lambda text: f"#ABNF 1.0;\n{text}".encode())
+)
+@settings(max_examples=200, deadline=None)
+def test_no_content_raises_anything_but_an_event(source: bytes) -> None:
+    try:
+        load(source, lang="en")
+    except Exception as error:
+        assert getattr(error, "name", "").startswith("error."), error
