@@ -132,8 +132,6 @@ async def run_script(element: Element, frame: Frame) -> None:
         uri = frame.scopes.text(expression)
     if not uri:
         source, place, first_line = element.text, frame.document.uri, element.line
-    elif element.text.strip():
-        raise VoiceXmlEvent("error.badfetch", "a <script> with src may not have content")
     else:
         limits = fetch_limits(element, frame.properties, "script")
         resource = await frame.context.fetch(

@@ -94,7 +94,8 @@ def compile_document(body: bytes, uri: str) -> Document:
         raise _bad(f"the root element is <{etree.QName(root).localname}>, not <vxml>", uri, root)
     tree = _convert(root, uri, lang="", base=uri)
     for element in (tree, *tree.descendants()):
-        if problem := vocabulary.problem(element.name, element.attributes):
+        problem = vocabulary.problem(element.name, element.attributes)
+        if problem := problem or _problem_of_source(element):
             raise VoiceXmlEvent("error.badfetch", problem, uri=uri, line=element.line)
     if tree.get("version") not in vocabulary.VERSIONS:
         message = f"the version is {tree.get('version')!r}, not 2.0 or 2.1"
@@ -116,6 +117,19 @@ def compile_document(body: bytes, uri: str) -> Document:
         dialogs=dialogs,
         by_id=MappingProxyType(by_id),
     )
+
+
+def _problem_of_source(element: Element) -> str:
+    """A grammar has one source (section 3.1.1.4), a script at most one (5.3.12)."""
+    if element.name not in {"grammar", "script"}:
+        return ""
+    has_content = bool(element.text.strip()) or b"<rule" in element.source
+    sources = has_content + ("src" in element.attributes) + ("srcexpr" in element.attributes)
+    if element.name == "grammar" and sources != 1:
+        return "<grammar> needs exactly one of src, srcexpr and content"
+    if sources > 1:
+        return "<script> takes at most one of src, srcexpr and content"
+    return ""
 
 
 def _bad(message: str, uri: str, node: etree._Element) -> VoiceXmlEvent:

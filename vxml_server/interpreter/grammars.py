@@ -315,10 +315,6 @@ class Activation:
         uri = element.get("src")
         if expression := element.get("srcexpr"):
             uri = self._scopes.text(expression)
-        has_content = bool(element.text.strip()) or b"<rule" in element.source
-        if bool(uri) == has_content:
-            message = "a <grammar> needs either src or content"
-            raise VoiceXmlEvent("error.badfetch", message, uri=document.uri, line=element.line)
         try:
             if not uri:
                 return await self._store.inline(element, lang, document.uri, self._fetch)

@@ -192,7 +192,7 @@ class PromptBuilder:
         for position, choice in enumerate(self._choices):
             if not templated:
                 out.say(", " if position else "")
-                self._add(spoken_part(choice.element), choice.element, out)
+                self._add(_trimmed(spoken_part(choice.element)), choice.element, out)
                 continue
             with self._scopes.anonymous() as scope:
                 engine = self._scopes.engine
@@ -204,6 +204,11 @@ class PromptBuilder:
 def spoken_part(element: Element) -> list[Node]:
     """What of a `<choice>` or `<option>` is heard: all but its grammars."""
     return [node for node in element.children if isinstance(node, str) or node.name != "grammar"]
+
+
+def _trimmed(nodes: list[Node]) -> list[Node]:
+    """Without the white space that only indents the words."""
+    return [" ".join(node.split()) if isinstance(node, str) else node for node in nodes]
 
 
 def choice_text(element: Element) -> str:

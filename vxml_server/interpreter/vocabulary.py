@@ -124,10 +124,8 @@ _EXACTLY_ONE: Mapping[str, tuple[tuple[str, ...], ...]] = {
 _AT_MOST_ONE: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "choice": (("message", "messageexpr"),),
     "exit": (("expr", "namelist"),),
-    "grammar": (("src", "srcexpr"),),
     "link": (("message", "messageexpr"),),
     "return": (("namelist", "event", "eventexpr"), ("message", "messageexpr")),
-    "script": (("src", "srcexpr"),),
     "throw": (("message", "messageexpr"),),
     "transfer": (("bridge", "type"), ("aai", "aaiexpr")),
 }
