@@ -6,16 +6,19 @@ What comes from the network never raises; what the owner of a call hears is `Cal
 Who may be dialled is not decided here: that is the owner's dial rule.
 """
 
+from vxml_server.sip.core import UserAgentSettings
 from vxml_server.sip.errors import (
     IllegalTransition,
     InvalidSdp,
     InvalidUri,
+    Malformed,
     Rejection,
     SipError,
 )
 from vxml_server.sip.headers import Headers
 from vxml_server.sip.incoming import IncomingCall
 from vxml_server.sip.interface import CallHandler, CallListener, Credentials, EndCause
+from vxml_server.sip.layer import Counters
 from vxml_server.sip.offer_answer import (
     Codec,
     Direction,
@@ -26,7 +29,7 @@ from vxml_server.sip.offer_answer import (
 from vxml_server.sip.outgoing import OutgoingCall
 from vxml_server.sip.sdp import MediaDescription, SessionDescription
 from vxml_server.sip.session import CallState, InviteSession
-from vxml_server.sip.user_agent import Counters, UserAgent, UserAgentSettings
+from vxml_server.sip.user_agent import UserAgent
 
 __all__ = [
     "CallHandler",
@@ -44,6 +47,7 @@ __all__ = [
     "InvalidUri",
     "InviteSession",
     "LocalMedia",
+    "Malformed",
     "MediaDescription",
     "NegotiatedMedia",
     "OfferAnswer",

@@ -7,7 +7,12 @@ when asked, because most headers of a message are never looked at.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+
+from vxml_server.sip.errors import Malformed
+
+_NAME = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
 
 _NAMES = """
 Accept Accept-Contact Accept-Encoding Accept-Language Alert-Info Allow Allow-Events
@@ -127,7 +132,10 @@ class Headers:
         return [element.lower() for element in self.values(name)]
 
     def add(self, name: str, value: str) -> None:
-        """Adds a line after those that are there. Line breaks in `value` become spaces."""
+        """Adds a line after those that are there. Line breaks in `value` become spaces. Raises
+        Malformed when `name` is none."""
+        if not _NAME.fullmatch(name):
+            raise Malformed(f"not a header name: {name!r}")
         if "\r" in value or "\n" in value:
             value = " ".join(value.split())
         self._fields.setdefault(canonical(name), []).append(value)

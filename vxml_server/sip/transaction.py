@@ -142,6 +142,7 @@ class Machine:
 
     name: str
     source: str
+    client: bool
     initial: State
     steps: Mapping[State, Mapping[Event, Step]]
     timers: Mapping[State, Mapping[Event, Once | Backoff]]
@@ -150,6 +151,7 @@ class Machine:
 INVITE_CLIENT = Machine(
     name="INVITE client",
     source="RFC 3261 section 17.1.1, RFC 6026 sections 7.2 and 8.4",
+    client=True,
     initial=State.CALLING,
     steps={
         State.CALLING: {
@@ -192,6 +194,7 @@ INVITE_CLIENT = Machine(
 INVITE_SERVER = Machine(
     name="INVITE server",
     source="RFC 3261 section 17.2.1, RFC 6026 sections 7.1 and 8.7",
+    client=False,
     initial=State.PROCEEDING,
     steps={
         State.PROCEEDING: {
@@ -234,6 +237,7 @@ INVITE_SERVER = Machine(
 NON_INVITE_CLIENT = Machine(
     name="non-INVITE client",
     source="RFC 3261 section 17.1.2",
+    client=True,
     initial=State.TRYING,
     steps={
         State.TRYING: {
@@ -271,6 +275,7 @@ NON_INVITE_CLIENT = Machine(
 NON_INVITE_SERVER = Machine(
     name="non-INVITE server",
     source="RFC 3261 section 17.2.2",
+    client=False,
     initial=State.TRYING,
     steps={
         State.TRYING: {
@@ -333,15 +338,14 @@ class Owner(Protocol):
 
 
 class Transaction:
-    """One transaction run by its machine. `key` is what its messages are matched by."""
+    """One transaction run by its machine. `key` is what its messages are matched by; `user`, who
+    is told, may change (the call that an INVITE makes)."""
 
     __slots__ = (
         "_last",
-        "_message",
         "_owner",
         "_path",
         "_running",
-        "_user",
         "destination",
         "key",
         "last_response",
@@ -349,6 +353,7 @@ class Transaction:
         "reason",
         "request",
         "state",
+        "user",
     )
 
     def __init__(
@@ -371,14 +376,13 @@ class Transaction:
         self.reason = ""
         self._owner = owner
         self._path = path
-        self._user = user
+        self.user = user
         self._last = b""
-        self._message: Request | Response | None = None
         self._running: dict[Event, Timer] = {}
 
     def start(self) -> None:
         """Starts the timers of the initial state; a client sends its request."""
-        if self.machine in {INVITE_CLIENT, NON_INVITE_CLIENT}:
+        if self.machine.client:
             self._send(bytes(self.request))
         self._change_timers()
 
@@ -390,7 +394,6 @@ class Transaction:
         if step.state is not self.state:
             self.state = step.state
             self._change_timers()
-        self._message = message
         for action in step.actions:
             _ACTIONS[action](self, message)
         if step.state is State.TERMINATED:
@@ -405,10 +408,6 @@ class Transaction:
         else:
             event = Event.SEND_FAILURE
         self.happen(event, response)
-
-    def hand_over(self, user: TransactionUser) -> None:
-        """From now on `user` is told."""
-        self._user = user
 
     def abandon(self) -> None:
         """Ends the transaction whatever its state: its user has given up (section 9.1), or
@@ -472,13 +471,13 @@ class Transaction:
 
     def _do_deliver(self, message: Request | Response | None) -> None:
         assert message is not None
-        self._user.received(self, message)
+        self.user.received(self, message)
 
     def _do_time_out(self, _: Request | Response | None) -> None:
-        self._user.timed_out(self)
+        self.user.timed_out(self)
 
     def _do_fail(self, _: Request | Response | None) -> None:
-        self._user.transport_failed(self, self.reason)
+        self.user.transport_failed(self, self.reason)
 
 
 _ACTIONS: Mapping[Action, Callable[[Transaction, Request | Response | None], None]] = {
