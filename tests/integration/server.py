@@ -27,7 +27,6 @@ Json = dict[str, object]
 
 COMMAND = Path(sys.executable).with_name("vxml-server")
 REPOSITORY = Path(__file__).parents[2]
-MEDIA_PORTS = 400
 
 IDLE_GAUGES = (
     "vxml_server_calls_active",
@@ -46,13 +45,19 @@ class VxmlServer:
     origins: tuple[str, ...] = ()
     more_settings: str = ""
     drain_seconds: float = 20
+    prefix: tuple[str, ...] = ()
+    """A command that runs the server, such as `taskset -c 0`."""
+    media_ports: int = 400
     sip_port: int = field(default_factory=free_ports)
     web_port: int = field(default_factory=free_ports)
-    media_first: int = field(default_factory=lambda: free_ports(MEDIA_PORTS, align=2))
+    media_first: int = field(default=0)
     _process: subprocess.Popen[str] | None = None
     _output: list[str] = field(default_factory=list)
     _reader: threading.Thread | None = None
     _tasks_when_idle: float = 0
+
+    def __post_init__(self) -> None:
+        self.media_first = self.media_first or free_ports(self.media_ports, align=2)
 
     @property
     def log(self) -> str:
@@ -73,7 +78,7 @@ class VxmlServer:
         settings.write_text(self._settings(), "utf-8")
         with (self.folder / "server.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [COMMAND, "serve", "--config", settings],
+                [*self.prefix, COMMAND, "serve", "--config", settings],
                 cwd=self.folder,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -158,7 +163,7 @@ class VxmlServer:
             database.row_factory = sqlite3.Row
             return [dict(row) for row in database.execute(query, (sip_call_id,))]
 
-    def media_ports(self) -> list[int]:
+    def open_media_ports(self) -> list[int]:
         """The ports of the media range that the server process holds, as the kernel tells."""
         inodes = set()
         for descriptor in Path(f"/proc/{self.pid}/fd").iterdir():
@@ -171,7 +176,7 @@ class VxmlServer:
             fields = line.split()
             port = int(fields[1].rpartition(":")[2], 16)
             mine = f"socket:[{fields[9]}]" in inodes
-            if mine and self.media_first <= port < self.media_first + MEDIA_PORTS:
+            if mine and self.media_first <= port < self.media_first + self.media_ports:
                 ports.append(port)
         return sorted(ports)
 
@@ -181,7 +186,7 @@ class VxmlServer:
         found = [f"{name}={metrics[name]:g}" for name in IDLE_GAUGES if metrics[name]]
         if (tasks := metrics["vxml_server_tasks"]) > self._tasks_when_idle:
             found.append(f"vxml_server_tasks={tasks:g}, {self._tasks_when_idle:g} when idle")
-        found += [f"media port {port} open" for port in self.media_ports()]
+        found += [f"media port {port} open" for port in self.open_media_ports()]
         found += [f"active call {call['id']}" for call in self.calls("active")]
         return found
 
@@ -204,7 +209,7 @@ trusted = ["127.0.0.1/32"]
 
 [media]
 address = "127.0.0.1"
-ports = "{self.media_first}-{self.media_first + MEDIA_PORTS - 1}"
+ports = "{self.media_first}-{self.media_first + self.media_ports - 1}"
 
 [web]
 listen = "http://127.0.0.1:{self.web_port}"

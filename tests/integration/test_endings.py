@@ -23,7 +23,13 @@ def calls(caller: Caller) -> Calls:
                 "leaves", "keys", scenario="caller-hangs-up", arguments=("-d", "1500")
             ),
             "silent": lambda: caller.call("silent", "short", (25.0,)),
-            "cancel": lambda: caller.call("cancel", "late", scenario="cancel", tells=False),
+            "cancel": lambda: caller.call(
+                "cancel",
+                "late",
+                scenario="cancel",
+                arguments=("-pause_msg_ign",),
+                tells=False,
+            ),
             "lost ack": lambda: caller.call(
                 "lost-ack", "keys", scenario="lost-ack", arguments=("-nr",), tells=False
             ),
