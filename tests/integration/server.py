@@ -148,7 +148,7 @@ class VxmlServer:
             assert status == 200, text
             page = json.loads(text)
             found += page["calls"]
-            cursor = page.get("next_cursor") or ""
+            cursor = page.get("cursor") or ""
             if not cursor:
                 return found
 

@@ -28,7 +28,7 @@ class Transfer:
         assert len(legs) == 1, legs
         assert legs[0]["outcome"] == outcome
         assert destination in legs[0]["destination"]
-        assert legs[0]["duration"] >= 0
+        assert legs[0]["duration_s"] >= 0
 
 
 Transfers = dict[str, Future[Transfer]]

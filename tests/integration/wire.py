@@ -63,11 +63,11 @@ class Wire:
 
     def received(self, port: int) -> list[RtpPacket]:
         """The RTP packets that came to `port`, as they came."""
-        return _rtp([d for d in self._seen[port] if d.destination == port])
+        return read_rtp([d for d in self._seen[port] if d.destination == port])
 
     def sent(self, port: int) -> list[RtpPacket]:
         """The RTP packets that left from `port`."""
-        return _rtp([d for d in self._seen[port] if d.source == port])
+        return read_rtp([d for d in self._seen[port] if d.source == port])
 
     def reports(self, port: int) -> list[tuple[float, bytes]]:
         """The RTCP packets that came to the port above the RTP port `port`, and when."""
@@ -91,7 +91,8 @@ class Wire:
                     packets.append(datagram)
 
 
-def _rtp(datagrams: list[Datagram]) -> list[RtpPacket]:
+def read_rtp(datagrams: list[Datagram]) -> list[RtpPacket]:
+    """The RTP packets in UDP packets; `AssertionError` for what is none."""
     packets = []
     for datagram in datagrams:
         first, second, sequence, timestamp, ssrc = struct.unpack_from("!BBHII", datagram.data)
