@@ -118,10 +118,14 @@ class Exchange:
 
     # For the web and for shutting down ---------------------------------------------------------
 
-    @property
     def active(self) -> Sequence[CallRecord]:
         """The records of the calls that are running, the oldest first."""
-        return [call.record for call in self._calls.values()]
+        return [call.record for call in self._calls.copy().values()]
+
+    def get(self, call_id: str) -> CallRecord | None:
+        """The record of a running call."""
+        call = self._calls.get(call_id)
+        return None if call is None else call.record
 
     def hang_up(self, call_id: str) -> bool:
         """Hangs up a running call; False when there is none of that id."""

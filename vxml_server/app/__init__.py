@@ -1,0 +1,9 @@
+"""The composition root: settings become objects, which are started, drained and stopped.
+
+The only place that knows all rooms.
+"""
+
+from vxml_server.app.server import Server
+from vxml_server.app.serving import serve
+
+__all__ = ["Server", "serve"]

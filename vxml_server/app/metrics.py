@@ -1,0 +1,126 @@
+"""What /metrics shows: read from the rooms' own counters when somebody asks.
+
+Collected beside the event loop, so it reads single values and copies of small dictionaries, and
+changes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Protocol
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from vxml_server.calls import Exchange
+from vxml_server.media import MediaEngine
+from vxml_server.sip import UserAgent
+from vxml_server.store import Store
+from vxml_server.tts import CachingSynthesizer
+
+PREFIX = "vxml_server"
+
+
+class Observed(Protocol):
+    """The parts of a server that metrics are taken from."""
+
+    @property
+    def exchange(self) -> Exchange: ...
+    @property
+    def engine(self) -> MediaEngine: ...
+    @property
+    def user_agent(self) -> UserAgent: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def synthesizer(self) -> CachingSynthesizer: ...
+    @property
+    def tasks(self) -> int: ...
+
+
+class ServerCollector(Collector):
+    """Metrics of one server."""
+
+    def __init__(self, server: Observed) -> None:
+        self._server = server
+
+    def describe(self) -> list[Metric]:
+        """Nothing beforehand: the server need not have started when this is registered."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._calls()
+        yield from self._sip()
+        yield from self._media()
+        yield from self._rest()
+
+    def _calls(self) -> Iterator[Metric]:
+        exchange = self._server.exchange
+        yield _gauge("calls_active", "Calls that are running.", len(exchange.active()))
+        yield _by_label(
+            "calls_ended", "Calls that have ended.", "reason", exchange.counters.ended.copy()
+        )
+        refused = {str(status): n for status, n in exchange.counters.refused.copy().items()}
+        yield _by_label("calls_refused", "Calls that were not taken.", "status", refused)
+
+    def _sip(self) -> Iterator[Metric]:
+        agent = self._server.user_agent
+        yield _gauge("sip_dialogs_active", "SIP calls that are not over.", agent.active_dialogs)
+        yield _gauge(
+            "sip_transactions_active", "SIP transactions alive.", agent.active_transactions
+        )
+        for name, value in dataclasses.asdict(agent.counters).items():
+            yield _counter(f"sip_{name}", f"SIP: {name.replace('_', ' ')}.", value)
+
+    def _media(self) -> Iterator[Metric]:
+        media = self._server.engine.statistics()
+        yield _gauge("media_channels_open", "Open media channels.", media.channels_open)
+        yield _counter("media_ticks", "Ticks of the media thread.", media.ticks)
+        yield _counter("media_ticks_late", "Ticks that began late.", media.ticks_late)
+        yield _counter("media_ticks_skipped", "Ticks that were left out.", media.ticks_skipped)
+        yield _counter("media_busy_seconds", "Time spent in ticks.", media.busy_seconds)
+        yield _counter("media_packets_received", "RTP packets in.", media.packets_received)
+        yield _counter("media_packets_sent", "RTP packets out.", media.packets_sent)
+        yield _by_label(
+            "media_packets_dropped", "Packets not used.", "reason", dict(media.packets_dropped)
+        )
+        total, buckets = 0, []
+        for bound, count in media.lateness:
+            total += count
+            buckets.append((f"{bound / 1000:g}" if bound != float("inf") else "+Inf", total))
+        histogram = HistogramMetricFamily(
+            f"{PREFIX}_media_tick_lateness_seconds", "How late ticks began."
+        )
+        if buckets and buckets[-1][0] != "+Inf":
+            buckets.append(("+Inf", total))
+        histogram.add_metric([], buckets=buckets or [("+Inf", 0)], sum_value=None)
+        yield histogram
+
+    def _rest(self) -> Iterator[Metric]:
+        server = self._server
+        yield _counter("tts_cache_hits", "Prompts from memory.", server.synthesizer.hits)
+        yield _counter("tts_cache_misses", "Prompts synthesised.", server.synthesizer.misses)
+        yield _gauge("tts_cache_bytes", "Bytes of prompts kept.", server.synthesizer.bytes)
+        yield _gauge("store_rows_pending", "Rows not yet written.", server.store.pending)
+        yield _gauge("tasks", "Tasks of the event loop.", server.tasks)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"{PREFIX}_{name}", text, value=value)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(f"{PREFIX}_{name}", text, value=value)
+
+
+def _by_label(name: str, text: str, label: str, values: dict[str, int]) -> Metric:
+    family = CounterMetricFamily(f"{PREFIX}_{name}", text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family

@@ -1,0 +1,228 @@
+"""Everything a running server is made of, and the order in which it starts and stops.
+
+It starts from the store outwards and takes calls last; it stops taking calls first and closes the
+store last, so that whatever a call still has to say of itself finds its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from urllib.parse import urlsplit
+
+import structlog
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from vxml_server import __version__
+from vxml_server.app.metrics import ServerCollector
+from vxml_server.calls import Exchange, Leg, Line, Resources, SoundCache
+from vxml_server.clock import Clock
+from vxml_server.fetch import Fetcher
+from vxml_server.interpreter import DocumentStore, GrammarStore, Limits
+from vxml_server.media import MediaEngine
+from vxml_server.settings import Settings, destination
+from vxml_server.sip import (
+    Credentials,
+    OutgoingCall,
+    SessionDescription,
+    UserAgent,
+    UserAgentSettings,
+)
+from vxml_server.store import Store
+from vxml_server.tts import CachingSynthesizer, synthesizer
+from vxml_server.web import WebServer, make_app
+
+_log = structlog.get_logger(__name__)
+# What a caller's equipment is told to wait before it tries again while we drain, in seconds.
+RETRY_AFTER = 10
+
+
+class Server:
+    """A server made from settings. `start`, then `drain` or not, then `stop`."""
+
+    def __init__(self, settings: Settings, clock: Clock, randomness: random.Random) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._random = randomness
+        self._is_draining = False
+
+    async def start(self) -> str:
+        """Starts everything; returns the line that says where.
+
+        Raises OSError when an address cannot be had, SQLAlchemyError without a database.
+        """
+        settings, clock = self._settings, self._clock
+        self._loop = asyncio.get_running_loop()
+        self._store = await Store.open(settings.store.url, clock)
+        self._fetcher = Fetcher(settings.fetching(), clock)
+        self._synthesizer = synthesizer(settings.tts.engine, cache_bytes=settings.tts.cache_bytes)
+        self._engine = MediaEngine(
+            address=settings.media.address,
+            bind_address=settings.media.bind,
+            ports=settings.media.ports,
+            clock=clock,
+            random=self._random,
+            call_soon=self._loop.call_soon_threadsafe,
+        )
+        self._exchange = Exchange(
+            resources=self._resources(),
+            engine=self._engine,
+            numbers=settings.numbers,
+            random=self._random,
+        )
+        users = {name: secret.get_secret_value() for name, secret in settings.sip.users.items()}
+        self._user_agent = UserAgent(
+            clock=clock,
+            random=self._random,
+            handler=self._exchange,
+            settings=UserAgentSettings(
+                trusted=tuple(str(network) for network in settings.sip.trusted),
+                users=users,
+                realm=settings.sip.realm,
+                product=f"vxml-server/{__version__}",
+            ),
+        )
+        self._web = WebServer(
+            make_app(
+                settings.web,
+                directory=self._exchange,
+                history=self._store,
+                registry=self._registry(),
+                is_draining=lambda: self._is_draining,
+                mounts=back_ends(settings.web.apps),
+            ),
+            settings.web.listen,
+        )
+        self._engine.start()
+        listening = await self._web.start()
+        await self._user_agent.start([str(listen) for listen in settings.sip.listen])
+        return f"ready sip={','.join(self._user_agent.addresses)} web={listening}"
+
+    def _resources(self) -> Resources:
+        settings = self._settings
+        line = Line(
+            engine=self._engine,
+            clock=self._clock,
+            invite=self._invite,
+            destination=lambda dest: destination(settings.dial, dest),
+            credentials=self._credentials,
+            session_id=lambda: self._random.getrandbits(62),
+        )
+        return Resources(
+            clock=self._clock,
+            line=line,
+            fetcher=self._fetcher,
+            synthesizer=self._synthesizer,
+            sounds=SoundCache(settings.tts.cache_bytes),
+            documents=DocumentStore(),
+            grammars=GrammarStore(),
+            store=self._store,
+            language=settings.voicexml.language,
+            properties=dict(settings.voicexml.properties),
+            limits=Limits(
+                script_memory=settings.script.memory_bytes,
+                script_seconds=settings.script.seconds,
+                steps=settings.voicexml.max_transitions,
+            ),
+        )
+
+    def _invite(
+        self,
+        target: str,
+        offer: SessionDescription,
+        leg: Leg,
+        headers: Mapping[str, str],
+        credentials: Credentials | None,
+    ) -> OutgoingCall:
+        return self._user_agent.invite(
+            target,
+            from_=self._settings.dial.caller,
+            offer=offer,
+            listener=leg,
+            headers=headers,
+            credentials=credentials,
+        )
+
+    def _credentials(self, target: str) -> Credentials | None:
+        """What to answer the digest challenge of `target`'s host with."""
+        host = urlsplit(target.replace(":", "://", 1)).hostname or ""
+        found = self._settings.dial.credentials.get(host)
+        if found is None:
+            return None
+        return Credentials(found.user, found.password.get_secret_value())
+
+    def _registry(self) -> CollectorRegistry:
+        registry = CollectorRegistry()
+        registry.register(ServerCollector(self))
+        return registry
+
+    # What metrics look at ----------------------------------------------------------------------
+
+    @property
+    def exchange(self) -> Exchange:
+        return self._exchange
+
+    @property
+    def engine(self) -> MediaEngine:
+        return self._engine
+
+    @property
+    def user_agent(self) -> UserAgent:
+        return self._user_agent
+
+    @property
+    def store(self) -> Store:
+        return self._store
+
+    @property
+    def synthesizer(self) -> CachingSynthesizer:
+        return self._synthesizer
+
+    @property
+    def tasks(self) -> int:
+        return len(asyncio.all_tasks(self._loop))
+
+    # The end -----------------------------------------------------------------------------------
+
+    async def drain(self) -> None:
+        """Takes no new call (503 with Retry-After); returns when the last one has ended."""
+        self._is_draining = True
+        self._user_agent.drain(RETRY_AFTER)
+        _log.info("draining", calls=len(self._exchange.active()))
+        await self._exchange.drained()
+
+    async def stop(self) -> None:
+        """Ends what is still running and closes everything."""
+        await self._exchange.hang_up_all()
+        await self._user_agent.stop()
+        await self._web.stop()
+        self._engine.stop()
+        await self._fetcher.close()
+        await self._store.close()
+
+
+def back_ends(folder: Path | None) -> dict[str, web.Application]:
+    """The applications with code: `<folder>/<name>/backend.py` answers below /apps/<name>/api.
+
+    Each has a function `application()`. They are the operator's own code, run in this process.
+    """
+    if folder is None or not folder.is_dir():
+        return {}
+    return {
+        f"/apps/{path.parent.name}/api": _load(path).application()
+        for path in sorted(folder.glob("*/backend.py"))
+    }
+
+
+def _load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"apps_{path.parent.name}_backend", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"cannot load {path}")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

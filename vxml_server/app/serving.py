@@ -1,0 +1,138 @@
+"""`vxml-server serve`: from the settings file to the exit status.
+
+SIGTERM (or SIGINT) drains: no new call, the running ones finish within `drain_seconds`. A second
+signal stops at once. Standard output has the ready line and nothing else; logs go to standard
+error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import random
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from vxml_server.app.server import Server
+from vxml_server.clock import Clock, SystemClock
+from vxml_server.settings import LogSettings, Settings, SettingsError, load
+
+_log = structlog.get_logger(__name__)
+BAD_SETTINGS = 2
+CANNOT_START = 1
+# The media thread competes with the loop for the interpreter lock: it may have to wait this long
+# (seconds) for its turn instead of Python's 5 ms.
+SWITCH_INTERVAL = 0.0005
+
+
+def serve(config: Path | None) -> int:
+    """Runs the server until it is told to stop; returns the exit status."""
+    try:
+        settings = load(config, os.environ)
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return BAD_SETTINGS
+    configure_logging(settings.log)
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve(settings, SystemClock()))
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    """uvloop's loop where there is one."""
+    try:
+        import uvloop  # noqa: PLC0415 (not on every system)
+    except ImportError:
+        return None
+    loop: type[asyncio.AbstractEventLoop] = uvloop.Loop
+    return loop
+
+
+async def _serve(settings: Settings, clock: Clock) -> int:
+    signals = _Signals()
+    server = Server(settings, clock, random.SystemRandom())
+    try:
+        ready = await server.start()
+    except (OSError, SQLAlchemyError) as error:
+        _log.error("cannot start", error=str(error))
+        return CANNOT_START
+    # What lives now lives to the end: no later collection needs to look at it.
+    gc.collect()
+    gc.freeze()
+    sys.stdout.write(f"{ready}\n")
+    sys.stdout.flush()
+    await signals.received(1)
+    await _drain(server, signals, clock, settings.drain_seconds)
+    await server.stop()
+    return 0
+
+
+async def _drain(server: Server, signals: _Signals, clock: Clock, seconds: float) -> None:
+    """Until the last call has ended, the time is over, or a second signal comes."""
+    waits = [
+        asyncio.create_task(server.drain()),
+        asyncio.create_task(clock.sleep(seconds)),
+        asyncio.create_task(signals.received(2)),
+    ]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    await asyncio.wait(waits)
+
+
+class _Signals:
+    """Counts the signals that ask us to stop."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._changed = asyncio.Condition()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._note)
+
+    def _note(self) -> None:
+        self._count += 1
+        self._task = asyncio.ensure_future(self._notify())
+
+    async def _notify(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def received(self, count: int) -> None:
+        """Returns once `count` signals have come."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._count >= count)
+
+
+def configure_logging(settings: LogSettings) -> None:
+    """Logs to standard error: text for people, or one JSON object a line."""
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if settings.as_json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    level = getattr(logging, settings.level.upper())
+    logging.basicConfig(
+        level=max(level, logging.INFO),
+        stream=sys.stderr,
+        format="%(asctime)s [%(levelname)s] %(name)s: %(message)s",
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info
+            if settings.as_json
+            else structlog.processors.StackInfoRenderer(),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
