@@ -10,6 +10,7 @@ DEV_STAMP := .venv/.installed-dev
 COVERED := vxml_server/interpreter vxml_server/sip vxml_server/dtmf
 
 .PHONY: run test lint unit integration bench format clean packages
+.NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 run: $(STAMP)
@@ -32,12 +33,12 @@ unit: $(DEV_STAMP)
 	    $(COVERED:%=--cov=%) --cov-report=json --cov-report=
 	$(BIN)/python scripts/check_branch_coverage.py coverage.json 90 $(COVERED)
 
-integration: $(DEV_STAMP)
+integration: packages $(DEV_STAMP)
 	@echo "== applications, and calls from other people's telephones"
 	$(BIN)/pytest tests/apps
 	$(BIN)/pytest -m integration tests/integration
 
-bench: $(DEV_STAMP)
+bench: packages $(DEV_STAMP)
 	$(BIN)/python bench/load.py
 
 format: $(DEV_STAMP)
