@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import random
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -224,5 +225,6 @@ def _load(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot load {path}")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
