@@ -153,6 +153,25 @@ async def test_a_recording_is_posted_as_a_file(world: World) -> None:
     assert received == [("audio/x-wav", "m.wav", b"\x00\r\n--")]
 
 
+async def test_a_large_recording_arrives_whole(world: World) -> None:
+    sizes: list[int | None] = []
+
+    async def take(request: web.Request) -> web.Response:
+        while await request.content.read(65536):
+            pass
+        sizes.append(request.content_length)
+        return web.Response()
+
+    world.pages["/a"] = take
+    part = FilePart(bytes(3_000_000), "audio/x-wav", "m.wav")
+    await world.fetcher.fetch(
+        FetchRequest(world.uri("/a"), "POST", (("m", part),), enctype="multipart/form-data")
+    )
+    (size,) = sizes
+    assert size is not None
+    assert 3_000_000 < size < 3_000_500
+
+
 async def test_what_was_written_with_spaces_and_accents_is_found(world: World) -> None:
     world.page("/à b")
     assert (await world.get("/à b")).status == 200

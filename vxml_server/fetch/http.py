@@ -7,6 +7,7 @@ addresses only, the other anywhere, and serves the origins that the operator all
 
 from __future__ import annotations
 
+import io
 import os
 import ssl
 from collections.abc import Mapping
@@ -54,9 +55,11 @@ class HttpClient:
         """
         if self._closed:
             raise VoiceXmlEvent("error.badfetch", "the server is stopping", uri=uri)
+        # As a file, which aiohttp sends piece by piece: a recording is large.
+        data = io.BytesIO(body) if body is not None else None
         try:
             async with self._pool(uri).request(
-                method, URL(uri, encoded=True), headers=headers, data=body, allow_redirects=False
+                method, URL(uri, encoded=True), headers=headers, data=data, allow_redirects=False
             ) as response:
                 try:
                     content = await self._read(response)

@@ -18,7 +18,7 @@ from vxml_server.store.records import (
     NewEvent,
     Page,
 )
-from vxml_server.store.store import Store
+from vxml_server.store.store import Store, StoreError
 
 __all__ = [
     "BadCursor",
@@ -34,4 +34,5 @@ __all__ = [
     "NewEvent",
     "Page",
     "Store",
+    "StoreError",
 ]

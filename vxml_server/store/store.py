@@ -7,14 +7,17 @@ change of a call is also a row of the event log, written in the same batch: `cal
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, Literal
 
 import structlog
+from alembic.util import CommandError
 from sqlalchemy import Row as DatabaseRow
 from sqlalchemy import and_, func, or_, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from vxml_server.clock import Clock
@@ -36,11 +39,15 @@ State = Literal["active", "ended"]
 _log = structlog.get_logger(__name__)
 
 
+class StoreError(Exception):
+    """The database does not answer, or cannot be used."""
+
+
 class Store:
     """The database of the server; made by `open()`, used on one loop, ended by `close()`.
 
     Writing methods return at once and never fail; reading methods see what was told before, and
-    raise `sqlalchemy.exc.SQLAlchemyError` when the database does not answer.
+    raise `StoreError` when the database does not answer.
     """
 
     def __init__(self, engine: AsyncEngine, clock: Clock, worker: str) -> None:
@@ -54,16 +61,17 @@ class Store:
         """Connects, brings the tables up to date and repairs what `worker` left when it was killed.
 
         `worker` names this process among those that share the database, and stays the same when it
-        is started again. Raises `SQLAlchemyError` or `OSError` when the database cannot be used.
+        is started again. Raises `StoreError` when the database cannot be used.
         """
-        engine = make_engine(url)
-        try:
-            await upgrade(engine)
-            async with engine.begin() as connection:
-                await _close_abandoned(connection, worker)
-        except BaseException:
-            await engine.dispose()
-            raise
+        with _errors():
+            engine = make_engine(url)
+            try:
+                await upgrade(engine)
+                async with engine.begin() as connection:
+                    await _close_abandoned(connection, worker)
+            except BaseException:
+                await engine.dispose()
+                raise
         return cls(engine, clock, worker)
 
     @property
@@ -153,8 +161,7 @@ class Store:
                 )
             )
         query = query.order_by(calls.c.started_at.desc(), calls.c.id.desc()).limit(limit + 1)
-        await self._writer.settle()
-        async with self._engine.connect() as connection:
+        async with self._connection() as connection:
             rows = (await connection.execute(query)).all()
             records = await _with_legs(connection, rows[:limit])
         more = len(rows) > limit
@@ -163,8 +170,7 @@ class Store:
 
     async def call(self, call_id: str) -> CallRecord | None:
         """The call of that id, active or ended; None if there is none."""
-        await self._writer.settle()
-        async with self._engine.connect() as connection:
+        async with self._connection() as connection:
             query = select(*_CALL_COLUMNS).where(calls.c.id == call_id)
             records = await _with_legs(connection, (await connection.execute(query)).all())
         return records[0] if records else None
@@ -176,10 +182,17 @@ class Store:
         query = select(call_events).where(call_events.c.seq > after)
         if call_id is not None:
             query = query.where(call_events.c.call_id == call_id)
-        await self._writer.settle()
-        async with self._engine.connect() as connection:
+        async with self._connection() as connection:
             rows = await connection.execute(query.order_by(call_events.c.seq).limit(limit))
             return tuple(EventRecord(*row) for row in rows)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for reading, which sees what was told before."""
+        await self._writer.settle()
+        with _errors():
+            async with self._engine.connect() as connection:
+                yield connection
 
     async def flush(self) -> None:
         """Returns when everything told before is in the database."""
@@ -196,6 +209,14 @@ _LEG_FIELDS = tuple(field.name for field in fields(LegRecord))
 _END_FIELDS = tuple(field.name for field in fields(CallEnd))
 _CALL_COLUMNS = tuple(calls.c[name] for name in _CALL_FIELDS)
 _LEG_COLUMNS = tuple(call_legs.c[name] for name in _LEG_FIELDS)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, CommandError, OSError) as error:
+        raise StoreError(str(getattr(error, "orig", None) or error)) from error
 
 
 def _values(record: object, names: Iterable[str]) -> dict[str, object]:

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import aiohttp
+import pytest
+from prometheus_client import Counter
+
+from tests.web.world import ENDED, Client, World, call
+from vxml_server.settings import Listen
+from vxml_server.store import CallRecord
+from vxml_server.web import WebServer
+from vxml_server.web.calls_api import MAX_LIMIT, to_json
+
+Json = Any  # a JSON document is what it is
+
+
+async def description(client: Client) -> Json:
+    response = await client.get("/openapi.json")
+    assert response.status == 200
+    assert response.content_type == "application/json"
+    return await response.json()
+
+
+async def test_health_says_whether_calls_are_taken(world: World, client: Client) -> None:
+    response = await client.get("/healthz")
+    assert (response.status, await response.json()) == (200, {"status": "ready"})
+    world.draining = True
+    response = await client.get("/healthz")
+    assert (response.status, await response.json()) == (503, {"status": "draining"})
+
+
+async def test_metrics_are_those_of_the_registry(world: World, client: Client) -> None:
+    Counter("calls", "Calls.", registry=world.registry).inc(3)
+    response = await client.get("/metrics")
+    assert response.content_type == "text/plain"
+    assert "calls_total 3.0" in await response.text()
+    accept = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    response = await client.get("/metrics", headers=accept)
+    assert response.content_type == "application/openmetrics-text"
+    assert (await response.text()).endswith("# EOF\n")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/api/v2/calls", 404),
+        ("POST", "/api/v1/calls", 405),
+        ("PUT", "/api/v1/calls/one", 405),
+        ("DELETE", "/healthz", 405),
+    ],
+)
+async def test_what_is_not_there_is_a_problem(
+    client: Client, method: str, path: str, status: int
+) -> None:
+    response = await client.request(method, path)
+    assert response.status == status
+    assert response.content_type == "application/problem+json"
+    body = await response.json(content_type=None)
+    assert body["status"] == status
+    assert body["detail"]
+    assert ("Allow" in response.headers) is (status == 405)
+
+
+async def test_every_route_is_described_and_every_description_is_a_route(client: Client) -> None:
+    described = {
+        (method.upper(), path)
+        for path, item in (await description(client))["paths"].items()
+        for method in item
+        if method in {"get", "post", "put", "delete", "patch"} and not path.startswith("/apps")
+    }
+    assert client.app is not None
+    routes = {
+        (route.method, route.resource.canonical)
+        for route in client.app.router.routes()
+        if route.resource is not None and route.method != "HEAD"
+    }
+    assert described == routes
+
+
+async def test_every_reference_of_the_description_leads_somewhere(client: Client) -> None:
+    document = await description(client)
+    references: list[str] = []
+
+    def walk(value: Json) -> None:
+        for below in value.values() if isinstance(value, dict) else value:
+            if isinstance(below, dict | list):
+                walk(below)
+        if isinstance(value, dict) and "$ref" in value:
+            references.append(value["$ref"])
+
+    walk(document)
+    assert references
+    for reference in references:
+        target = document
+        for part in reference.removeprefix("#/").split("/"):
+            target = target[part]
+        assert target
+
+
+@pytest.mark.parametrize("record", [ENDED, call("one")])
+async def test_a_call_is_as_it_is_described(client: Client, record: CallRecord) -> None:
+    schemas = (await description(client))["components"]["schemas"]
+    shown: Json = to_json(record)
+    described = [(schemas["Call"], shown), *((schemas["Leg"], leg) for leg in shown["legs"])]
+    for schema, value in described:
+        assert set(value) == set(schema["properties"]) == set(schema["required"])
+        for name, one in value.items():
+            check(schema["properties"][name], one)
+
+
+TYPES = {"string": str, "number": float, "integer": int, "array": list, "null": type(None)}
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+def check(schema: Json, value: Json) -> None:
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    assert isinstance(value, tuple(TYPES[name] for name in types))
+    assert value in schema.get("enum", [value])
+    if schema.get("format") == "date-time" and isinstance(value, str):
+        assert INSTANT.fullmatch(value)
+
+
+async def test_the_limit_of_the_description_is_the_one_that_is_kept(client: Client) -> None:
+    parameters = (await description(client))["paths"]["/api/v1/calls"]["get"]["parameters"]
+    limit = next(parameter for parameter in parameters if parameter["name"] == "limit")
+    assert limit["schema"]["maximum"] == MAX_LIMIT
+
+
+async def test_the_server_listens_where_it_says_and_stops(world: World) -> None:
+    server = WebServer(world.app(), Listen("http", "127.0.0.1", 0))
+    listen = await server.start()
+    assert listen.port > 0
+    async with aiohttp.ClientSession() as session, session.get(f"{listen}/healthz") as response:
+        assert response.status == 200
+    await server.stop()
+    with pytest.raises(OSError, match=r"refused|failed"):
+        await asyncio.open_connection(listen.host, listen.port)
+
+
+async def test_an_address_in_use_is_an_error_at_start(world: World) -> None:
+    first = WebServer(world.app(), Listen("http", "127.0.0.1", 0))
+    listen = await first.start()
+    second = WebServer(world.app(), listen)
+    with pytest.raises(OSError, match="address"):
+        await second.start()
+    await second.stop()
+    await first.stop()

@@ -1,0 +1,121 @@
+"""A web server with calls that the tests make up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from aiohttp.test_utils import TestClient
+from aiohttp.web import Application, Request
+from prometheus_client import CollectorRegistry
+
+from vxml_server.settings import WebSettings
+from vxml_server.store import CallRecord, Cursor, LegRecord, Page, StoreError
+from vxml_server.web import CallHistory, make_app
+
+START = datetime(2026, 1, 1, 12, tzinfo=UTC)
+Client = TestClient[Request, Application]
+
+
+def call(id_: str, started: float = 0.0, **fields: Any) -> CallRecord:  # Any: fields of the record
+    return CallRecord(
+        id=id_,
+        sip_call_id=f"{id_}@10.0.0.1",
+        direction="inbound",
+        from_uri="sip:+33612345678@10.0.0.1",
+        to_uri="sip:1000@10.0.0.2",
+        application="http://h/index.vxml",
+        started_at=START + timedelta(seconds=started),
+        **fields,
+    )
+
+
+ENDED = call(
+    "ended",
+    -60,
+    answered_at=START,
+    ended_at=START + timedelta(seconds=9.5),
+    duration_s=9.5,
+    end_reason="exit",
+    hung_up_by="application",
+    codec="PCMA",
+    packets_lost=2,
+    jitter_ms=1.25,
+    legs=(
+        LegRecord(
+            destination="sip:op@10.0.0.3",
+            type="bridge",
+            outcome="busy",
+            started_at=START,
+            answered_at=None,
+            ended_at=START + timedelta(seconds=1),
+            duration_s=0.0,
+        ),
+    ),
+)
+
+
+@dataclass
+class World:
+    """The other rooms, as the web sees them."""
+
+    running: dict[str, CallRecord] = field(default_factory=dict)
+    kept: dict[str, CallRecord] = field(default_factory=dict)
+    hung_up: list[str] = field(default_factory=list)
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    draining: bool = False
+    database_answers: bool = True
+
+    def active(self) -> Sequence[CallRecord]:
+        return list(self.running.values())
+
+    def get(self, call_id: str) -> CallRecord | None:
+        return self.running.get(call_id)
+
+    def hang_up(self, call_id: str) -> bool:
+        if call_id in self.running:
+            self.hung_up.append(call_id)
+        return call_id in self.running
+
+    def app(
+        self,
+        settings: WebSettings | None = None,
+        mounts: dict[str, Application] | None = None,
+        history: CallHistory | None = None,
+    ) -> Application:
+        return make_app(
+            settings or WebSettings(apps=None),
+            directory=self,
+            history=history or History(self),
+            registry=self.registry,
+            is_draining=lambda: self.draining,
+            mounts=mounts,
+        )
+
+
+@dataclass
+class History:
+    """The store; the order and the cursors are tested with the real one."""
+
+    world: World
+
+    async def calls(
+        self,
+        state: Literal["active", "ended"] | None = None,
+        limit: int = 50,
+        cursor: Cursor | None = None,
+    ) -> Page:
+        if not self.world.database_answers:
+            raise StoreError
+        is_active = {"active": True, "ended": False}.get(state or "")
+        chosen = [
+            call for call in self.world.kept.values() if is_active in {None, call.ended_at is None}
+        ]
+        return Page(tuple(chosen[:limit]), None)
+
+    async def call(self, call_id: str) -> CallRecord | None:
+        if not self.world.database_answers:
+            raise StoreError
+        return self.world.kept.get(call_id)

@@ -1,0 +1,170 @@
+"""`/api/v1/calls`: calls that are running and calls that were, and hanging one up.
+
+Running calls come from the directory as they are now, the others from the store; the field names
+are those of the contract (docs: /openapi.json).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Literal
+
+from aiohttp import web
+
+from vxml_server.store import BadCursor, CallRecord, Cursor, Json, LegRecord, Page, StoreError
+from vxml_server.web.problems import Problem
+from vxml_server.web.protocols import CallDirectory, CallHistory
+
+DEFAULT_LIMIT, MAX_LIMIT = 50, 500
+
+_PARAMETERS = {"state", "limit", "cursor"}
+_STATES: dict[str, Literal["active", "ended"]] = {"active": "active", "ended": "ended"}
+
+
+class CallsApi:
+    """The handlers."""
+
+    def __init__(self, directory: CallDirectory, history: CallHistory) -> None:
+        self._directory = directory
+        self._history = history
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/api/v1/calls", self.list),
+            web.get("/api/v1/calls/{id}", self.get),
+            web.delete("/api/v1/calls/{id}", self.hang_up),
+        ]
+
+    async def list(self, request: web.Request) -> web.Response:
+        """A page of calls, newest first."""
+        state, limit, cursor = _parameters(request)
+        if state == "active":
+            page = _page_of(self._directory.active(), limit, cursor)
+        else:
+            try:
+                page = await self._history.calls(state, limit, cursor)
+            except StoreError:
+                raise _no_store() from None
+        return web.json_response(
+            {"calls": [to_json(self._as_now(call)) for call in page.calls], "cursor": page.cursor}
+        )
+
+    async def get(self, request: web.Request) -> web.Response:
+        """One call."""
+        return web.json_response(to_json(await self._find(request.match_info["id"])))
+
+    async def hang_up(self, request: web.Request) -> web.Response:
+        """Asks a running call to end; 202, since the far end has yet to agree."""
+        call_id = request.match_info["id"]
+        if not self._directory.hang_up(call_id):
+            call = await self._find(call_id)
+            raise Problem(
+                HTTPStatus.CONFLICT,
+                "The call has ended." if call.ended_at else "The call is not in this process.",
+            )
+        return web.json_response(to_json(await self._find(call_id)), status=HTTPStatus.ACCEPTED)
+
+    async def _find(self, call_id: str) -> CallRecord:
+        call = self._directory.get(call_id)
+        if call is None:
+            try:
+                call = await self._history.call(call_id)
+            except StoreError:
+                raise _no_store() from None
+        if call is None:
+            raise Problem(HTTPStatus.NOT_FOUND, "There is no call of this id.")
+        return call
+
+    def _as_now(self, call: CallRecord) -> CallRecord:
+        """The call as it is now, when the store holds how it began."""
+        return (self._directory.get(call.id) or call) if call.ended_at is None else call
+
+
+def to_json(call: CallRecord) -> dict[str, Json]:
+    """The call as the contract shows it, and its `state`."""
+    return {
+        "id": call.id,
+        "state": "active" if call.ended_at is None else "ended",
+        "sip_call_id": call.sip_call_id,
+        "direction": call.direction,
+        "from": call.from_uri,
+        "to": call.to_uri,
+        "application": call.application,
+        "started_at": _instant(call.started_at),
+        "answered_at": _instant(call.answered_at),
+        "ended_at": _instant(call.ended_at),
+        "duration_s": call.duration_s,
+        "end_reason": call.end_reason,
+        "hung_up_by": call.hung_up_by,
+        "codec": call.codec,
+        "packets_lost": call.packets_lost,
+        "jitter_ms": call.jitter_ms,
+        "legs": [_leg_to_json(leg) for leg in call.legs],
+    }
+
+
+def _leg_to_json(leg: LegRecord) -> dict[str, Json]:
+    return {
+        "destination": leg.destination,
+        "type": leg.type,
+        "outcome": leg.outcome,
+        "started_at": _instant(leg.started_at),
+        "answered_at": _instant(leg.answered_at),
+        "ended_at": _instant(leg.ended_at),
+        "duration_s": leg.duration_s,
+    }
+
+
+def _instant(at: datetime | None) -> str | None:
+    """RFC 3339, UTC, milliseconds."""
+    if at is None:
+        return None
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _page_of(calls: Sequence[CallRecord], limit: int, cursor: Cursor | None) -> Page:
+    """The page that the store would give of these calls."""
+    placed = sorted(((Cursor(c.started_at, c.id), c) for c in calls), key=_place, reverse=True)
+    rest = [(place, call) for place, call in placed if cursor is None or place < cursor]
+    more = rest[limit - 1][0].encode() if len(rest) > limit else None
+    return Page(tuple(call for _, call in rest[:limit]), more)
+
+
+def _place(placed: tuple[Cursor, CallRecord]) -> Cursor:
+    return placed[0]
+
+
+def _parameters(
+    request: web.Request,
+) -> tuple[Literal["active", "ended"] | None, int, Cursor | None]:
+    query = request.query
+    for name in query:
+        if name not in _PARAMETERS:
+            raise _bad(f"There is no parameter {name!r}; state, limit and cursor there are.")
+        if len(query.getall(name)) > 1:
+            raise _bad(f"The parameter {name} was given more than once.")
+    state = query.get("state")
+    if state is not None and state not in _STATES:
+        raise _bad(f"state: expected active or ended, got {state!r}.")
+    limit = query.get("limit", str(DEFAULT_LIMIT))
+    if not (
+        limit.isascii() and limit.isdigit() and len(limit) < 10 and 1 <= int(limit) <= MAX_LIMIT
+    ):
+        raise _bad(f"limit: expected a number from 1 to {MAX_LIMIT}, got {limit!r}.")
+    try:
+        cursor = Cursor.decode(query["cursor"]) if "cursor" in query else None
+    except BadCursor:
+        raise _bad("cursor: expected the cursor of an earlier answer.") from None
+    return (_STATES[state] if state is not None else None), int(limit), cursor
+
+
+def _bad(detail: str) -> Problem:
+    return Problem(HTTPStatus.BAD_REQUEST, detail)
+
+
+def _no_store() -> Problem:
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer.", {"Retry-After": "5"}
+    )

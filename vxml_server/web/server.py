@@ -1,0 +1,93 @@
+"""The HTTP server: the routes put together, and its start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from importlib import resources
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from vxml_server.settings import Listen, WebSettings
+from vxml_server.web.access import add_headers, guard
+from vxml_server.web.apps import AppFiles
+from vxml_server.web.calls_api import CallsApi
+from vxml_server.web.problems import as_problems
+from vxml_server.web.protocols import CallDirectory, CallHistory
+
+# A recording posted to an application's back end is the largest body that has a reason.
+MAX_BODY = 16 * 1024 * 1024
+_KEEP_ALIVE = 30.0
+_LAST_ANSWERS = 5.0
+
+
+def make_app(
+    settings: WebSettings,
+    *,
+    directory: CallDirectory,
+    history: CallHistory,
+    registry: CollectorRegistry,
+    is_draining: Callable[[], bool],
+    mounts: Mapping[str, web.Application] | None = None,
+) -> web.Application:
+    """All routes. `mounts` are applications with code, by the path that they own below /apps
+    (`/apps/bank/accounts`); files of `settings.apps` are served at all other paths there."""
+    app = web.Application(middlewares=[as_problems, guard(settings)], client_max_size=MAX_BODY)
+    app.on_response_prepare.append(add_headers)
+    api_document = (resources.files("vxml_server.web") / "openapi.json").read_bytes()
+
+    async def health(_: web.Request) -> web.Response:
+        if is_draining():
+            return web.json_response({"status": "draining"}, status=503)
+        return web.json_response({"status": "ready"})
+
+    async def metrics(request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        body = await asyncio.to_thread(encode, registry)
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def openapi(_: web.Request) -> web.Response:
+        return web.Response(body=api_document, content_type="application/json")
+
+    app.add_routes(
+        [
+            web.get("/healthz", health),
+            web.get("/metrics", metrics),
+            web.get("/openapi.json", openapi),
+            *CallsApi(directory, history).routes(),
+        ]
+    )
+    for path, mounted in (mounts or {}).items():
+        app.add_subapp(path, mounted)
+    if settings.apps is not None:
+        app.add_routes(AppFiles(settings.apps).routes())
+    return app
+
+
+class WebServer:
+    """Serves an application of `make_app` where the settings say."""
+
+    def __init__(self, app: web.Application, listen: Listen) -> None:
+        self._listen = listen
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            keepalive_timeout=_KEEP_ALIVE,
+            shutdown_timeout=_LAST_ANSWERS,
+        )
+
+    async def start(self) -> Listen:
+        """Listens; the answer has the port that the system chose when 0 was asked for.
+
+        Raises `OSError` when the address cannot be had.
+        """
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._listen.host, self._listen.port).start()
+        port = self._runner.addresses[0][1]
+        return Listen(self._listen.scheme, self._listen.host, port)
+
+    async def stop(self) -> None:
+        """Stops listening, lets answers under way finish for a few seconds, and closes."""
+        await self._runner.cleanup()
