@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
@@ -17,7 +16,7 @@ from scripts.make_jingle import jingle
 from vxml_server.clock import SystemClock
 from vxml_server.fetch import Fetcher
 from vxml_server.interpreter.dialogue import DialogueResult, run_dialogue
-from vxml_server.interpreter.script import parse_script
+from vxml_server.interpreter.script import Case, Script, Transfer, parse_cases, parse_script
 from vxml_server.settings import FetchSettings
 
 APPS = Path(__file__).parents[2] / "apps"
@@ -27,32 +26,29 @@ DEFAULT_ORIGIN = "http://127.0.0.1:8080"
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """One test of a `.test.yaml` file; `script` is its part that the dialogue format knows."""
+    """One test of a `.test.yaml` file."""
 
     file: Path
-    name: str
-    document: str
-    script: str
+    case: Case
 
     def __str__(self) -> str:
-        return f"{self.file.relative_to(APPS)}: {self.name}"
+        return f"{self.file.relative_to(APPS)}: {self.case.name}"
+
+    @property
+    def has_error(self) -> bool:
+        """Whether something goes wrong in it on purpose."""
+        return any(
+            isinstance(step, Transfer) and step.outcome.startswith("error.")
+            for step in self.case.script.steps
+        )
 
 
 def dialogues() -> list[Dialogue]:
-    found = []
-    for file in sorted(APPS.glob("*/tests/*.test.yaml")):
-        for test in yaml.safe_load(file.read_text("utf-8")):
-            assert test.keys() <= {"name", "document", "session", "steps"}, file
-            script = {key: test[key] for key in ("session", "steps") if key in test}
-            found.append(
-                Dialogue(
-                    file=file,
-                    name=test["name"],
-                    document=test["document"],
-                    script=yaml.safe_dump(script, allow_unicode=True),
-                )
-            )
-    return found
+    return [
+        Dialogue(file, case)
+        for file in sorted(APPS.glob("*/tests/*.test.yaml"))
+        for case in parse_cases(file.read_bytes(), str(file))
+    ]
 
 
 def site(*, with_back_ends: bool) -> web.Application:
@@ -69,7 +65,7 @@ def site(*, with_back_ends: bool) -> web.Application:
     return app
 
 
-Call = Callable[[str, str], Awaitable[DialogueResult]]
+Call = Callable[[str, Script], Awaitable[DialogueResult]]
 
 
 async def calling(*, with_back_ends: bool) -> AsyncIterator[Call]:
@@ -77,9 +73,9 @@ async def calling(*, with_back_ends: bool) -> AsyncIterator[Call]:
         origin = str(server.make_url("/")).rstrip("/")
         fetcher = Fetcher(FetchSettings(allow=(origin,)), SystemClock())
 
-        async def call(document: str, script: str) -> DialogueResult:
+        async def call(document: str, script: Script) -> DialogueResult:
             uri = document.replace(DEFAULT_ORIGIN, origin)
-            return await run_dialogue(uri, parse_script(script), fetcher.session())
+            return await run_dialogue(uri, script, fetcher.session())
 
         try:
             yield call
@@ -122,9 +118,9 @@ def errors_thrown(result: DialogueResult) -> list[str]:
 
 @pytest.mark.parametrize("dialogue", dialogues(), ids=str)
 async def test_the_application_answers_as_its_dialogue_says(call: Call, dialogue: Dialogue) -> None:
-    result = await call(dialogue.document, dialogue.script)
+    result = await call(dialogue.case.document, dialogue.case.script)
     assert complaints(result) == []
-    if "error." not in dialogue.script:
+    if not dialogue.has_error:
         assert errors_thrown(result) == []
 
 
@@ -138,7 +134,7 @@ async def test_the_application_answers_as_its_dialogue_says(call: Call, dialogue
 async def test_a_bank_without_its_back_end_hands_the_caller_to_a_person(
     call_without_back_ends: Call, language: str, said: str
 ) -> None:
-    script = f"""
+    script = parse_script(f"""
     steps:
       - dtmf: "1"
       - dtmf: "123456"
@@ -147,7 +143,7 @@ async def test_a_bank_without_its_back_end_hands_the_caller_to_a_person(
       - expect: "^{said}"
       - transfer: far_end_disconnect
       - hangup:
-    """
+    """)
     result = await call_without_back_ends(
         f"{DEFAULT_ORIGIN}/apps/bank/{language}/index.vxml", script
     )
@@ -164,14 +160,14 @@ async def test_a_bank_without_its_back_end_hands_the_caller_to_a_person(
 async def test_a_survey_without_its_back_end_says_that_the_answers_are_lost(
     call_without_back_ends: Call, language: str, said: str
 ) -> None:
-    script = f"""
+    script = parse_script(f"""
     steps:
       - dtmf: "5"
       - dtmf: "3#"
       - dtmf: "1"
       - expect: "^{said}"
       - expect_end: disconnect
-    """
+    """)
     result = await call_without_back_ends(
         f"{DEFAULT_ORIGIN}/apps/survey/{language}/index.vxml", script
     )
@@ -179,7 +175,7 @@ async def test_a_survey_without_its_back_end_says_that_the_answers_are_lost(
 
 
 async def test_a_pin_is_in_no_uri_and_no_log(call: Call) -> None:
-    script = 'steps: [{dtmf: "1"}, {dtmf: "654321"}, {dtmf: "1"}, {dtmf: "4321"}]'
+    script = parse_script('steps: [{dtmf: "1"}, {dtmf: "654321"}, {dtmf: "1"}, {dtmf: "4321"}]')
     result = await call(f"{DEFAULT_ORIGIN}/apps/bank/en/index.vxml", script)
     told = [record for record in result.records if record["event"] in {"fetch", "log"}]
     assert told
@@ -192,7 +188,11 @@ def test_both_languages_have_the_same_documents_and_dialogues(application: str) 
     french, english = ({file.name for file in folder.iterdir()} for folder in folders)
     assert french == english
     names = [
-        [test.name for test in dialogues() if test.file == APPS / f"{application}/tests/{file}"]
+        [
+            test.case.name
+            for test in dialogues()
+            if test.file == APPS / f"{application}/tests/{file}"
+        ]
         for file in ("fr.test.yaml", "en.test.yaml")
     ]
     assert names[0] == names[1] != []
