@@ -57,8 +57,10 @@ def test_an_abnf_grammar_may_stand_inside_a_voicexml_grammar_element() -> None:
     source = '<grammar type="application/srgs">\n#ABNF 1.0;\n$r = yes;\n$s = $nowhere;</grammar>'
     event = refused(lambda: load(source.encode(), lang="en", line_offset=10))
     assert (event.name, event.line) == ("error.badfetch", 14)
-    good = source.replace("$nowhere", "no").replace(' type="application/srgs"', "")
-    assert load(good.encode(), lang="en").match("yes") is not None
+    good = source.replace("$nowhere", "no")
+    untyped = good.replace(' type="application/srgs"', "")
+    assert load(untyped.encode(), lang="en").match("yes") is not None
+    assert load(good.encode(), lang="en", media_type="application/srgs").match("yes") is not None
 
 
 BAD = {

@@ -30,10 +30,11 @@ Rules = Mapping[str, Expansion]
 
 
 def expansions(depth: int = 3) -> st.SearchStrategy[Expansion]:
+    tokens: st.SearchStrategy[Expansion] = st.sampled_from([Token(word) for word in WORDS])
     leaves: st.SearchStrategy[Expansion] = st.one_of(
-        st.sampled_from([Token(word) for word in WORDS]),
+        tokens,
         st.sampled_from([RuleRef("", name, f"${name}") for name in NAMES]),
-        st.sampled_from([Tag("x"), Special.NULL, Special.VOID]),
+        st.sampled_from([Tag("x"), Special.NULL, Special.VOID, Token("a"), Token("b")]),
     )
     if depth == 0:
         return leaves
@@ -42,7 +43,7 @@ def expansions(depth: int = 3) -> st.SearchStrategy[Expansion]:
     return st.one_of(
         leaves,
         st.lists(inner, max_size=3).map(lambda parts: Sequence(tuple(parts))),
-        st.lists(inner, min_size=1, max_size=5).map(lambda parts: OneOf(tuple(parts))),
+        alternatives(inner, 1),
         st.builds(
             lambda body, c: Repeat(body, c[0], None if c[1] is None else c[0] + c[1]),
             *(inner, counts),
@@ -50,7 +51,13 @@ def expansions(depth: int = 3) -> st.SearchStrategy[Expansion]:
     )
 
 
-grammars = st.fixed_dictionaries({name: expansions() for name in NAMES})
+def alternatives(inner: st.SearchStrategy[Expansion], least: int) -> st.SearchStrategy[Expansion]:
+    return st.lists(inner, min_size=least, max_size=6).map(lambda parts: OneOf(tuple(parts)))
+
+
+grammars = st.fixed_dictionaries(
+    {"r": alternatives(expansions(), 3)} | {name: expansions() for name in NAMES[1:]}
+)
 
 
 def as_xml(expansion: Expansion) -> str:

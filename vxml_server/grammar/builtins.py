@@ -71,7 +71,7 @@ class _Type:
         written = self.parameters.get(name)
         if written is None:
             return None
-        if not re.fullmatch(r"\d{1,6}", written) or not 1 <= int(written) <= MAX_LENGTH:
+        if not re.fullmatch("[0-9]{1,6}", written) or not 1 <= int(written) <= MAX_LENGTH:
             raise self.fail(f"{name} is {written!r}, not a number from 1 to {MAX_LENGTH}")
         return int(written)
 

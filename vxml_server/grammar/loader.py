@@ -151,25 +151,23 @@ def parse(source: bytes, uri: str, media_type: str, defaults: Defaults) -> Docum
     if len(source) > MAX_BYTES:
         raise bad_grammar("the grammar is too large", uri, line)
     kind = media_type.partition(";")[0].strip().lower()
-    if kind in _ABNF_TYPES or (kind in _VAGUE_TYPES and is_abnf(source)):
-        return parse_abnf(source, uri, defaults)
-    if kind not in _XML_TYPES | _VAGUE_TYPES:
+    if kind not in _XML_TYPES | _ABNF_TYPES | _VAGUE_TYPES:
         raise unsupported(f"grammars of type {kind} are not supported", uri, line)
     if not _looks_like_xml(source):
         if kind in _XML_TYPES:
             raise bad_grammar("not well-formed XML: it does not begin with <", uri, line + 1)
+        if kind in _ABNF_TYPES or is_abnf(source):
+            return parse_abnf(source, uri, defaults)
         raise unsupported("the grammar is in no format known here", uri, line)
     root = parse_element(source, uri, line)
-    return (
-        parse_xml(root, uri, defaults)
-        if _holds_xml(root, uri, line)
-        else _inline_abnf(root, uri, defaults)
-    )
+    if _holds_xml(root, kind, uri, line):
+        return parse_xml(root, uri, defaults)
+    return _inline_abnf(root, uri, defaults)
 
 
-def _holds_xml(root: etree._Element, uri: str, line: int) -> bool:
+def _holds_xml(root: etree._Element, kind: str, uri: str, line: int) -> bool:
     """Whether the `<grammar>` element holds the XML form and not the text of another form."""
-    kind = root.get("type", "").partition(";")[0].strip().lower()
+    kind = root.get("type", kind).partition(";")[0].strip().lower()
     if kind not in _XML_TYPES | _ABNF_TYPES | _VAGUE_TYPES:
         line += root.sourceline or 0
         raise unsupported(f"grammars of type {kind} are not supported", uri, line)
@@ -178,7 +176,9 @@ def _holds_xml(root: etree._Element, uri: str, line: int) -> bool:
 
 def _inline_abnf(root: etree._Element, uri: str, defaults: Defaults) -> Document:
     text = inline_text(root)
-    before = (root.sourceline or 1) - 1 + (root.text or "").partition(text)[0].count("\n")
+    raw = root.text or ""
+    blank = raw[: len(raw) - len(raw.lstrip())]
+    before = (root.sourceline or 1) - 1 + blank.count("\n")
     placed = replace(defaults, line_offset=defaults.line_offset + before)
     return parse_abnf(text.encode(), uri, placed)
 

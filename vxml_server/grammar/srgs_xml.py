@@ -42,7 +42,7 @@ _OURS = frozenset({SRGS, VXML, ""})
 MAX_DEPTH = 120
 MAX_REPEAT = 1_000_000
 
-_REPEAT = re.compile(r"(\d{1,7})(?:(-)(\d{1,7})?)?")
+_REPEAT = re.compile(r"([0-9]{1,7})(?:(-)([0-9]{1,7})?)?")
 _NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+")
 _LANG = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
 _TOKENS = re.compile(r'"([^"]*)"|([^\s"]+)')

@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 from vxml_server.grammar.rules import Mode
 
 KEYS = "0123456789*#ABCD"
 _KEY_NAMES = {"star": "*", "pound": "#", "hash": "#"}
 _EDGES = re.compile(r"^\W+|\W+$")
-_NUMERAL = re.compile(r"[^\w-]*(-?)(\d+(?:[.,]\d+)*)\W*")
+_FIGURES = re.compile("[0-9]+")
+_NUMERAL = re.compile(r"[^\w-]*(-?)([0-9]+(?:[.,][0-9]+)*)\W*")
 # How a grammar writes the sign and the separators of a numeral; alone, in a text, they are bare
 # punctuation.
 _MARKS = {"−": "-", "·": ".", "‚": ","}
@@ -45,16 +47,17 @@ def words(text: str, mode: Mode) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-def _pieces(part: str) -> list[str]:
+@lru_cache(maxsize=8192)
+def _pieces(part: str) -> tuple[str, ...]:
     if part in _MARKS:
-        return [_MARKS[part]]
+        return (_MARKS[part],)
     numeral = _NUMERAL.fullmatch(part)
     if numeral is not None:
-        return [*numeral[1], *numeral[2]]
+        return (*numeral[1], *numeral[2])
     pieces: list[str] = []
     for word in map(normal_word, part.split("-")):
-        pieces.extend(word if word.isdecimal() else [word] if word else [])
-    return pieces
+        pieces.extend(word if _FIGURES.fullmatch(word) else [word] if word else [])
+    return tuple(pieces)
 
 
 def normal_word(word: str) -> str:
