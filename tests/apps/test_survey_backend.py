@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient
 from lxml import etree
 from pytest_aiohttp.plugin import AiohttpClient
@@ -11,14 +12,16 @@ from apps.survey.backend import MAX_KEPT, Answer, Survey, application
 
 GOOD = {"rating": "4", "visits": "12", "recommend": "true", "reason": "skipped"}
 
+Client = TestClient[web.Request, web.Application]
+
 
 @pytest.fixture
-async def survey(aiohttp_client: AiohttpClient) -> TestClient:
+async def survey(aiohttp_client: AiohttpClient) -> Client:
     """A client of a back end of its own."""
     return await aiohttp_client(application())
 
 
-async def test_an_answer_is_kept_and_its_number_returned_as_a_page(survey: TestClient) -> None:
+async def test_an_answer_is_kept_and_its_number_returned_as_a_page(survey: Client) -> None:
     await survey.post("/answers", data=GOOD)
     answer = await survey.post("/answers", data=GOOD | {"rating": "1"})
     page = etree.fromstring(await answer.read())
@@ -39,7 +42,7 @@ async def test_an_answer_is_kept_and_its_number_returned_as_a_page(survey: TestC
     [{"rating": "6"}, {"visits": "-1"}, {"visits": "1.5"}, {"recommend": "maybe"}, {"reason": ""}],
 )
 async def test_what_the_pages_never_send_is_refused_and_not_kept(
-    survey: TestClient, change: dict[str, str]
+    survey: Client, change: dict[str, str]
 ) -> None:
     assert (await survey.post("/answers", data=GOOD | change)).status == 400
     assert await (await survey.get("/answers")).json() == []

@@ -14,7 +14,7 @@ from vxml_server.clock import SystemClock
 from vxml_server.fetch import Fetcher
 from vxml_server.interpreter.dialogue import run_dialogue
 from vxml_server.interpreter.script import parse_script
-from vxml_server.settings import FetchSettings, NumberRule, Settings
+from vxml_server.settings import FetchSettings, NumberRule, Settings, load
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -82,3 +82,19 @@ async def test_the_first_application_of_the_readme_passes_its_own_script(tmp_pat
     result = await run_dialogue(str(document), script, fetcher.session())
     await fetcher.close()
     assert (result.exit_status, result.unused) == (0, ())
+
+
+@pytest.mark.parametrize("document", ["README.md", "scripts/welcome.txt"])
+def test_every_number_of_the_default_settings_is_told(document: str) -> None:
+    text = (ROOT / document).read_text("utf-8")
+    numbers = [rule.number for rule in load(None, {}).numbers]
+    assert numbers
+    assert [number for number in numbers if not re.search(rf"\b{number}\b", text)] == []
+
+
+def test_every_application_of_the_default_settings_is_there() -> None:
+    settings = load(None, {})
+    for rule in settings.numbers:
+        _, apps, path = rule.application.partition("/apps/")
+        assert apps
+        assert (ROOT / "apps" / path).is_file()
