@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from vxml_server.audio import decode
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import FetchRequest, ResourceFetcher
 from vxml_server.interpreter.platform import (
@@ -88,6 +87,9 @@ async def render(prompt: Prompt, fetcher: ResourceFetcher) -> Playback:
 
 async def _audio_length(segment: AudioSegment, fetcher: ResourceFetcher) -> float | None:
     """Seconds; None when the file cannot be played."""
+    # Numbers over samples are slow to load, and most prompts are words.
+    from vxml_server.audio import decode  # noqa: PLC0415
+
     try:
         body, media_type = segment.data, segment.media_type
         if body is None:
