@@ -558,6 +558,65 @@ async def test_a_post_invalidates_what_it_may_have_changed(world: World) -> None
     assert not (await world.get("/b")).cached
 
 
+async def test_a_post_cannot_invalidate_what_another_server_has(world: World) -> None:
+    world.page("/b", Cache_Control="max-age=60")
+    await world.get("/b")
+    for elsewhere in ("http://elsewhere/b", "http://[x/b"):
+        world.page("/a", Content_Location=elsewhere)
+        await world.fetcher.fetch(FetchRequest(world.uri("/a"), "POST"))
+    assert (await world.get("/b")).cached
+
+
+async def test_variants_are_kept_beside_each_other(world: World) -> None:
+    world.page("/a", Cache_Control="max-age=60", Vary="Accept")
+    for accept in ("text/a", "text/b", "text/a", "text/b"):
+        await world.fetcher.fetch(FetchRequest(world.uri("/a"), accept=accept))
+    assert [r.headers["Accept"] for r in world.requests] == ["text/a", "text/b"]
+
+
+async def test_an_answer_that_may_not_be_kept_replaces_what_was(world: World) -> None:
+    world.page("/a", b"old", Cache_Control="max-age=10")
+    await world.get("/a")
+    world.clock.advance(11)
+    world.page("/a", b"new", Cache_Control="no-store")
+    await world.get("/a")
+    stale = FetchRequest(world.uri("/a"), maxstale=1000)
+    assert (await world.fetcher.fetch(stale)).body == b"new"
+
+
+async def test_a_server_in_trouble_does_not_lose_the_copy(world: World) -> None:
+    world.page("/a", b"old", Cache_Control="max-age=10")
+    await world.get("/a")
+    world.clock.advance(11)
+    world.page("/a", status=500)
+    assert (await event(world.get("/a"))).name == "error.badfetch.http.500"
+    stale = FetchRequest(world.uri("/a"), maxstale=1000)
+    assert (await world.fetcher.fetch(stale)).body == b"old"
+
+
+async def test_what_was_added_to_a_request_is_not_sent_to_another_server(world: World) -> None:
+    received: list[str | None] = []
+
+    async def other(request: web.Request) -> web.Response:
+        received.append(request.headers.get("X-Secret"))
+        return web.Response()
+
+    elsewhere = web.Application()
+    elsewhere.router.add_get("/", other)
+    server = TestServer(elsewhere)
+    await server.start_server()
+    there = str(server.make_url("/"))
+    world.page("/a", status=302, Location="/b")
+    world.page("/b", status=302, Location=there)
+    settings = FetchSettings(allow=(world.uri(), there))
+    fetcher = Fetcher(settings, world.clock)
+    await fetcher.fetch(FetchRequest(world.uri("/a"), headers=(("X-Secret", "s"),)))
+    assert [r.headers.get("X-Secret") for r in world.requests] == ["s", "s"]
+    assert received == [None]
+    await fetcher.close()
+    await server.close()
+
+
 async def test_a_permanent_redirect_may_be_remembered(world: World) -> None:
     world.page("/a", status=301, Location="/b", Cache_Control="max-age=60")
     world.page("/b", b"there")

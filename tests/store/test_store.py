@@ -303,6 +303,16 @@ async def test_calls_of_another_worker_are_left_alone(url: str, clock: VirtualCl
     await other.close()
 
 
+async def test_a_second_server_on_the_same_file_is_refused(
+    store: Store, url: str, clock: VirtualClock
+) -> None:
+    store.call_started(call())
+    await store.flush()
+    with pytest.raises(StoreError, match="another server named 'main' is using"):
+        await Store.open(url, clock)
+    assert [record.id for record in (await store.calls("active")).calls] == ["one"]
+
+
 async def test_a_database_in_memory_works_too(clock: VirtualClock) -> None:
     store = await Store.open("sqlite+aiosqlite://", clock)
     store.call_started(call())

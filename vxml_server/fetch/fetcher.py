@@ -204,8 +204,6 @@ class FetchSession:
             entry = http_cache.freshened(entry, reply.headers, moment)
             cache.put(self._partition if is_private(entry.headers) else partition, entry)
             return _reply_of(entry), entry
-        if reply.status < 500:  # a server in trouble says nothing about what it answered before
-            cache.invalidate(self._partition, uri)
         if http_cache.is_storable(reply.status, reply.headers):
             is_personal = bool(reply.set_cookies) or http_cache.is_personal(reply.headers, sent)
             name = digest(reply.body)
@@ -213,6 +211,8 @@ class FetchSession:
                 uri, reply.status, reply.headers, reply.body, name, sent, moment
             )
             cache.put(self._partition if is_personal else COMMON, entry)
+        elif reply.status < 500:  # a server in trouble says nothing about what it answered before
+            cache.invalidate(self._partition, uri)
         return reply, None
 
     def _usable(self, uri: str, sent: dict[str, str], request: FetchRequest) -> Entry | None:

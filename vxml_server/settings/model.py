@@ -129,6 +129,8 @@ class StoreSettings(_Section):
         default="sqlite+aiosqlite:///var/vxml-server.db",
         pattern=r"^(sqlite\+aiosqlite|postgresql\+asyncpg)://",
     )
+    worker: str = Field(default="main", pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    """Name of this process among those that share the database; keeps it over a restart."""
 
 
 class NumberRule(_Section):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -11,6 +14,9 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.engine.url import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
+
+if sys.platform != "win32":
+    import fcntl
 
 # WAL lets readers read while the writer writes. With synchronous=NORMAL a killed process loses
 # nothing that was committed; a power cut may lose the last transactions but damages nothing.
@@ -38,6 +44,31 @@ def make_engine(url: str) -> AsyncEngine:
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+@contextmanager
+def one_at_a_time(url: str, worker: str) -> Iterator[None]:
+    """Holds the name `worker` for this process while it lasts; `OSError` if another one has it.
+
+    Two servers on one SQLite file under one name would take each other's calls for abandoned. The
+    system lets go of the lock when the process dies, however it dies.
+    """
+    parsed = make_url(url)
+    if (
+        sys.platform == "win32"
+        or parsed.get_backend_name() != "sqlite"
+        or parsed.database in {None, "", ":memory:"}
+    ):
+        yield
+        return
+    with Path(f"{parsed.database}.{worker}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BlockingIOError(
+                f"another server named {worker!r} is using {parsed.database}"
+            ) from None
+        yield
 
 
 async def upgrade(engine: AsyncEngine) -> None:

@@ -8,7 +8,7 @@ change of a call is also a row of the event log, written in the same batch: `cal
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from vxml_server.clock import Clock
 from vxml_server.store.cursor import Cursor
-from vxml_server.store.engine import make_engine, upgrade
+from vxml_server.store.engine import make_engine, one_at_a_time, upgrade
 from vxml_server.store.records import (
     CallEnd,
     CallRecord,
@@ -50,8 +50,9 @@ class Store:
     raise `StoreError` when the database does not answer.
     """
 
-    def __init__(self, engine: AsyncEngine, clock: Clock, worker: str) -> None:
+    def __init__(self, engine: AsyncEngine, clock: Clock, worker: str, held: ExitStack) -> None:
         self._engine = engine
+        self._held = held
         self._worker = worker
         self._writer = Writer(engine, clock)
         self._open_calls: set[str] = set()
@@ -61,18 +62,20 @@ class Store:
         """Connects, brings the tables up to date and repairs what `worker` left when it was killed.
 
         `worker` names this process among those that share the database, and stays the same when it
-        is started again. Raises `StoreError` when the database cannot be used.
+        is started again; a second process of that name is refused (SQLite). Raises `StoreError`
+        when the database cannot be used.
         """
-        with _errors():
+        with _errors(), ExitStack() as held:
             engine = make_engine(url)
             try:
+                held.enter_context(one_at_a_time(url, worker))
                 await upgrade(engine)
                 async with engine.begin() as connection:
                     await _close_abandoned(connection, worker)
             except BaseException:
                 await engine.dispose()
                 raise
-        return cls(engine, clock, worker)
+            return cls(engine, clock, worker, held.pop_all())
 
     @property
     def pending(self) -> int:
@@ -202,6 +205,7 @@ class Store:
         """Writes what is left, for at most `seconds`, and disconnects."""
         await self._writer.close(seconds)
         await self._engine.dispose()
+        self._held.close()
 
 
 _CALL_FIELDS = tuple(field.name for field in fields(CallRecord) if field.name != "legs")
