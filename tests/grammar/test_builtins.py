@@ -90,6 +90,7 @@ def test_digits_of_a_length_are_complete_at_the_last_and_others_stay_open() -> N
         ("number", "en", "three point one four one", "3.141"),
         ("number", "en", "1,234,567.89", "1234567.89"),
         ("number", "en", "-12", "-12"),
+        ("number", "en", "−12.", "-12"),
         ("number", "en", "1,5", None),
         ("number", "fr", "quatre-vingt-dix-sept", "97"),
         ("number", "fr", "soixante et onze", "71"),

@@ -127,6 +127,23 @@ def test_the_names_of_the_first_drafts() -> None:
     assert meaning(rules, "paris") == {"city": "PAR", "same": "PAR"}
 
 
+def test_global_tags_and_variables_without_a_format() -> None:
+    rules = '<tag>var n = 1</tag><rule id="r">a<tag>var m = n + 1</tag><tag>out = m</tag></rule>'
+    assert meaning(rules, "a") == 2
+
+
+def test_global_literals_say_nothing() -> None:
+    inside = '<tag>not a script</tag><rule id="l">b<tag>x</tag></rule>'
+    other = document(inside, f'root="l" xml:lang="en" {LITERAL}')
+    main = document(
+        '<rule id="r"><ruleref uri="http://h/l"/><tag>out.l = rules.l</tag></rule>',
+        f'root="r" xml:lang="en" {SCRIPT}',
+    )
+    match = load(main, read=lambda _: other).match("b")
+    assert match is not None
+    assert match.interpretation == {"l": "x"}
+
+
 def test_values_and_scripts_may_be_mixed() -> None:
     rules = """<rule id="r"><tag>7</tag>a<tag>out = out + 1</tag>b<tag>"last"</tag></rule>"""
     assert meaning(rules, "a b") == "last"
@@ -142,6 +159,8 @@ def test_values_and_scripts_may_be_mixed() -> None:
         "out = 'x'; while (true) out += out",
         "throw null",
         "out.self = out",
+        "out.toJSON = function () { while (true) ; }",
+        "Object.defineProperty = rules.latest = null; out = rules.latest()",
         "}); (function () {",
     ],
 )
@@ -152,6 +171,7 @@ def test_a_tag_that_fails_is_a_semantic_error(script: str) -> None:
     assert match.tree.startswith('$r["a",')
     event = refused(lambda: match.interpretation)
     assert event.name == "error.semantic"
+    assert event.line == 1
 
 
 def test_a_semantic_error_says_where() -> None:

@@ -6,7 +6,7 @@ document run before its first tag, and their variables belong to that document. 
 which no tag was met has the value of its last rule reference, or without one its text.
 
 A document says by its `tag-format` how its tags are to be read. Without one, they are read as
-authors write them: a tag that assigns to `out` or `$` is a script, anything else is a value,
+authors write them: one that assigns to `out`, `$` or a `var` is a script, anything else is a value,
 written as JSON, in single quotes, or bare. An ECMAScript engine is made only for a parse that has
 a script in it, and thrown away with its results, so nothing leaks from one match to the next.
 """
@@ -16,6 +16,8 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -60,7 +62,8 @@ var begin = function (text) {
 
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _ASSIGNS = re.compile(
-    r"(?<![\w.$'\"])(?:out|\$)(?:\.\w+|\[[^\]]*\])*\s*(?:[-+*/%|&^]|<<|>>>?)?=(?!=)|\bout\.\w+\s*\("
+    r"(?<![\w.$'\"])(?:out|\$)(?:\.\w+|\[[^\]]*\])*\s*(?:[-+*/%|&^]|<<|>>>?)?=(?!=)"
+    r"|\bout\.\w+\s*\(|^var\s+\w+\s*="
 )
 
 
@@ -85,7 +88,7 @@ class _Result:
 
 
 def interpret(network: Network, parse: RuleMatch) -> JsonValue:
-    """The value of the root rule of `parse`, as JSON."""
+    """The value of the root rule of `parse`, as JSON. Raises `error.semantic`."""
     return _Interpreter(network).run(parse)
 
 
@@ -111,6 +114,16 @@ def read_tag(text: str, tag_format: str) -> tuple[Literal["script", "value"], Js
 
 def _refuse(constant: str) -> JsonValue:
     raise ValueError(f"{constant} is not JSON")
+
+
+@contextmanager
+def _placed(document: Document, line: int) -> Iterator[None]:
+    """Gives a failure between tags, where the engine's own line means nothing, its place."""
+    try:
+        yield
+    except VoiceXmlEvent as failure:
+        name, message = failure.name, failure.message
+        raise VoiceXmlEvent(name, message, uri=document.uri, line=line) from None
 
 
 class _Interpreter:
@@ -146,7 +159,9 @@ class _Interpreter:
                         self.receive(frames[-1], _Result(frame.match, value))
                 case _:
                     pass
-        plain: JsonValue = self.engine.to_json(value) if isinstance(value, Object) else value
+        document = self.network.documents[0]
+        with _placed(document, document.line):
+            plain: JsonValue = self.engine.to_json(value) if isinstance(value, Object) else value
         return plain
 
     def tag(self, frame: _Frame, tag: Tag) -> None:
@@ -161,20 +176,26 @@ class _Interpreter:
 
     def script(self, frame: _Frame, tag: Tag) -> None:
         """Runs a tag in the scopes of its document and of its rule match."""
-        if frame.scope is None:
-            self.engine.set(self.library, "text", self.text(frame.match))
-            frame.scope = self.engine.evaluate("begin(text)", [self.library])
-            if frame.value is not None:
-                self.engine.set_json(frame.scope, "out", frame.value)
-            for result in frame.results:
-                self.pass_on(frame.scope, result)
+        with _placed(frame.document, tag.line):
+            if frame.scope is None:
+                frame.scope = self.begin(frame)
         document = frame.document
         if id(document) not in self.globals:
             self.globals[id(document)] = self.engine.new_scope()
             for first in document.tags:
-                if read_tag(first.text, document.tag_format)[0] == "script":
+                if document.tag_format != LITERAL_FORMAT:
                     self.run_script(first, document, [self.globals[id(document)]])
         self.run_script(tag, document, [self.globals[id(document)], frame.scope])
+
+    def begin(self, frame: _Frame) -> Object:
+        """The scope of a rule match, with what came before its first script."""
+        self.engine.set(self.library, "text", self.text(frame.match))
+        scope: Object = self.engine.evaluate("begin(text)", [self.library])
+        if frame.value is not None:
+            self.engine.set_json(scope, "out", frame.value)
+        for result in frame.results:
+            self.pass_on(scope, result)
+        return scope
 
     def run_script(self, tag: Tag, document: Document, scopes: list[Object]) -> None:
         # CPU time, not time of day: what is limited is what a grammar may make the server compute.
@@ -195,7 +216,8 @@ class _Interpreter:
         """Makes the value of a rule reference known to the rule that has it."""
         frame.results.append(result)
         if frame.scope is not None:
-            self.pass_on(frame.scope, result)
+            with _placed(frame.document, frame.document.line):
+                self.pass_on(frame.scope, result)
 
     def pass_on(self, scope: Object, result: _Result) -> None:
         engine, library = self.engine, self.library

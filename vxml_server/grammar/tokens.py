@@ -51,7 +51,7 @@ def words(text: str, mode: Mode) -> tuple[tuple[str, str], ...]:
 def _pieces(part: str) -> tuple[str, ...]:
     if part in _MARKS:
         return (_MARKS[part],)
-    numeral = _NUMERAL.fullmatch(part)
+    numeral = _NUMERAL.fullmatch(part.replace("−", "-"))
     if numeral is not None:
         return (*numeral[1], *numeral[2])
     pieces: list[str] = []
