@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import FetchRequest, Resource
@@ -24,7 +26,7 @@ from vxml_server.interpreter.platform import (
     TransferRequest,
     TransferResult,
 )
-from vxml_server.interpreter.script import parse_script
+from vxml_server.interpreter.script import Keys, parse_script
 from vxml_server.interpreter.scripted import ScriptedPlatform
 
 PROPERTIES = InputProperties(timeout=5.0, interdigit_timeout=3.0)
@@ -552,3 +554,59 @@ def test_a_prompt_that_is_not_played_is_not_fetched() -> None:
     sound = Prompt((AudioSegment("http://127.0.0.1/a.wav"),), "en")
     call.listen(TEN_WORDS, sound)
     assert [record["audio"] for _, kind, record in call.seen if kind == "prompt"] == [[]]
+
+
+# Any script --------------------------------------------------------------------------------------
+
+STEPS = st.sampled_from(
+    [
+        'dtmf: "1"',
+        'dtmf: "1234#56"',
+        '{dtmf: "12", after: 500ms}',
+        "say: boston",
+        "{say: paris, after: 2s}",
+        "{say: chicago, after: 30s}",
+        "silence:",
+        "silence: 1s",
+        "silence: 20s",
+        "transfer: busy",
+        "record: 1s",
+        "expect: one",
+    ]
+)
+PROMPTS = st.sampled_from(
+    [
+        TEN_WORDS,
+        HOT,
+        MARKED,
+        replace(TEN_WORDS, bargein=False),
+        prompt("", "<break time='0s'/>", timeout=0.0),
+    ]
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(STEPS, max_size=8),
+    st.lists(PROMPTS, max_size=3),
+    st.sampled_from([(), CITIES, FOUR_DIGITS, CITIES + FOUR_DIGITS]),
+    st.sampled_from([0.0, 2.0]),
+)
+def test_every_call_comes_to_its_end(
+    steps: list[str],
+    prompts: list[Prompt],
+    grammars: tuple[ActiveGrammar, ...],
+    term_timeout: float,
+) -> None:
+    call = Call(*steps)
+    properties = replace(PROPERTIES, term_timeout=term_timeout)
+    keys = sum(len(step.keys) for step in call.cues.steps if isinstance(step, Keys))
+    # Every wait uses a step, or a key of one, or is silent; ten silent waits are the last.
+    for _ in range((keys + len(steps) + 1) * 11):
+        if call.listen(*prompts, grammars=grammars, properties=properties).kind is (
+            InputKind.HANGUP
+        ):
+            break
+    assert call.platform.hung_up
+    times = [at for at, _, _ in call.seen]
+    assert times == sorted(times)

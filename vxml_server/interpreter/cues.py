@@ -29,7 +29,7 @@ class Cues:
     """Goes through the steps of a script; `report` takes the `expect` records."""
 
     def __init__(self, steps: Sequence[Step], report: Observer) -> None:
-        self._steps = list(steps)
+        self.steps = list(steps)
         self._report = report
         self._next = 0
         self._heard: list[str] = []
@@ -45,7 +45,7 @@ class Cues:
 
     def peek(self) -> Deed | None:
         """What the caller does next; None when the steps have run out."""
-        for step in self._steps[self._next :]:
+        for step in self.steps[self._next :]:
             if not isinstance(step, Expectation):
                 return step
         return None
@@ -56,7 +56,7 @@ class Cues:
         Such keys belong to an entry that was begun: `dtmf: "12"`, `silence: 1s`, `dtmf: "34"`.
         """
         pause = 0.0
-        for step in self._steps[self._next :]:
+        for step in self.steps[self._next :]:
             if isinstance(step, Silence) and step.duration is not None:
                 pause += step.duration
             else:
@@ -67,7 +67,7 @@ class Cues:
 
     def take(self) -> Deed:
         """The step of `peek`, used up, once the expectations before it have been judged."""
-        while isinstance(step := self._steps[self._next], Expectation):
+        while isinstance(step := self.steps[self._next], Expectation):
             self._judge(step)
             self._next += 1
         self._next += 1
@@ -77,7 +77,7 @@ class Cues:
 
     def finish(self, reason: str, value: Json) -> tuple[Deed, ...]:
         """Judges what is left, the session having ended; returns the steps that were never used."""
-        rest, self._steps = self._steps[self._next :], self._steps[: self._next]
+        rest, self.steps = self.steps[self._next :], self.steps[: self._next]
         unused = []
         for step in rest:
             if isinstance(step, ExpectEnd):

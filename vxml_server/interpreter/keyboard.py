@@ -69,7 +69,8 @@ class KeyboardPlatform:
         await self.play(request.prompts)
         if any(not prompt.bargein for prompt in request.prompts):
             self._buffer.clear()
-        hotword = bool(request.prompts) and request.prompts[-1].bargein_type == "hotword"
+        last = request.prompts[-1] if request.prompts else None
+        hotword = last is not None and last.bargein and last.bargein_type == "hotword"
         deadline = self.now() + _timeout(request)
         while True:
             result = await self._input(request, deadline)
