@@ -65,7 +65,8 @@ async def test_a_break_takes_the_time_it_says(written: str, seconds: float) -> N
 async def test_marks_come_after_the_words_and_breaks_before_them() -> None:
     ssml = (
         '<mark name="a"/>one <break time="1s"/><sub alias="two three">2</sub><mark name="b"/>'
-        '<desc>not <break time="9s"/> spoken</desc><!-- nor this --><?nor this?> four <mark name="c"/>'
+        '<desc>not <break time="9s"/> spoken</desc><!-- nor this --><?nor this?> four '
+        '<mark name="c"/>'
     )
     playback = await play(speech("first"), speech("one two three four", ssml))
     names = [name for name, _ in playback.marks]
