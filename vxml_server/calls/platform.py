@@ -1,9 +1,9 @@
 """The interpreter's platform on a real leg.
 
-The call is answered when the application first has something to say or to hear: until then the
-caller hears ringing, so that an application that loads slowly is not answered by silence. What a
-wait for input does is decided here, in one place: prompts go to the media engine, keys to the
-`KeyCollector`, and the first of them that counts stops the prompts in the media thread itself.
+The call is answered when its application is there: until then the caller hears ringing, so that
+one that loads slowly is not answered by silence. What a wait for input does is decided here, in
+one place: prompts go to the media engine, keys to the `KeyCollector`, and the first of them that
+counts stops the prompts in the media thread itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from vxml_server.calls.leg import Answered, Ended, KeyPressed, Leg, Played
+from vxml_server.calls.leg import Ended, KeyPressed, Leg, Played
 from vxml_server.calls.rendering import PromptRenderer, RenderedPrompt
 from vxml_server.clock import Clock
 from vxml_server.interpreter import (
@@ -59,7 +59,6 @@ class CallPlatform:
         self._answer = answer
         self._transfer = transfer
         self._began = clock.monotonic()
-        self._is_answering = False
         self._handed_over = False
 
     def now(self) -> float:
@@ -69,17 +68,21 @@ class CallPlatform:
     def hung_up(self) -> bool:
         return self._leg.end is not None or self._handed_over
 
+    async def answer(self) -> None:
+        """Sends the 200 and waits for the ACK: only then does the caller hear what we say."""
+        if self._leg.end is None:
+            self._answer()
+        while not self._leg.is_up and self._leg.end is None:
+            await self._leg.events.get()
+
     async def listen(self, request: ListenRequest) -> InputResult:
-        if not await self._is_up():
+        if self.hung_up:
             return InputResult(InputKind.HANGUP)
         return await _Wait(self, request).result()
 
     async def play(self, prompts: Sequence[Prompt]) -> None:
-        if prompts and await self._is_up():
-            await self.play_out(prompts)
-
-    async def play_out(self, prompts: Sequence[Prompt]) -> None:
-        """Plays to the end on a leg that is up; keys stay for the next wait."""
+        if self.hung_up:
+            return
         with _Player(self, prompts, stop_on_key=False) as player:
             kept = []
             while not player.is_over and self._leg.end is None:
@@ -94,9 +97,9 @@ class CallPlatform:
             player.raise_trouble()
 
     async def transfer(self, request: TransferRequest) -> TransferResult:
-        if not await self._is_up():
+        await self.play(request.prompts)
+        if self.hung_up:
             return TransferResult("connection.disconnect.hangup")
-        await self.play_out(request.prompts)
         result = await self._transfer(request)
         self._handed_over = result.outcome == "connection.disconnect.transfer"
         self._observe(
@@ -118,17 +121,6 @@ class CallPlatform:
         """Lets the far end hear the last of what was played."""
         if self._leg.is_up and self._leg.end is None:
             await self._clock.sleep(LINGER)
-
-    async def _is_up(self) -> bool:
-        """Answers the call if nobody has yet; False once it is over."""
-        if not self._leg.is_up and not self._is_answering and self._leg.end is None:
-            self._is_answering = True
-            self._answer()
-        while not self._leg.is_up and self._leg.end is None:
-            event = await self._leg.events.get()
-            if isinstance(event, Answered | Ended):
-                break
-        return not self.hung_up
 
     # For a wait and a player -------------------------------------------------------------------
 

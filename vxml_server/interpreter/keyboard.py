@@ -92,6 +92,9 @@ class KeyboardPlatform:
         self._observer("transfer", transfer_record(request, result))
         return result
 
+    async def answer(self) -> None:
+        """The caller has been waiting for it."""
+
     async def disconnect(self, namelist: dict[str, Json]) -> None:
         self._hung_up = True
 

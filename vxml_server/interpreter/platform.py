@@ -221,6 +221,12 @@ class Platform(Protocol):
     def hung_up(self) -> bool:
         """Whether the caller, or an operator on the caller's behalf, has ended the call."""
 
+    async def answer(self) -> None:
+        """Takes the call: its first document is there, or the caller is to be told that it is not.
+
+        Told once, before anything else (RFC 5552 section 2.2).
+        """
+
     async def listen(self, request: ListenRequest) -> InputResult:
         """Plays the prompts in order and waits for input.
 

@@ -114,11 +114,7 @@ class Properties:
     def input_properties(self) -> InputProperties:
         """All that a wait for input needs to know."""
         listed = self.get("inputmodes").split()
-        modes: frozenset[Mode] = frozenset(
-            mode
-            for mode in ("dtmf", "voice")
-            if mode in listed 
-        )
+        modes: frozenset[Mode] = frozenset(mode for mode in ("dtmf", "voice") if mode in listed)
         try:
             nbest = max(1, int(self.get("maxnbest")))
         except ValueError:

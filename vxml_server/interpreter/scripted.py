@@ -206,6 +206,9 @@ class ScriptedPlatform:
         self._observer("transfer", transfer_record(request, result))
         return result
 
+    async def answer(self) -> None:
+        """The caller has been waiting for it."""
+
     async def disconnect(self, namelist: dict[str, Json]) -> None:
         self._caller.gone = True
 

@@ -170,12 +170,14 @@ class Session:
         context = ExecutionContext(self)
         try:
             place = await context.find(uri, FetchRequest(resolve_uri("", uri)))
+            await self.platform.answer()
             await context.run(place)
         except Exit as exit_:
             value, event = exit_.value, exit_.event
         except VoiceXmlEvent as thrown:
             self._observe_uncaught(thrown)
             self.queue_message("caller.error")
+            await self.platform.answer()
             event = thrown
         if not self.platform.hung_up:
             await self.platform.play(self.take_prompts())
