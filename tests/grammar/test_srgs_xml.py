@@ -133,6 +133,7 @@ BAD = {
     "empty uri": "<rule id='r'><ruleref uri=''/></rule>",
     "empty fragment": "<rule id='r'><ruleref uri='#'/></rule>",
     "unknown special": "<rule id='r'><ruleref special='ALL'/></rule>",
+    "impossible place": "<rule id='r'><ruleref uri='http://[#x'/></rule>",
     "impossible uri": "<rule id='r'><ruleref uri='http://[x/y'/></rule>",
     "repeat words": "<rule id='r'><item repeat='many'>x</item></rule>",
     "repeat backwards": "<rule id='r'><item repeat='3-2'>x</item></rule>",

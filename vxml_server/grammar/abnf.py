@@ -7,7 +7,7 @@ depends on where it stands. Lines in errors are those of the text.
 from __future__ import annotations
 
 import re
-from urllib.parse import urldefrag, urljoin
+from urllib.parse import urljoin
 
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.grammar.rules import (
@@ -25,6 +25,7 @@ from vxml_server.grammar.rules import (
     Token,
     bad_grammar,
     check_rules,
+    split_reference,
 )
 from vxml_server.grammar.srgs_xml import MAX_DEPTH, Defaults, repeat_counts
 from vxml_server.grammar.tokens import are_keys, fold, words
@@ -291,10 +292,10 @@ class _Reader:
         self.at = found.end()
         self.take(_MEDIA_TYPE)
         written = found[1].strip()
-        place, name = urldefrag(written)
+        place, name = split_reference(written)
         if not place:
             raise self.fail("the reference refers to nothing")
-        target, _ = urldefrag(self.join(place))
+        target = self.join(place)
         shown = (
             written if re.match(r"[A-Za-z][\w+.-]*:|/", written) else self.base_written + written
         )

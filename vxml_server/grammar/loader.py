@@ -6,10 +6,11 @@ in how they get what is there. Documents may refer to each other in circles: eac
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import unquote, urldefrag, urlsplit
+from urllib.request import url2pathname
 
 from lxml import etree
 
@@ -18,7 +19,14 @@ from vxml_server.grammar.abnf import is_abnf, parse_abnf
 from vxml_server.grammar.builtins import builtin_document, is_builtin
 from vxml_server.grammar.grammar import Grammar
 from vxml_server.grammar.network import Network, compile_network
-from vxml_server.grammar.rules import Document, Mode, RuleRef, bad_grammar, rule_refs
+from vxml_server.grammar.rules import (
+    Document,
+    Mode,
+    RuleRef,
+    bad_grammar,
+    rule_refs,
+    split_reference,
+)
 from vxml_server.grammar.srgs_xml import Defaults, inline_text, parse_element, parse_xml
 
 MAX_BYTES = 8 * 1024 * 1024
@@ -99,12 +107,14 @@ async def load_async(
 
 def read_local_file(uri: str) -> bytes:
     """The content of a path or `file:` URI; `error.badfetch` for anything else."""
-    parts = urlsplit(uri)
-    if parts.scheme not in {"", "file"} or parts.netloc not in {"", "localhost"}:
-        raise bad_grammar("only local files can be read here", uri)
-    path = Path(unquote(parts.path) if parts.scheme else uri)
+    scheme, colon, rest = uri.partition(":")
+    path = uri
+    if colon and len(scheme) > 1:  # one letter is a drive
+        if scheme.lower() != "file" or not re.match(r"//(localhost)?/|/[^/]", rest):
+            raise bad_grammar("only local files can be read here", uri)
+        path = url2pathname(re.sub("^//(localhost)?", "", rest))
     try:
-        with path.open("rb") as file:
+        with Path(path).open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a file name"
@@ -116,7 +126,7 @@ def _loading(
 ) -> Generator[str, bytes, Grammar]:
     documents: dict[str, Document] = {}
     if isinstance(source, str):
-        uri, fragment = urldefrag(source)
+        uri, fragment = split_reference(source)
         rule = rule or fragment
         main = yield from _document(uri, media_type, defaults, lang=defaults.lang)
         documents[uri] = main

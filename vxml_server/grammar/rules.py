@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
+from urllib.parse import unquote
 
 from vxml_server.events import VoiceXmlEvent
 
@@ -114,6 +115,12 @@ _NAME = re.compile(r"[^\W\d]\w*")
 def is_rule_name(name: str) -> bool:
     """Whether `name` may name a rule: an XML name without `.`, `:` and `-` (section 3.1)."""
     return _NAME.fullmatch(name) is not None
+
+
+def split_reference(reference: str) -> tuple[str, str]:
+    """The grammar and the rule that a URI reference names; either may be ""."""
+    place, _, fragment = reference.strip().partition("#")
+    return place, unquote(fragment)
 
 
 def rule_refs(expansion: Expansion) -> Iterator[RuleRef]:

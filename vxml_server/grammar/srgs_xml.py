@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import urldefrag, urljoin
+from urllib.parse import urljoin
 
 from lxml import etree
 
@@ -31,6 +31,7 @@ from vxml_server.grammar.rules import (
     Token,
     bad_grammar,
     check_rules,
+    split_reference,
 )
 from vxml_server.grammar.tokens import are_keys, fold, words
 
@@ -309,12 +310,12 @@ class _Reader:
                 raise self.fail(element, f"there is no special rule {special!r}")
             return Special[special]
         written = (uri or "").strip()
-        place, name = urldefrag(written)
+        place, name = split_reference(written)
         if not written or (written.endswith("#") and not place):
             raise self.fail(element, "<ruleref> refers to nothing")
         if not place:
             return RuleRef("", name, f"${name}", self.line(element))
-        target, _ = urldefrag(self.join(element, place))
+        target = self.join(element, place)
         shown = (
             written if re.match(r"[A-Za-z][\w+.-]*:|/", written) else self.base_written + written
         )
