@@ -120,6 +120,7 @@ def test_secrets_come_from_the_environment_and_are_not_printed(tmp_path: Path) -
         tmp_path,
         "[sip.users]\nbob = 'one'\n",
         VXML_SERVER_SIP__USERS__Alice="s3cret-word",
+        VXML_SERVER_STORE__URL="postgresql+asyncpg://u:pass-word@h/d",
         VXML_SERVER_DIAL__CREDENTIALS='{"gw.example": {"user": "u", "password": "pass-word"}}',
     )
     assert settings.sip.users["Alice"].get_secret_value() == "s3cret-word"
@@ -147,6 +148,19 @@ def test_naming_an_application_allows_its_origin_and_its_folder(tmp_path: Path) 
     assert fetching.timeout == 15
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[store]\nurl = 'mysql://u:pass-word@h'",
+        "[web]\ntoken = 'pass-word'",
+        "[sip.users]\nx = ['pass-word']",
+        "[dial.credentials.h]\nuser = ''\npassword = 'pass-word'",
+    ],
+)
+def test_a_refusal_does_not_print_a_secret(refusal: Refusal, text: str) -> None:
+    assert "pass-word" not in refusal(text)
+
+
 def test_settings_cannot_be_changed_after_start() -> None:
     settings = load(None, {})
     with pytest.raises(ValidationError):
@@ -156,14 +170,14 @@ def test_settings_cannot_be_changed_after_start() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("drain_seconds = 'soon'", "server.toml:1: drain_seconds: expected a valid number"),
-        ("\n\ndrain_seconds = -1", "server.toml:3: drain_seconds: expected greater than or equal"),
+        ("drain_seconds = 'soon'", "server.toml:1: drain_seconds: expected a number"),
+        ("\n\ndrain_seconds = -1", "server.toml:3: drain_seconds: expected a number of at least 0"),
         ("[sip]\n\nlisten = ['udp://x:y']", "server.toml:3: sip.listen.0: expected udp://, tcp://"),
         (
             "[sip]\nlisten = [\n  'udp://127.0.0.1:5060',\n  'sctp://127.0.0.1:1',\n]",
             "server.toml:4: sip.listen.1: expected udp://",
         ),
-        ("[sip]\nlisten = []", "server.toml:2: sip.listen:"),
+        ("[sip]\nlisten = []", "server.toml:2: sip.listen: expected at least 1 of them"),
         ("[sip]\ntrusted = ['10.0.0.1/8']", "server.toml:2: sip.trusted.0: expected a network"),
         ("[media]\nports = '9-10'", "server.toml:2: media.ports: expected two ports between 1024"),
         ("[media]\nports = 20000", "server.toml:2: media.ports: expected two ports"),
@@ -171,8 +185,11 @@ def test_settings_cannot_be_changed_after_start() -> None:
         ("[web]\nlisten = 'https://h'", "server.toml:2: web.listen: expected http://"),
         ("[web]\nlisten = 80", "server.toml:2: web.listen: expected http://"),
         ("[web]\nlisten = 'http://u@h/'", "server.toml:2: web.listen: expected http://"),
-        ("[web]\ntoken = 'short'", "server.toml:2: web.token: expected"),
-        ("[store]\nurl = 'mysql://'", "server.toml:2: store.url: expected"),
+        ("[web]\ntoken = 'short'", "server.toml:2: web.token: expected at least 16 characters"),
+        (
+            "[store]\nurl = 'mysql://'",
+            "server.toml:2: store.url: expected sqlite+aiosqlite:///path or",
+        ),
         ("[dial]\nallow = ['*']", "server.toml:2: dial.allow.0: expected a rule such as"),
         ("[dial]\nroute = 'sip:gw'", "server.toml:2: dial.route: expected a SIP URI such as"),
         ("[fetch]\nallow = ['10.0.0.1']", "server.toml:2: fetch.allow.0: expected an origin"),
@@ -202,6 +219,13 @@ def test_settings_cannot_be_changed_after_start() -> None:
             "[[numbers]]\nnumber='1'\napplication='a'\nname='x'",
             "server.toml:4: numbers.0.name: unk",
         ),
+        ("[dial]\nfrom = 'x'", "server.toml:2: dial.from: expected a SIP URI such as"),
+        ("[log]\njson = 'perhaps'", "server.toml:2: log.json: expected true or false"),
+        ("[log]\nlevel = 'loud'", "server.toml:2: log.level: expected 'debug', 'info', 'warn"),
+        ("[fetch]\nmax_bytes = 1.5", "server.toml:2: fetch.max_bytes: expected a whole number"),
+        ("[fetch]\ntimeout = 0", "server.toml:2: fetch.timeout: expected a number greater than 0"),
+        ("[voicexml]\nlanguage = 'x_y'", "server.toml:2: voicexml.language: expected a language"),
+        ("[voicexml.properties]\nx = 5", "server.toml:2: voicexml.properties.x: expected text in"),
         ("sip = 5", "server.toml:1: sip: expected a table"),
         ("[numbers]\nx = 1", "server.toml:1: numbers: expected a list"),
         ("[sip]\nlisten = ['a'", "server.toml:2:14: "),
@@ -233,7 +257,7 @@ def test_every_fault_is_reported_at_once(refusal: Refusal) -> None:
         ("VXML_SERVER_WEBB__LISTEN", "http://h", "unknown key"),
         ("VXML_SERVER_SIP__USERS", "alice", "expected a table"),
         ("VXML_SERVER_DRAIN_SECONDS", "nan", "expected a finite number"),
-        ("VXML_SERVER_DRAIN_SECONDS__X", "1", "expected a valid number"),
+        ("VXML_SERVER_DRAIN_SECONDS__X", "1", "expected a number"),
     ],
 )
 def test_a_bad_variable_is_named(refusal: Refusal, variable: str, value: str, said: str) -> None:

@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestClient
 from aiohttp.web import Application, Request
 from prometheus_client import CollectorRegistry
 
+from vxml_server.clock import VirtualClock
 from vxml_server.settings import WebSettings
 from vxml_server.store import CallRecord, Cursor, LegRecord, Page, StoreError
 from vxml_server.web import CallHistory, make_app
@@ -64,6 +65,7 @@ class World:
     running: dict[str, CallRecord] = field(default_factory=dict)
     kept: dict[str, CallRecord] = field(default_factory=dict)
     hung_up: list[str] = field(default_factory=list)
+    clock: VirtualClock = field(default_factory=VirtualClock)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     draining: bool = False
     database_answers: bool = True
@@ -91,6 +93,7 @@ class World:
             history=history or History(self),
             registry=self.registry,
             is_draining=lambda: self.draining,
+            clock=self.clock,
             mounts=mounts,
         )
 

@@ -114,6 +114,13 @@ def allows(rules: Iterable[str], uri: str) -> bool:
     return target is not None and _allowed(rules, target)
 
 
+def check_uri(text: str) -> str:
+    """The SIP URI itself if it is a plain one; `ValueError` with what was expected if not."""
+    if _parse(text) is None:
+        raise ValueError(f"expected a SIP URI such as sip:ivr@example.com, got {text!r}")
+    return text
+
+
 def check_rule(text: str) -> str:
     """The rule itself if it is one; `ValueError` with what was expected if not."""
     match = _RULE.fullmatch(text)

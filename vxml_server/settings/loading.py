@@ -23,13 +23,27 @@ from vxml_server.settings.toml_lines import KeyPath, find_lines
 
 PREFIX = "VXML_SERVER_"
 
-_SHAPES = {
+# pydantic's kinds of faults in an operator's words; our own validators say theirs themselves.
+_EXPECTED = {
     "model_type": "a table",
     "model_attributes_type": "a table",
     "dict_type": "a table",
     "mapping_type": "a table",
     "tuple_type": "a list",
-    "string_type": "a string",
+    "string_type": "text in quotes",
+    "path_type": "a path in quotes",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "greater_than": "a number greater than {gt:g}",
+    "greater_than_equal": "a number of at least {ge:g}",
+    "too_short": "at least {min_length} of them",
+    "string_too_short": "at least {min_length} characters",
 }
 
 
@@ -65,8 +79,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     except ValidationError as error:
         lines = find_lines(text)
         faults = [
-            _fault(name, lines, sources, detail)
-            for detail in error.errors(include_url=False, include_context=False)
+            _fault(name, lines, sources, detail) for detail in error.errors(include_url=False)
         ]
         raise SettingsError("\n".join(dict.fromkeys(faults))) from None
 
@@ -126,13 +139,9 @@ def _expected(path: KeyPath, detail: ErrorDetails) -> str:
         return "unknown key; expected " + (f"one of {', '.join(known)}" if known else "no more")
     if detail["type"] == "missing":
         return "missing; expected a value"
-    if detail["type"] in _SHAPES:
-        return f"expected {_SHAPES[detail['type']]}"
-    message = detail["msg"].removeprefix("Value error, ")
-    for opening in ("Input should be", "Value is", "String should", "Input is"):
-        if message.startswith(opening):
-            message = "expected" + message.removeprefix(opening).removeprefix(" be")
-    return message if message.startswith("expected") else f"expected otherwise: {message}"
+    if detail["type"] in _EXPECTED:
+        return "expected " + _EXPECTED[detail["type"]].format_map(detail.get("ctx", {}))
+    return detail["msg"].removeprefix("Value error, ").replace("Input should be", "expected", 1)
 
 
 def _known_keys(path: KeyPath) -> list[str]:

@@ -6,6 +6,7 @@ nothing trusted, nothing dialled, nothing private fetched, only loopback listene
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -75,6 +76,29 @@ def _is_application(text: str) -> str:
     return text
 
 
+def _like(pattern: str, expected: str) -> AfterValidator:
+    """Text of a pattern, which the operator is told in words."""
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise ValueError(f"expected {expected}, got {text!r}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _is_database(url: str) -> str:
+    if not url.startswith(("sqlite+aiosqlite://", "postgresql+asyncpg://")):
+        raise ValueError("expected sqlite+aiosqlite:///path or postgresql+asyncpg://user@host/name")
+    return url
+
+
+def _is_long_enough(token: SecretStr) -> SecretStr:
+    if len(token.get_secret_value()) < 16:
+        raise ValueError("expected at least 16 characters")
+    return token
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -116,7 +140,7 @@ class WebSettings(_Section):
     listen: Annotated[values.Listen, PlainValidator(_web_listen)] = values.Listen(
         "http", "127.0.0.1", 8080
     )
-    token: SecretStr | None = Field(default=None, min_length=16)
+    token: Annotated[SecretStr, AfterValidator(_is_long_enough)] | None = None
     """Bearer token of /api. Without one, /api answers only while listening on loopback."""
     apps: Path | None = Path("apps")
     """Folder served below /apps; none serves nothing."""
@@ -125,11 +149,11 @@ class WebSettings(_Section):
 class StoreSettings(_Section):
     """[store]: the database."""
 
-    url: str = Field(
-        default="sqlite+aiosqlite:///var/vxml-server.db",
-        pattern=r"^(sqlite\+aiosqlite|postgresql\+asyncpg)://",
+    url: Annotated[str, AfterValidator(_is_database)] = Field(
+        default="sqlite+aiosqlite:///var/vxml-server.db", repr=False
     )
-    worker: str = Field(default="main", pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    """May hold a password. A relative path of SQLite is relative to the working directory."""
+    worker: Annotated[str, _like(r"[A-Za-z0-9_-]{1,64}", "letters, digits, - and _")] = "main"
     """Name of this process among those that share the database; keeps it over a restart."""
 
 
@@ -154,7 +178,9 @@ class DialSettings(_Section):
 
     allow: Annotated[tuple[Annotated[str, AfterValidator(dialling.check_rule)], ...], Items] = ()
     """Rules such as `sip:*@127.0.0.1`; see `dialling.allows`."""
-    caller: str = Field(default="sip:anonymous@anonymous.invalid", alias="from", pattern=r"^sips?:")
+    caller: Annotated[str, AfterValidator(dialling.check_uri)] = Field(
+        default="sip:anonymous@anonymous.invalid", alias="from"
+    )
     """The From URI of calls that an application does not name another for."""
     route: Annotated[str, AfterValidator(dialling.check_route)] | None = None
     """Where tel: URIs and bare numbers go: `sip:{number}@10.0.0.1`."""
@@ -177,7 +203,7 @@ class FetchSettings(_Section):
     """Origins that may be fetched from although their address is private or this machine's."""
     files: Annotated[tuple[Path, ...], Items] = ()
     """Folders that file: URIs and paths may reach. The applications of [[numbers]] add theirs."""
-    user_agent: str | None = Field(default=None, pattern=r"^[\x20-\x7e]+$")
+    user_agent: Annotated[str, _like(r"[\x20-\x7e]+", "printable ASCII")] | None = None
     """User-Agent header; none is `vxml-server/<version>`."""
 
 
@@ -202,7 +228,9 @@ class TtsSettings(_Section):
 class VoiceXmlSettings(_Section):
     """[voicexml]: the interpreter."""
 
-    language: str = Field(default="en", pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")
+    language: Annotated[
+        str, _like(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", "a language tag such as fr-FR")
+    ] = "en"
     """Language of documents without xml:lang."""
     max_transitions: PositiveInt = 1000
     """Form items and documents a call may visit without input before it is ended as a loop."""

@@ -10,15 +10,18 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from vxml_server.clock import Clock
 from vxml_server.settings import Listen, WebSettings
 from vxml_server.web.access import add_headers, guard
 from vxml_server.web.apps import AppFiles
 from vxml_server.web.calls_api import CallsApi
+from vxml_server.web.limits import time_limit
 from vxml_server.web.problems import as_problems
 from vxml_server.web.protocols import CallDirectory, CallHistory
 
 # A recording posted to an application's back end is the largest body that has a reason.
 MAX_BODY = 16 * 1024 * 1024
+ANSWER_SECONDS = 60.0
 _KEEP_ALIVE = 30.0
 _LAST_ANSWERS = 5.0
 
@@ -30,11 +33,15 @@ def make_app(
     history: CallHistory,
     registry: CollectorRegistry,
     is_draining: Callable[[], bool],
+    clock: Clock,
     mounts: Mapping[str, web.Application] | None = None,
 ) -> web.Application:
     """All routes. `mounts` are applications with code, by the path that they own below /apps
     (`/apps/bank/accounts`); files of `settings.apps` are served at all other paths there."""
-    app = web.Application(middlewares=[as_problems, guard(settings)], client_max_size=MAX_BODY)
+    app = web.Application(
+        middlewares=[as_problems, guard(settings), time_limit(clock, ANSWER_SECONDS)],
+        client_max_size=MAX_BODY,
+    )
     app.on_response_prepare.append(add_headers)
     api_document = (resources.files("vxml_server.web") / "openapi.json").read_bytes()
 
