@@ -219,8 +219,8 @@ def test_the_xml_and_the_abnf_form_are_the_same_grammar(rules: Rules) -> None:
 XML_SAMPLE = f"""<grammar xmlns="{SRGS}" version="1.0" xml:lang="en" root="r" xml:base="x/">
 <tag>var n</tag><rule id="r" scope="public">go <item repeat="0-2" repeat-prob="0.5">to</item>
 <one-of><item weight="1">"New York"<tag>out = 1</tag></item><item><ruleref uri="#s"/></item>
-</one-of></rule><rule id="s"><ruleref special="GARBAGE"/><ruleref uri="builtin:grammar/digits?length=2"/>
-</rule></grammar>"""
+</one-of></rule><rule id="s"><ruleref special="GARBAGE"/>
+<ruleref uri="builtin:grammar/digits?length=2"/></rule></grammar>"""
 ABNF_SAMPLE = """#ABNF 1.0 UTF-8;
 language en; mode voice; root $r; base <x/>; meta "a" is "b"; {var n};
 public $r = go [to] <0-2 /0.5/> ("New York" {out = 1} | /2/ $s!en);
