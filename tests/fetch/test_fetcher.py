@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import format_datetime
 from pathlib import Path
@@ -15,6 +16,8 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.test_utils import TestServer
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vxml_server import __version__
 from vxml_server.clock import VirtualClock
@@ -75,10 +78,10 @@ async def world() -> AsyncIterator[World]:
 
     app.router.add_route("*", "/{path:.*}", route)
     await server.start_server()
-    settings = FetchSettings(
+    limits = FetchSettings(
         allow=(str(server.make_url("/")).rstrip("/"),), max_bytes=100_000, max_redirects=3
     )
-    made = World(clock, server, Fetcher(settings, clock))
+    made = World(clock, server, Fetcher(limits, clock))
     yield made
     await made.fetcher.close()
     await server.close()
@@ -310,11 +313,70 @@ async def test_a_broken_answer_is_a_bad_fetch(answer: bytes) -> None:
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    settings = FetchSettings(allow=(f"http://127.0.0.1:{port}",))
-    fetcher = Fetcher(settings, VirtualClock())
+    origin = f"http://127.0.0.1:{port}"
+    fetcher = Fetcher(FetchSettings(allow=(origin,)), VirtualClock())
     caught = await event(fetcher.fetch(FetchRequest(f"http://127.0.0.1:{port}/")))
     assert caught.name == "error.badfetch"
     assert caught.message
+    await fetcher.close()
+    server.close()
+    await server.wait_closed()
+
+
+header_names = st.sampled_from(
+    [
+        b"Set-Cookie",
+        b"ETag",
+        b"Last-Modified",
+        b"Cache-Control",
+        b"Expires",
+        b"Date",
+        b"Age",
+        b"Vary",
+        b"Location",
+        b"Content-Type",
+        b"Content-Encoding",
+        b"Content-Length",
+        b"Content-Location",
+    ]
+)
+header_values = st.one_of(
+    st.binary(max_size=20),
+    st.sampled_from([b"a=b", b"max-age=60", b'"1"', b"/", b"\xff=\xff", b'id="\xc3\xa9"; Path=/']),
+)
+answers = st.builds(
+    lambda status, headers: (
+        b"HTTP/1.1 %d X\r\n" % status
+        + b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+        + b"Connection: close\r\n\r\nbody"
+    ),
+    st.sampled_from([200, 200, 204, 301, 302, 304, 307, 404, 500]),
+    st.lists(st.tuples(header_names, header_values), max_size=5),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(answers, min_size=4, max_size=4))
+async def test_whatever_a_server_answers_only_events_leave(scripted: list[bytes]) -> None:
+    """Each answer in turn, so that what one leaves behind (cookies, validators) meets the next."""
+    left = list(scripted)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(left.pop(0) if left else b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    origin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    fetcher = Fetcher(FetchSettings(allow=(origin,), max_redirects=3), VirtualClock())
+    session = fetcher.session()
+    for method in ("GET", "GET", "POST", "GET"):
+        with suppress(VoiceXmlEvent):
+            await session.fetch(FetchRequest(f"{origin}/", "POST" if method == "POST" else "GET"))
+    left.clear()
+    # Nothing that was left behind keeps a good answer from being had.
+    fresh = await session.fetch(FetchRequest(f"{origin}/fresh", maxage=float("inf")))
+    assert fresh.status == 200
     await fetcher.close()
     server.close()
     await server.wait_closed()
@@ -608,8 +670,7 @@ async def test_what_was_added_to_a_request_is_not_sent_to_another_server(world: 
     there = str(server.make_url("/"))
     world.page("/a", status=302, Location="/b")
     world.page("/b", status=302, Location=there)
-    settings = FetchSettings(allow=(world.uri(), there))
-    fetcher = Fetcher(settings, world.clock)
+    fetcher = Fetcher(FetchSettings(allow=(world.uri(), there)), world.clock)
     await fetcher.fetch(FetchRequest(world.uri("/a"), headers=(("X-Secret", "s"),)))
     assert [r.headers.get("X-Secret") for r in world.requests] == ["s", "s"]
     assert received == [None]

@@ -172,12 +172,17 @@ def is_usable(entry: Entry, now: float, maxage: float | None, maxstale: float | 
 
 def conditional_headers(entry: Entry) -> dict[str, str]:
     """What to send so that the server may answer 304 (RFC 9110 section 13.1)."""
-    conditions = {}
-    if "etag" in entry.headers:
-        conditions["if-none-match"] = entry.headers["etag"]
-    if "last-modified" in entry.headers:
-        conditions["if-modified-since"] = entry.headers["last-modified"]
-    return conditions
+    validators = {"if-none-match": "etag", "if-modified-since": "last-modified"}
+    return {
+        condition: entry.headers[name]
+        for condition, name in validators.items()
+        if is_sendable(entry.headers.get(name, ""))
+    }
+
+
+def is_sendable(value: str) -> bool:
+    """Whether a value that a server sent can be sent back: servers send any bytes."""
+    return value != "" and value.isascii() and value.isprintable()
 
 
 def freshened(entry: Entry, headers: Mapping[str, str], moment: Moment) -> Entry:

@@ -21,7 +21,7 @@ from vxml_server.clock import Clock
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import cache as http_cache
 from vxml_server.fetch import decoding
-from vxml_server.fetch.cache import COMMON, Cache, Entry, is_private, is_usable
+from vxml_server.fetch.cache import COMMON, Cache, Entry, is_private, is_sendable, is_usable
 from vxml_server.fetch.files import FilePolicy
 from vxml_server.fetch.forms import add_query, encode_body
 from vxml_server.fetch.http import HttpClient, Reply
@@ -246,7 +246,8 @@ class FetchSession:
         if self._jar is None:
             return headers
         cookies = self._jar.filter_cookies(URL(uri, encoded=True)).values()
-        line = "; ".join(f"{cookie.key}={cookie.coded_value}" for cookie in cookies)
+        pairs = (f"{cookie.key}={cookie.coded_value}" for cookie in cookies)
+        line = "; ".join(pair for pair in pairs if is_sendable(pair))
         return {**headers, "cookie": line} if line else headers
 
 
@@ -281,8 +282,13 @@ def _request_headers(request: FetchRequest, user_agent: str | None) -> dict[str,
 def _age_limits(request: FetchRequest) -> dict[str, str]:
     """The document's limits for the caches on the way (RFC 9111 section 5.2.1)."""
     limits = {"max-age": request.maxage, "max-stale": request.maxstale}
-    said = [f"{name}={max(0, int(value))}" for name, value in limits.items() if value is not None]
+    said = [f"{name}={_whole(value)}" for name, value in limits.items() if value is not None]
     return {"cache-control": ", ".join(said)} if said else {}
+
+
+def _whole(seconds: float) -> int:
+    """As HTTP writes seconds (RFC 9111 section 1.2.2): whole, and within 31 bits."""
+    return int(min(max(0.0, seconds), 2.0**31))
 
 
 def _reply_of(entry: Entry) -> Reply:
