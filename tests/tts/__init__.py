@@ -1,0 +1,1 @@
+"""The room of speech synthesis: documents, words, the engine, the cache."""

@@ -1,1 +1,20 @@
-"""."""
+"""Speech synthesis: an SSML document becomes samples and the times of its marks.
+
+`Synthesizer` is the seam: engines stand behind it, a cache may stand before it, and `synthesizer`
+builds the whole from settings. `ssml` reads documents into a plan that says everything in plain
+words, so that an engine needs to know little more than how to speak a sentence.
+"""
+
+from vxml_server.tts.cache import CachingSynthesizer
+from vxml_server.tts.engines import ENGINES, synthesizer
+from vxml_server.tts.speech import Mark, Speech, SpeechRequest, Synthesizer
+
+__all__ = [
+    "ENGINES",
+    "CachingSynthesizer",
+    "Mark",
+    "Speech",
+    "SpeechRequest",
+    "Synthesizer",
+    "synthesizer",
+]

@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vxml_server.tts.sayas import say_as
+from vxml_server.tts.words import boolean, normalise
+
+FR, US, GB, DE = "fr-FR", "en-US", "en-GB", "de-DE"
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "lang", "spoken"),
+    [
+        ("2026-05-01", "", FR, "1er mai 2026"),
+        ("2026-05-02", "", FR, "2 mai 2026"),
+        ("01/05/2026", "", FR, "1er mai 2026"),
+        ("01/05/2026", "dmy", FR, "1er mai 2026"),
+        ("05-2026", "my", FR, "mai 2026"),
+        ("1/5", "dm", FR, "1er mai"),
+        ("15", "d", FR, "le 15"),
+        ("08", "m", FR, "août"),
+        ("1998", "y", FR, "1998"),
+        ("20260501", "", FR, "1er mai 2026"),
+        ("01052026", "ddmmyyyy", FR, "1er mai 2026"),
+        ("1.5.26", "dmy", FR, "1er mai 2026"),
+        ("1.5.98", "dmy", FR, "1er mai 1998"),
+        ("05/01/2026", "", US, "May first, twenty twenty-six"),
+        ("05/01/2026", "", GB, "January fifth, twenty twenty-six"),
+        ("2026-12-22", "", US, "December twenty-second, twenty twenty-six"),
+        ("1985", "y", US, "nineteen eighty-five"),
+        ("05/2026", "my", US, "May twenty twenty-six"),
+        ("22", "d", US, "the twenty-second"),
+        ("2026-05-01", "", DE, "1. Mai 2026"),
+        ("05/2026", "my", DE, "Mai 2026"),
+    ],
+)
+def test_dates_are_said_as_the_language_says_them(
+    text: str, form: str, lang: str, spoken: str
+) -> None:
+    assert say_as(text, "date", form, lang) == spoken
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "lang", "spoken"),
+    [
+        ("14:30", "", FR, "quatorze heures trente"),
+        ("14h30", "", FR, "quatorze heures trente"),
+        ("14 h 30", "", FR, "quatorze heures trente"),
+        ("14h", "", FR, "quatorze heures"),
+        ("1430", "", FR, "quatorze heures trente"),
+        ("14:30:15", "hms24", FR, "quatorze heures trente"),
+        ("1:00", "", FR, "une heure"),
+        ("21:01", "", FR, "vingt et une heures une"),
+        ("0:15", "", FR, "zéro heure quinze"),
+        ("12:00", "", FR, "midi"),
+        ("00:00", "", FR, "minuit"),
+        ("24:00", "", FR, "minuit"),
+        ("2:05 pm", "hms12", FR, "quatorze heures cinq"),
+        ("14:30", "", US, "2 30 p.m."),
+        ("2:05 p.m.", "", US, "2 oh 5 p.m."),
+        ("2 pm", "", US, "2 p.m."),
+        ("00:15", "", US, "12 15 a.m."),
+        ("12:00", "", US, "noon"),
+        ("0:00", "", US, "midnight"),
+        ("14:30", "hms24", US, "14 30"),
+        ("14:00", "hms24", US, "14 hundred hours"),
+        ("14:30", "", DE, "14:30"),
+    ],
+)
+def test_times_are_said_as_the_language_says_them(
+    text: str, form: str, lang: str, spoken: str
+) -> None:
+    assert say_as(text, "time", form, lang) == spoken
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "lang", "spoken"),
+    [
+        ("12,50 €", "", FR, "12 euros 50"),
+        ("12.50 EUR", "", FR, "12 euros 50"),
+        ("1 €", "", FR, "1 euro"),
+        ("0,50 €", "", FR, "50 centimes"),
+        ("0,01 €", "", FR, "1 centime"),
+        ("0 €", "", FR, "0 euro"),
+        ("1\u202f234,56\u00a0€", "", FR, "1234 euros 56"),
+        ("-3 €", "", FR, "moins 3 euros"),
+        ("1,5", "EUR", FR, "1 euro 50"),
+        ("500 JPY", "", FR, "500 yens japonais"),
+        ("$12.50", "", US, "12 dollars and 50 cents"),
+        ("$1.01", "", US, "1 dollar and 1 cent"),
+        ("USD1234.5", "", US, "1234 dollars and 50 cents"),
+        ("£1,234.56", "", GB, "1234 pounds and 56 pence"),
+        ("$0.00", "", US, "0 dollars"),
+        ("12.345 USD", "", US, "12.345 dollars"),
+        ("12.50", "", US, "12.50"),
+        ("12,50 €", "", DE, "12,50 Euro"),
+        ("12 EUR", "", "xx-unknown", "12 EUR"),
+    ],
+)
+def test_money_is_said_with_its_names(text: str, form: str, lang: str, spoken: str) -> None:
+    assert say_as(text, "currency", form, lang) == spoken
+
+
+@pytest.mark.parametrize(
+    ("text", "lang", "spoken"),
+    [
+        ("0612345678", FR, "0 6, 12, 34, 56, 78"),
+        ("06 12 34 56 78", FR, "0 6, 12, 34, 56, 78"),
+        ("+33 6 12 34 56 78", FR, "plus 33, 6, 12, 34, 56, 78"),
+        ("3639", FR, "3 6 3 9"),
+        ("4155551234", US, "4 1 5, 5 5 5, 1 2 3 4"),
+        ("(415) 555-1234", US, "4 1 5, 5 5 5, 1 2 3 4"),
+        ("4155551234x12", US, "4 1 5, 5 5 5, 1 2 3 4, extension 1 2"),
+        ("0123456789x12", FR, "0 1, 23, 45, 67, 89, poste 1 2"),
+        ("*21#", FR, "étoile 2 1 dièse"),
+    ],
+)
+def test_telephone_numbers_are_said_in_their_groups(text: str, lang: str, spoken: str) -> None:
+    assert say_as(text, "telephone", "", lang) == spoken
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "form", "lang", "spoken"),
+    [
+        ("1234", "digits", "", FR, "1 2 3 4"),
+        ("12 34", "number", "digits", FR, "1 2, 3 4"),
+        ("1234", "number:digits", "", FR, "1 2 3 4"),
+        ("AB-1@", "characters", "", FR, "A, B, tiret, 1, arobase"),
+        ("a.b", "spell-out", "", US, "a, dot, b"),
+        ("a.b", "spell-out", "", DE, "a, ., b"),
+        ("21", "ordinal", "", FR, "vingt et unième"),
+        ("1er", "number", "ordinal", FR, "premier"),
+        ("3rd", "number:ordinal", "", US, "third"),
+        ("2.", "ordinal", "", DE, "zweite"),
+        ("-5", "number", "", FR, "moins 5"),
+        ("\u22125", "cardinal", "", US, "minus 5"),
+        ("3.14", "number", "", FR, "3,14"),
+        ("3,14", "number", "", US, "3.14"),
+        ("1,234,567", "number", "", US, "1234567"),
+        ("1.234", "number", "", FR, "1234"),
+        ("1.234", "number", "", US, "1.234"),
+        ("1.234,5", "number", "", FR, "1234,5"),
+        (".5", "number", "", US, "0.5"),
+        ("+5", "number", "", US, "5"),
+    ],
+)
+def test_numbers_and_letters_are_said_as_asked(
+    text: str, kind: str, form: str, lang: str, spoken: str
+) -> None:
+    assert say_as(text, kind, form, lang) == spoken
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "lang", "spoken"),
+    [
+        ("true", "boolean", FR, "oui"),
+        ("false", "boolean", US, "no"),
+        ("20260501", "date", FR, "1er mai 2026"),
+        ("????0501", "date", FR, "1er mai"),
+        ("202605??", "date", FR, "mai 2026"),
+        ("2026????", "date", US, "twenty twenty-six"),
+        ("USD12.50", "currency", US, "12 dollars and 50 cents"),
+        ("1430h", "time", FR, "quatorze heures trente"),
+        ("0230p", "time", FR, "quatorze heures trente"),
+        ("0230a", "time", US, "2 30 a.m."),
+        ("1200a", "time", US, "midnight"),
+        ("0230?", "time", US, "2:30"),
+        ("0200?", "time", US, "2"),
+        ("0230?", "time", FR, "deux heures trente"),
+        ("1235", "digits", US, "1 2 3 5"),
+        ("-1.5", "number", US, "minus 1.5"),
+        ("4155551234x12", "phone", US, "4 1 5, 5 5 5, 1 2 3 4, extension 1 2"),
+    ],
+)
+def test_results_of_voicexmls_own_grammars_are_said(
+    text: str, kind: str, lang: str, spoken: str
+) -> None:
+    assert say_as(text, f"vxml:{kind}", "", lang) == spoken
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "form"),
+    [
+        ("tomorrow", "date", ""),
+        ("31/02/2026", "date", "dmy"),
+        ("29/02/2025", "date", "dmy"),
+        ("32", "d", "d"),
+        ("32", "date", "d"),
+        ("13/2026", "date", "my"),
+        ("0", "date", "y"),
+        ("1/2", "date", ""),
+        ("1/2/3/4", "date", "dmy"),
+        ("????????", "vxml:date", ""),
+        ("2026", "vxml:date", ""),
+        ("25:00", "time", ""),
+        ("14:60", "time", ""),
+        ("13 pm", "time", ""),
+        ("143", "time", ""),
+        ("soon", "time", ""),
+        ("1430", "vxml:time2", ""),
+        ("9", "vxml:time", ""),
+        ("much", "currency", ""),
+        ("1.2.3,4,5 €", "currency", ""),
+        ("call me", "telephone", ""),
+        ("--", "telephone", ""),
+        ("none", "digits", ""),
+        ("four", "number", ""),
+        ("1.2,3.4", "number", "ordinal"),
+        ("x", "ordinal", ""),
+        ("maybe", "boolean", ""),
+        ("5", "unheard-of", ""),
+        ("", "number", ""),
+        ("1" * 300, "digits", ""),
+    ],
+)
+def test_what_is_not_of_its_kind_is_left_to_be_said_as_it_stands(
+    text: str, kind: str, form: str
+) -> None:
+    assert say_as(text, kind, form, FR) is None
+
+
+def test_a_language_without_words_of_its_own_falls_back_and_does_not_fail() -> None:
+    assert say_as("1", "ordinal", "", "xx") is None
+    assert say_as("2026-05-01", "date", "", "xx") is None
+    assert say_as("15", "date", "d", DE) is None
+    assert say_as("29/02/2025", "date", "dmy", DE) is None
+    assert say_as("-5", "number", "", "xx") == "-5"
+    assert boolean(True, "xx") == "true"
+
+
+KINDS = [
+    *("digits", "telephone", "characters", "number", "ordinal", "date", "time", "currency"),
+    *("boolean", "vxml:date", "vxml:time", "vxml:currency", "vxml:phone", "number:ordinal"),
+]
+
+
+@given(
+    st.text("0123456789.,:-/+ €$xhapm?'ABC\u00a0\u0660²", max_size=30),
+    st.sampled_from(KINDS),
+    st.sampled_from(["", "dmy", "my", "d", "y", "hms24", "ordinal", "EUR"]),
+    st.sampled_from([FR, US, DE, "xx", ""]),
+)
+def test_any_text_is_said_or_left_but_never_fails(
+    text: str, kind: str, form: str, lang: str
+) -> None:
+    spoken = say_as(text, kind, form, lang)
+    assert spoken is None or spoken.strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "lang", "spoken"),
+    [
+        ("ouvert de 9h à 17 h 30", FR, "ouvert de neuf heures à dix-sept heures trente"),
+        ("le 2e étage, la 21ème fois", FR, "le deuxième étage, la vingt et unième fois"),
+        ("les 3es", FR, "les troisièmes"),
+        ("il fait -5 degrés", FR, "il fait moins 5 degrés"),
+        ("le 1er mai, page 3-5, 99h", FR, "le 1er mai, page 3-5, 99h"),
+        ("2e 14 h 30 -5", US, "2e 14 h 30 -5"),
+    ],
+)
+def test_plain_text_that_engines_misread_is_written_out(text: str, lang: str, spoken: str) -> None:
+    assert normalise(text, lang) == spoken

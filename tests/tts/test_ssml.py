@@ -1,0 +1,321 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vxml_server.events import VoiceXmlEvent
+from vxml_server.tts import SpeechRequest
+from vxml_server.tts.plan import Item, MarkPoint, Pause, Plan, Style, Text
+from vxml_server.tts.ssml import parse
+
+PLAIN = Style("fr-FR")
+
+
+def plan_of(content: str, lang: str = "fr-FR") -> Plan:
+    return parse(SpeechRequest(f"<speak>{content}</speak>", lang))
+
+
+def items(content: str) -> list[Item]:
+    plan = plan_of(content)
+    assert plan.warnings == ()
+    return list(plan.items)
+
+
+def style_of(content: str) -> Style:
+    """The style of the only text."""
+    (item,) = items(content)
+    assert isinstance(item, Text)
+    return item.style
+
+
+def words(content: str) -> str:
+    texts = [item.text for item in plan_of(content).items if isinstance(item, Text)]
+    return " ".join(" ".join(texts).split())
+
+
+def test_plain_text_is_one_piece_with_its_spaces_folded() -> None:
+    assert items("Bonjour\n   tout le monde") == [Text("Bonjour tout le monde", PLAIN)]
+
+
+def test_a_request_of_plain_text_is_escaped() -> None:
+    request = SpeechRequest.of_text("a < b & 'c'", 'fr"')
+    assert parse(request).items == (Text("a < b & 'c'", Style('fr"')),)
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        '<speak version="1.0" xmlns="http://www.w3.org/2001/10/synthesis" xml:lang="en-US">',
+        '<speak xml:lang="en-US">',
+        '<prompt xmlns="http://www.w3.org/2001/vxml" xml:lang="en-US">',
+    ],
+)
+def test_the_language_of_the_document_goes_before_that_of_the_request(root: str) -> None:
+    end = "</prompt>" if "prompt" in root else "</speak>"
+    assert parse(SpeechRequest(f"{root}hello{end}", "fr")).items == (Text("hello", Style("en-US")),)
+
+
+def test_the_voice_and_gender_of_the_request_are_where_styles_begin() -> None:
+    request = SpeechRequest("<speak>x</speak>", "fr", voice="f3", gender="female")
+    assert parse(request).items == (Text("x", Style("fr", ("f3",), "female")),)
+
+
+def test_languages_may_change_within_a_prompt() -> None:
+    assert items('Dites <lang xml:lang="en-US">yes</lang> ou <s xml:lang="en">no</s>') == [
+        Text("Dites ", PLAIN),
+        Text("yes", Style("en-US")),
+        Text(" ou ", PLAIN),
+        Pause(0.3),
+        Text("no", Style("en")),
+    ]
+
+
+def test_another_language_forgets_the_voice_that_was_named_for_the_first() -> None:
+    assert style_of('<voice name="Alain"><s xml:lang="en">x</s></voice>') == Style("en")
+    assert style_of('<voice name="Alain"><s xml:lang="fr-CA">x</s></voice>').names == ("Alain",)
+
+
+def test_voices_are_asked_for_by_name_and_gender() -> None:
+    style = style_of('<voice name="Julie f3" gender="Female">x</voice>')
+    assert (style.names, style.gender) == (("Julie", "f3"), "female")
+
+
+def test_sentences_and_paragraphs_are_parted_by_pauses_but_not_at_the_ends() -> None:
+    content = "<p><s>Un.</s><s>Deux.</s></p> <p>Trois.</p>"
+    assert items(content) == [
+        Text("Un.", PLAIN),
+        Pause(0.3),
+        Text("Deux.", PLAIN),
+        Pause(0.6),
+        Text("Trois.", PLAIN),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "seconds"),
+    [
+        ("", 0.4),
+        ('strength="x-weak"', 0.1),
+        ('strength="weak"', 0.2),
+        ('strength="medium"', 0.4),
+        ('strength="strong"', 0.7),
+        ('strength="x-strong"', 1.0),
+        ('time="300ms"', 0.3),
+        ('time="1.5s"', 1.5),
+        ('time="+.5s"', 0.5),
+        ('strength="weak" time="2s"', 2.0),
+        ('time="small"', 0.2),
+        ('time="999999s"', 120.0),
+    ],
+)
+def test_breaks_last_as_they_say(attributes: str, seconds: float) -> None:
+    assert items(f"a<break {attributes}/>b") == [
+        Text("a", PLAIN),
+        Pause(seconds),
+        Text("b", PLAIN),
+    ]
+
+
+def test_a_break_of_the_author_replaces_the_pause_between_sentences() -> None:
+    content = '<s>a</s><break time="1s"/><s>b</s><break strength="none"/><s>c</s>'
+    assert items(content) == [Text("a", PLAIN), Pause(1.0), Text("b c", PLAIN)]
+
+
+def test_all_pauses_together_are_bounded() -> None:
+    pauses = [item for item in items('<break time="50s"/>' * 9) if isinstance(item, Pause)]
+    assert sum(pause.seconds for pause in pauses) == 120.0
+
+
+def test_marks_stay_where_they_are() -> None:
+    assert items('<mark name="a"/>un <mark name="b"/>deux<mark name="c"/>') == [
+        MarkPoint("a"),
+        Text("un ", PLAIN),
+        MarkPoint("b"),
+        Text("deux", PLAIN),
+        MarkPoint("c"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "field", "value"),
+    [
+        ('rate="slow"', "rate", 0.75),
+        ('rate="x-fast"', "rate", 1.75),
+        ('rate="0.5"', "rate", 0.5),
+        ('rate="80%"', "rate", 0.8),
+        ('rate="+20%"', "rate", 1.2),
+        ('rate="-50%"', "rate", 0.5),
+        ('rate="1000"', "rate", 3.0),
+        ('rate="0"', "rate", 0.3),
+        ('pitch="high"', "pitch", 1.15),
+        ('pitch="+12st"', "pitch", 2.0),
+        ('pitch="-10%"', "pitch", 0.9),
+        ('pitch="210Hz"', "pitch", 2.0),
+        ('pitch="+52.5Hz"', "pitch", 1.5),
+        ('range="x-low"', "pitch_range", 0.25),
+        ('range="+50%"', "pitch_range", 1.5),
+        ('volume="soft"', "gain_db", -6.0),
+        ('volume="+3dB"', "gain_db", 3.0),
+        ('volume="50"', "gain_db", pytest.approx(-6.02, abs=0.01)),
+        ('volume="-50"', "gain_db", pytest.approx(-6.02, abs=0.01)),
+        ('volume="100"', "gain_db", 0.0),
+        ('volume="silent"', "silent", True),
+        ('volume="0"', "silent", True),
+        ('volume="-100"', "silent", True),
+    ],
+)
+def test_prosody_changes_the_style_of_its_content(
+    attributes: str, field: str, value: object
+) -> None:
+    assert getattr(style_of(f"<prosody {attributes}>x</prosody>"), field) == value
+
+
+def test_prosody_within_prosody_changes_what_is_there_and_ends_with_its_element() -> None:
+    content = 'a<prosody rate="0.5">b<prosody rate="+100%">c</prosody>d</prosody>e'
+    rates = [item.style.rate for item in items(content) if isinstance(item, Text)]
+    assert rates == [1.0, 0.5, 1.0, 0.5, 1.0]
+
+
+def test_a_pitch_in_hertz_is_for_the_voice_that_speaks() -> None:
+    style = style_of('<voice gender="female"><prosody pitch="190Hz">x</prosody></voice>')
+    assert style.pitch == 1.0
+
+
+def test_emphasis_is_slower_higher_and_louder() -> None:
+    strong, reduced = (
+        style_of(f'<emphasis level="{x}">x</emphasis>') for x in ("strong", "reduced")
+    )
+    assert strong.rate < 1 < strong.pitch
+    assert strong.gain_db > 0 > reduced.gain_db
+    assert style_of('<emphasis level="none">x</emphasis>') == PLAIN
+    assert style_of("<emphasis>x</emphasis>").gain_db == 1.5
+
+
+def test_say_as_becomes_words_that_do_not_run_into_their_neighbours() -> None:
+    content = 'à<say-as interpret-as="time">14:30</say-as>.'
+    assert items(content) == [Text("à quatorze heures trente .", PLAIN)]
+    assert words('<say-as type="number:ordinal">2</say-as>') == "deuxième"
+    assert words('<say-as interpret-as="date" format="dmy"> 01/05/2026 </say-as>') == "1er mai 2026"
+    assert words('<s xml:lang="en"><say-as interpret-as="ordinal">2</say-as></s>') == "second"
+
+
+def test_sub_is_its_alias() -> None:
+    assert words('le <sub alias="World Wide Web">W3</sub> est là') == "le World Wide Web est là"
+    assert words("<sub>W3C</sub>") == "W3C"
+
+
+def test_what_is_not_speech_is_left_out() -> None:
+    content = (
+        '<metadata>m</metadata><meta name="x" content="y"/><lexicon uri="http://example/x"/>'
+        '<audio src="x.wav"><desc>une image</desc>repli</audio><!-- non --><?pi non?> fin'
+    )
+    assert words(content) == "repli fin"
+
+
+def test_phonemes_are_read_as_the_text_they_stand_for() -> None:
+    assert words('<phoneme alphabet="ipa" ph="tɔmato">tomate</phoneme>') == "tomate"
+
+
+@pytest.mark.parametrize(
+    ("content", "heard", "warning"),
+    [
+        ("<blink>x</blink>", "x", "<blink> is not known"),
+        ('<x:y xmlns:x="urn:z">x</x:y>', "x", "is not known"),
+        ('a<break strength="huge"/>', "a", "unknown strength 'huge'"),
+        ('a<break time="soon"/>', "a", "'soon'"),
+        ('<prosody rate="often">x</prosody>', "x", "has a rate that is none"),
+        ('<prosody pitch="+5">x</prosody>', "x", "has a pitch that is none"),
+        ('<prosody range="5Hz">x</prosody>', "x", "has a range that is none"),
+        ('<prosody volume="+5st">x</prosody>', "x", "has a volume that is none"),
+        ('<prosody volume="very">x</prosody>', "x", "has a volume that is none"),
+        ('<prosody contour="(0%,+20Hz)" duration="2s">x</prosody>', "x", "contour"),
+        ('<emphasis level="big">x</emphasis>', "x", "unknown level"),
+        ('<voice gender="robot">x</voice>', "x", "unknown gender"),
+        ("<mark/>x", "x", "<mark> has no name"),
+        ('<say-as interpret-as="date">demain</say-as>', "demain", "not understood as 'date'"),
+        ('<say-as interpret-as="date">a <sub alias="b">c</sub></say-as>', "a b", "elements in it"),
+    ],
+)
+def test_what_is_not_understood_is_warned_of_and_its_content_spoken(
+    content: str, heard: str, warning: str
+) -> None:
+    assert words(content) == heard
+    assert any(warning in text and text.startswith("line 1:") for text in plan_of(content).warnings)
+
+
+def test_a_document_with_another_root_is_spoken_with_a_warning() -> None:
+    plan = parse(SpeechRequest("<p>x</p>", "fr"))
+    assert plan.items == (Text("x", Style("fr")),)
+    assert plan.warnings == ("line 1: <p> is not <speak>",)
+
+
+BOMB = (
+    '<!DOCTYPE speak [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+    "<speak>x&b;y</speak>"
+)
+
+
+def test_entities_are_not_expanded_and_files_not_read() -> None:
+    assert [item.text for item in parse(SpeechRequest(BOMB, "fr")).items] == ["xy"]
+    file = '<!DOCTYPE speak [<!ENTITY f SYSTEM "file:///etc/passwd">]><speak>x&f;y</speak>'
+    assert [item.text for item in parse(SpeechRequest(file, "fr")).items] == ["xy"]
+
+
+@pytest.mark.parametrize(
+    ("ssml", "reason"),
+    [
+        ("", "not well-formed"),
+        ("bonjour", "not well-formed"),
+        ("<speak>", "not well-formed"),
+        ("<speak>&nosuch;</speak>", "not well-formed"),
+        ("<speak>\x00</speak>", "not well-formed"),
+        (f"<speak>{'<p>' * 100}x{'</p>' * 100}</speak>", "nested"),
+        (f"<speak>{'mot ' * 6000}</speak>", "characters"),
+        (f"<speak><!--{'x' * 300_000}--></speak>", "larger"),
+    ],
+)
+def test_what_is_no_document_or_beyond_the_limits_is_a_semantic_error(
+    ssml: str, reason: str
+) -> None:
+    with pytest.raises(VoiceXmlEvent, match=reason) as caught:
+        parse(SpeechRequest(ssml, "fr"))
+    assert caught.value.name == "error.semantic"
+
+
+ELEMENTS = ["p", "s", "break", "mark", "prosody", "emphasis", "voice", "say-as", "sub", "other"]
+ATTRIBUTES = ["rate", "pitch", "volume", "range", "time", "strength", "name", "interpret-as"]
+VALUES = ["slow", "-5%", "+2st", "1e9", "99999999999999", "-", "", "silent", "0.0", "+900000000st"]
+
+documents = st.recursive(
+    st.sampled_from(["un", "2", " ", "é.", "&#x202e;", "<!-- c -->"]),
+    lambda inner: st.builds(
+        lambda name, attribute, value, content: (
+            f'<{name} {attribute}="{value}">{"".join(content)}</{name}>'
+        ),
+        st.sampled_from(ELEMENTS),
+        st.sampled_from(ATTRIBUTES),
+        st.sampled_from(VALUES),
+        st.lists(inner, max_size=3),
+    ),
+    max_leaves=12,
+)
+
+
+@given(documents)
+def test_any_document_becomes_a_plan_with_styles_in_bounds(content: str) -> None:
+    for item in plan_of(content).items:
+        if isinstance(item, Text):
+            assert item.text
+            assert 0.3 <= item.style.rate <= 3.0
+            assert 0.5 <= item.style.pitch <= 2.0
+            assert 0.0 <= item.style.pitch_range <= 2.0
+            assert -40.0 <= item.style.gain_db <= 6.0
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_document_or_a_semantic_error(text: str) -> None:
+    try:
+        parse(SpeechRequest(text, "fr"))
+    except VoiceXmlEvent as event:
+        assert event.name == "error.semantic"

@@ -1,0 +1,296 @@
+"""`<say-as>`: text of a known kind turned into words.
+
+SSML 1.0 leaves the kinds open; these are the ones of the W3C note "SSML 1.0 say-as attribute
+values" (date, time, telephone, characters, cardinal, ordinal), of VoiceXML 2.0 appendix P
+(`vxml:boolean` and so on, in the notation of the built-in grammars' results), and what authors
+have written before either (digits, number, currency, spell-out).
+
+The rule: a kind that is not known, or text that is not of its kind, gives None, and the caller
+speaks the text as it stands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+
+from vxml_server.tts import words
+
+MAX_LENGTH = 200  # characters of one say-as
+
+CURRENCY_SIGNS = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY"}
+
+_DATE_PARTS = re.compile(r"\d+")
+_TIME = re.compile(
+    r"(\d{1,2})\s*(?:[:hH.]\s*(\d{2})?(?:\s*[:m.]\s*(\d{2})s?)?)?\s*([ap])?\.?\s*(?:m\.?)?",
+    re.IGNORECASE,
+)
+_VXML_TIME = re.compile(r"(\d{2})(\d{2})([ahp?]?)")
+_MONEY = re.compile(
+    r"([A-Z]{3}|[€$£¥])?\s*([-\u2212]?[\d.,\s\u00a0\u202f']*\d)\s*([A-Z]{3}|[€$£¥])?"
+)
+_GROUPED = re.compile(r"([+-]?)(\d{1,3}(?:([.,])\d{3})(?:\3\d{3})*)(?:[.,](\d+))?", re.ASCII)
+_UNGROUPED = re.compile(r"[+-]?(?:\d+(?:[.,]\d+)?|[.,]\d+)", re.ASCII)
+_FIRST_ORDER = {"fr": "dmy", "en-us": "mdy"}
+
+
+def say_as(text: str, kind: str, form: str, lang: str) -> str | None:
+    """`text` in words of `lang`, by the `interpret-as` attribute `kind` and the format `form`."""
+    text = " ".join(text.split())
+    kind = kind.lower().strip()
+    form = form.lower().strip()
+    if not text or len(text) > MAX_LENGTH:
+        return None
+    # VoiceXML's names come with their own prefix, older ones as 'number:ordinal'.
+    if kind.startswith("vxml:"):
+        return _by(_VOICEXML, kind[5:], text, form, lang)
+    kind, _, detail = kind.partition(":")
+    return _by(_KINDS, kind, text, form or detail, lang)
+
+
+Speaker = Callable[[str, str, str], str | None]
+
+
+def _by(table: dict[str, Speaker], kind: str, text: str, form: str, lang: str) -> str | None:
+    speaker = table.get(kind)
+    return speaker(text, form, lang) if speaker else None
+
+
+def _digits(text: str, form: str, lang: str) -> str | None:
+    """One by one; groups that the text makes are kept apart."""
+    del form
+    groups = re.split(r"[\s\-./,]+", text)
+    if not any(character.isdigit() for character in text):
+        return None
+    return ", ".join(_spaced(group, lang) for group in groups if group)
+
+
+def _telephone(text: str, form: str, lang: str) -> str | None:
+    """French numbers in pairs, others digit by digit in the groups they are written in."""
+    del form
+    number, _, extension = text.lower().partition("x")
+    if re.sub(r"[\s\-./()+*#\d]", "", number) or not re.search(r"\d", number):
+        return None
+    prefix = f"{words.plus(lang)} " if number.strip().startswith("+") else ""
+    groups = re.findall(r"[\d*#]+", number)
+    compact = "".join(groups)
+    if lang.lower().startswith("fr"):
+        if re.fullmatch(r"0\d{9}", compact):
+            groups = re.findall(r"\d\d", compact)
+        spoken = ", ".join(_pair(group, lang) for group in groups)
+    else:
+        if len(groups) == 1:
+            groups = _grouped(compact)
+        spoken = ", ".join(_spaced(group, lang) for group in groups)
+    if extension and (digits := re.findall(r"\d", extension)):
+        spoken += f", {words.extension(lang)} {' '.join(digits)}"
+    return prefix + spoken
+
+
+def _spaced(group: str, lang: str) -> str:
+    return " ".join(words.symbol(character, lang) for character in group)
+
+
+def _pair(group: str, lang: str) -> str:
+    """Two digits are said as one number but for a leading zero."""
+    return group if re.fullmatch(r"[1-9]\d", group) else _spaced(group, lang)
+
+
+def _grouped(digits: str) -> list[str]:
+    """Threes, and a last group of up to four: 555 1234, 415 555 1234."""
+    groups = []
+    while len(digits) > 4:
+        groups.append(digits[:3])
+        digits = digits[3:]
+    return [*groups, digits]
+
+
+def _characters(text: str, form: str, lang: str) -> str | None:
+    del form
+    return ", ".join(words.symbol(character, lang) for character in text if not character.isspace())
+
+
+def _decimal(text: str, lang: str) -> Decimal | None:
+    """A number as people write it: the last sign with one or two digits after it is the decimal."""
+    compact = re.sub(r"[\s\u00a0\u202f']", "", text).replace("\u2212", "-")
+    match = _GROUPED.fullmatch(compact)
+    usual = "," if lang.lower().startswith("fr") else "."
+    # "1.234" is a thousand and some in French, and a little over one in English.
+    if match and not (match[2].count(usual) == len(re.findall("[.,]", match[2])) == 1):
+        whole = re.sub("[.,]", "", match[2])
+        return (
+            Decimal(f"{match[1]}{whole}.{match[4] or 0}") if match[4] else Decimal(match[1] + whole)
+        )
+    match = _UNGROUPED.fullmatch(compact)
+    return Decimal(compact.replace(",", ".")) if match else None
+
+
+def _cardinal(text: str, form: str, lang: str) -> str | None:
+    del form
+    number = _decimal(text, lang)
+    return None if number is None else words.cardinal(number, lang)
+
+
+def _ordinal(text: str, form: str, lang: str) -> str | None:
+    del form
+    match = re.fullmatch(r"(\d{1,9})\D{0,4}", text)
+    return words.ordinal(int(match[1]), lang) if match else None
+
+
+def _number(text: str, form: str, lang: str) -> str | None:
+    forms: dict[str, Speaker] = {
+        "ordinal": _ordinal,
+        "digits": _digits,
+        "telephone": _telephone,
+        "characters": _characters,
+    }
+    return forms.get(form, _cardinal)(text, form, lang)
+
+
+def _boolean(text: str, form: str, lang: str) -> str | None:
+    del form
+    value = {"true": True, "1": True, "false": False, "0": False}.get(text.lower())
+    return None if value is None else words.boolean(value, lang)
+
+
+def _date(text: str, form: str, lang: str) -> str | None:
+    """By its format ('dmy', 'my', 'md'...), by ISO 8601, or in the order of the language."""
+    order = re.sub(r"[^dmy]", "", form)
+    order = "".join(dict.fromkeys(order))  # 'ddmmyyyy' and 'd/m/y' are 'dmy'
+    numbers = _DATE_PARTS.findall(text)
+    if len(numbers) == 1 and len(numbers[0]) == 8:
+        year_first = (order or "ymd").startswith("y")
+        numbers = _cut(numbers[0], (4, 2, 2) if year_first else (2, 2, 4))
+        order = order or "ymd"
+    if not order and len(numbers) == 3:
+        short = lang.lower()
+        usual = _FIRST_ORDER.get(short) or _FIRST_ORDER.get(short.split("-")[0], "dmy")
+        order = "ymd" if len(numbers[0]) == 4 else usual
+    if not order or len(numbers) != len(order) or re.search(r"[^\d\s/.\-]", text):
+        return None
+    parts = {letter: int(number) for letter, number in zip(order, numbers, strict=True)}
+    if "y" in parts and len(numbers[order.index("y")]) == 2:
+        parts["y"] += 2000 if parts["y"] < 70 else 1900
+    return _spoken_date(parts.get("y"), parts.get("m"), parts.get("d"), lang)
+
+
+def _cut(text: str, lengths: tuple[int, ...]) -> list[str]:
+    pieces = []
+    for length in lengths:
+        pieces.append(text[:length])
+        text = text[length:]
+    return pieces
+
+
+def _spoken_date(year: int | None, month: int | None, day: int | None, lang: str) -> str | None:
+    if month is not None and not 1 <= month <= 12:
+        return None
+    if day is not None and not 1 <= day <= (31 if month is None else _DAYS[month - 1]):
+        return None
+    if year is not None and not 1 <= year <= 9999:
+        return None
+    if year and month and day:
+        try:
+            date(year, month, day)
+        except ValueError:  # the 29th of February of a year that has none
+            return None
+    return words.date(year, month, day, lang)
+
+
+_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
+def _vxml_date(text: str, form: str, lang: str) -> str | None:
+    """yyyymmdd with question marks for what is not known."""
+    del form
+    if not re.fullmatch(r"(\d{4}|\?{4})(\d\d|\?\?)(\d\d|\?\?)", text):
+        return None
+    year, month, day = (None if "?" in part else int(part) for part in _cut(text, (4, 2, 2)))
+    if year is None and month is None and day is None:
+        return None
+    return _spoken_date(year, month, day, lang)
+
+
+def _time(text: str, form: str, lang: str) -> str | None:
+    """'14:30', '14h30', '1430', '2:30 pm', '2 p.m.'; seconds are not spoken."""
+    if re.fullmatch(r"\d{4}", text):
+        text = f"{text[:2]}:{text[2:]}"
+    match = _TIME.fullmatch(text)
+    if not match or (match[1] == text and len(text) > 2):
+        return None
+    hour, minute = int(match[1]), int(match[2] or 0)
+    half = (match[4] or "").lower()
+    if half and not 1 <= hour <= 12:
+        return None
+    if half:
+        hour = hour % 12 + (12 if half == "p" else 0)
+    if hour == 24 and minute == 0:
+        hour = 0
+    twenty_four = True if form.endswith("24") else None
+    return _spoken_time(hour, minute, twenty_four, lang)
+
+
+def _vxml_time(text: str, form: str, lang: str) -> str | None:
+    """hhmmx: x is a, p, h (24 hours) or ? (it is not known which half of the day)."""
+    del form
+    match = _VXML_TIME.fullmatch(text)
+    if not match:
+        return None
+    hour, minute, half = int(match[1]), int(match[2]), match[3]
+    if half in {"a", "p"} and 1 <= hour <= 12:
+        hour = hour % 12 + (12 if half == "p" else 0)
+    if half == "?" and hour <= 12 and not lang.lower().startswith("fr"):
+        return f"{hour}:{minute:02d}" if minute else str(hour)
+    return _spoken_time(hour, minute, None, lang)
+
+
+def _spoken_time(hour: int, minute: int, twenty_four: bool | None, lang: str) -> str | None:
+    if hour > 23 or minute > 59:
+        return None
+    return words.time(hour, minute, twenty_four, lang)
+
+
+def _currency(text: str, form: str, lang: str) -> str | None:
+    """'12,50 €', '$12.50', 'USD12.50' (VoiceXML's), or a bare amount with the code as format."""
+    match = _MONEY.fullmatch(text)
+    if not match:
+        return None
+    sign = match[1] or match[3] or form.upper()
+    currency = CURRENCY_SIGNS.get(sign, sign)
+    amount = _decimal(match[2], lang)
+    if amount is None:
+        return None
+    if not re.fullmatch(r"[A-Z]{3}", currency):
+        return words.cardinal(amount, lang)
+    return words.money(amount, currency, lang)
+
+
+_KINDS: dict[str, Speaker] = {
+    "digits": _digits,
+    "telephone": _telephone,
+    "phone": _telephone,
+    "characters": _characters,
+    "letters": _characters,
+    "spell-out": _characters,
+    "spell": _characters,
+    "acronym": _characters,
+    "number": _number,
+    "cardinal": _cardinal,
+    "ordinal": _ordinal,
+    "date": _date,
+    "time": _time,
+    "currency": _currency,
+    "boolean": _boolean,
+}
+
+_VOICEXML: dict[str, Speaker] = {
+    "boolean": _boolean,
+    "date": _vxml_date,
+    "digits": _digits,
+    "currency": _currency,
+    "number": _number,
+    "phone": _telephone,
+    "time": _vxml_time,
+}
