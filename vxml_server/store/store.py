@@ -39,7 +39,7 @@ State = Literal["active", "ended"]
 _log = structlog.get_logger(__name__)
 
 
-class StoreError(Exception):
+class StoreError(OSError):
     """The database does not answer, or cannot be used."""
 
 

@@ -10,7 +10,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from vxml_server.clock import Clock
+from vxml_server.clock import Clock, SystemClock
 from vxml_server.settings import Listen, WebSettings
 from vxml_server.web.access import add_headers, guard
 from vxml_server.web.apps import AppFiles
@@ -33,13 +33,17 @@ def make_app(
     history: CallHistory,
     registry: CollectorRegistry,
     is_draining: Callable[[], bool],
-    clock: Clock,
     mounts: Mapping[str, web.Application] | None = None,
+    clock: Clock | None = None,
 ) -> web.Application:
     """All routes. `mounts` are applications with code, by the path that they own below /apps
     (`/apps/bank/accounts`); files of `settings.apps` are served at all other paths there."""
     app = web.Application(
-        middlewares=[as_problems, guard(settings), time_limit(clock, ANSWER_SECONDS)],
+        middlewares=[
+            as_problems,
+            guard(settings),
+            time_limit(clock or SystemClock(), ANSWER_SECONDS),
+        ],
         client_max_size=MAX_BODY,
     )
     app.on_response_prepare.append(add_headers)
