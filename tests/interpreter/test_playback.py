@@ -87,7 +87,8 @@ async def test_speech_that_is_no_xml_lasts_as_long_as_its_words() -> None:
 
 async def test_an_audio_file_takes_its_real_length() -> None:
     playback = await play(
-        speech("one"), AudioSegment("http://host/sound.wav", fallback=(speech("not heard"),))
+        speech("one"),
+        AudioSegment(FetchRequest("http://host/sound.wav"), fallback=(speech("not heard"),)),
     )
     assert playback.duration == pytest.approx(0.8)
     assert playback.text == "one"
@@ -97,17 +98,25 @@ async def test_an_audio_file_takes_its_real_length() -> None:
 @pytest.mark.parametrize("uri", ["http://host/absent.wav", "http://host/text.wav"])
 async def test_the_fallback_is_heard_in_place_of_a_file_that_cannot_be_played(uri: str) -> None:
     nested = AudioSegment(
-        "http://host/absent.wav",
-        fallback=(speech("two"), AudioSegment("http://host/sound.wav"), speech("three")),
+        FetchRequest("http://host/absent.wav"),
+        fallback=(
+            speech("two"),
+            AudioSegment(FetchRequest("http://host/sound.wav")),
+            speech("three"),
+        ),
     )
-    playback = await play(AudioSegment(uri, fallback=(speech("one"), nested)), speech("four"))
+    playback = await play(
+        AudioSegment(FetchRequest(uri), fallback=(speech("one"), nested)), speech("four")
+    )
     assert playback.text == "one two three four"
     assert playback.audio == ("http://host/sound.wav",)
     assert playback.duration == pytest.approx(1.7)
 
 
 async def test_without_a_fallback_nothing_is_heard() -> None:
-    assert await play(AudioSegment("http://host/absent.wav")) == Playback("", 0.0, (), ())
+    assert await play(AudioSegment(FetchRequest("http://host/absent.wav"))) == Playback(
+        "", 0.0, (), ()
+    )
 
 
 async def test_a_recording_in_memory_has_no_uri() -> None:
@@ -118,11 +127,9 @@ async def test_a_recording_in_memory_has_no_uri() -> None:
 
 async def test_the_document_s_limits_go_with_the_fetch() -> None:
     files = Files()
-    segment = AudioSegment("http://host/sound.wav", timeout=2.0, maxage=3.0, maxstale=4.0)
-    await render(Prompt((segment,), "en"), files)
-    assert files.asked == [
-        FetchRequest("http://host/sound.wav", timeout=2.0, maxage=3.0, maxstale=4.0)
-    ]
+    request = FetchRequest("http://host/sound.wav", timeout=2.0, maxage=3.0, base="http://host/")
+    await render(Prompt((AudioSegment(request),), "en"), files)
+    assert files.asked == [request]
 
 
 async def test_the_record_tells_what_is_heard() -> None:

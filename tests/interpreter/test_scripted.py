@@ -551,7 +551,7 @@ def test_a_caller_who_is_connected_for_ever_hangs_up() -> None:
 
 def test_a_prompt_that_is_not_played_is_not_fetched() -> None:
     call = Call("{say: boston, after: 1s}")
-    sound = Prompt((AudioSegment("http://127.0.0.1/a.wav"),), "en")
+    sound = Prompt((AudioSegment(FetchRequest("http://127.0.0.1/a.wav")),), "en")
     call.listen(TEN_WORDS, sound)
     assert [record["audio"] for _, kind, record in call.seen if kind == "prompt"] == [[]]
 

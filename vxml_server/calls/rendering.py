@@ -16,7 +16,7 @@ import structlog
 
 from vxml_server.audio import Audio, decode
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.fetch import FetchRequest, ResourceFetcher
+from vxml_server.fetch import ResourceFetcher
 from vxml_server.interpreter import AudioSegment, Prompt, Segment, SpeechSegment
 from vxml_server.media import Sound
 from vxml_server.tts import SpeechRequest, Synthesizer
@@ -92,16 +92,10 @@ class PromptRenderer:
     async def audio(self, segment: AudioSegment) -> Sound | None:
         """A sound file alone; None when it cannot be had."""
         try:
-            if segment.data is not None:
-                return await self._decoded(segment.data, segment.media_type, id(segment.data))
-            resource = await self._fetcher.fetch(
-                FetchRequest(
-                    segment.uri,
-                    timeout=segment.timeout,
-                    maxage=segment.maxage,
-                    maxstale=segment.maxstale,
-                )
-            )
+            if segment.request is None:
+                data = segment.data or b""
+                return await self._decoded(data, segment.media_type, id(data))
+            resource = await self._fetcher.fetch(segment.request)
             return await self._decoded(resource.body, resource.media_type, resource.digest)
         except VoiceXmlEvent as event:
             _log.info("audio not played", uri=segment.uri, line=segment.line, error=str(event))

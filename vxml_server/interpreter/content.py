@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from vxml_server.events import VoiceXmlEvent
@@ -17,7 +17,7 @@ from vxml_server.interpreter.document import Document, Element, Node
 from vxml_server.interpreter.flow import Exit, GotoItem, Return, Transition
 from vxml_server.interpreter.platform import Json, Prompt
 from vxml_server.interpreter.prompts import INLINE, PromptBuilder, iterate
-from vxml_server.interpreter.properties import Properties, fetch_limits
+from vxml_server.interpreter.properties import Properties, fetch_request
 from vxml_server.interpreter.scopes import Scopes
 
 if TYPE_CHECKING:
@@ -133,15 +133,9 @@ async def run_script(element: Element, frame: Frame) -> None:
     if not uri:
         source, place, first_line = element.text, frame.document.uri, element.line
     else:
-        limits = fetch_limits(element, frame.properties, "script")
+        target = frame.resolve(element, uri)
         resource = await frame.context.fetch(
-            FetchRequest(
-                frame.resolve(element, uri),
-                maxage=limits.maxage,
-                maxstale=limits.maxstale,
-                timeout=limits.timeout,
-                base=frame.document.uri,
-            )
+            fetch_request(element, frame.properties, "script", target, base=frame.document.uri)
         )
         charset = resource.charset or element.get("charset") or "utf-8"
         try:
@@ -193,14 +187,7 @@ async def follow(element: Element, attribute: str, expression: str, frame: Frame
     uri = element.get(attribute)
     if expression in element.attributes:
         uri = frame.scopes.text(element.get(expression))
-    limits = fetch_limits(element, frame.properties, "document")
-    request = FetchRequest(
-        frame.resolve(element, uri),
-        maxage=limits.maxage,
-        maxstale=limits.maxstale,
-        timeout=limits.timeout,
-        base=frame.document.uri,
-    )
+    request = _document_request(element, uri, frame)
     return Transition(await frame.context.find(uri, request))
 
 
@@ -224,17 +211,17 @@ def submission(element: Element, uri: str, frame: Frame) -> FetchRequest:
     else:
         names = []
     fields = tuple(field for name in names for field in _fields(name, frame.scopes))
-    limits = fetch_limits(element, frame.properties, "document")
-    return FetchRequest(
-        frame.resolve(element, uri),
+    return replace(
+        _document_request(element, uri, frame),
         method="POST" if method == "post" else "GET",
         fields=fields,
         enctype=element.get("enctype", "application/x-www-form-urlencoded"),
-        maxage=limits.maxage,
-        maxstale=limits.maxstale,
-        timeout=limits.timeout,
-        base=frame.document.uri,
     )
+
+
+def _document_request(element: Element, uri: str, frame: Frame) -> FetchRequest:
+    target = frame.resolve(element, uri)
+    return fetch_request(element, frame.properties, "document", target, base=frame.document.uri)
 
 
 def _fields(name: str, scopes: Scopes) -> Iterator[tuple[str, str]]:

@@ -165,7 +165,9 @@ class ExecutionContext:
             form=form,
             document=document,
             properties=properties,
-            prompts=PromptBuilder(self.scopes, properties, self.lang(nearest), choices, base),
+            prompts=PromptBuilder(
+                self.scopes, properties, self.lang(nearest), document.uri, choices, base
+            ),
             base=base,
         )
 

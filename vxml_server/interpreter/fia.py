@@ -337,7 +337,7 @@ class FormInterpretation:
         if recognition is not None:
             shadows = _as_json(recognition)
         if result is not None and result.mark_name is not None:
-            shadows |= {"markname": result.mark_name, "marktime": result.mark_time}
+            shadows |= _marks(result)
         if item.name:
             engine.set_json(self._variables, f"{item.name}$", shadows | (shadow or {}))
         self.mark_filled(item)
@@ -383,8 +383,7 @@ class FormInterpretation:
         engine.evaluate("Object.assign(lastresult$, lastresult$[0])", [scope])
         best = result.nbest[0]
         if result.mark_name is not None:
-            marks = {"markname": result.mark_name, "marktime": result.mark_time}
-            holder = engine.from_json({"marks": marks})
+            holder = engine.from_json({"marks": _marks(result)})
             engine.evaluate("Object.assign(lastresult$, marks)", [scope, holder])
         if result.kind is InputKind.MATCH and best.active is not None:
             self.context.session.observe(
@@ -522,6 +521,12 @@ def _slot_value(interpretation: Json, item: FormItem) -> Json:
     if isinstance(interpretation, dict) and item.slot in interpretation:
         return interpretation[item.slot]
     return interpretation
+
+
+def _marks(result: InputResult) -> dict[str, Json]:
+    """The last mark played, and the milliseconds since (VoiceXML 2.1 section 8)."""
+    passed = None if result.mark_time is None else round(result.mark_time * 1000)
+    return {"markname": result.mark_name, "marktime": passed}
 
 
 def _as_json(recognition: Recognition) -> dict[str, Json]:

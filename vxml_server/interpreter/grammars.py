@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from vxml_server.events import VoiceXmlEvent
@@ -17,7 +17,7 @@ from vxml_server.grammar import Grammar, builtin, load_async, phrase
 from vxml_server.interpreter.document import DIALOGS, Document, Element
 from vxml_server.interpreter.platform import ActiveGrammar, Mode
 from vxml_server.interpreter.prompts import Choice, choice_text
-from vxml_server.interpreter.properties import Properties, fetch_limits
+from vxml_server.interpreter.properties import Properties, fetch_request
 from vxml_server.interpreter.scopes import Scopes
 
 Fetch: TypeAlias = Callable[[FetchRequest], Awaitable[Resource]]
@@ -143,15 +143,7 @@ def _reader(fetch: Fetch, like: FetchRequest) -> Callable[[str], Awaitable[bytes
     """Fetches what a grammar refers to, under the same limits as the grammar itself."""
 
     async def read(uri: str) -> bytes:
-        resource = await fetch(
-            FetchRequest(
-                uri,
-                maxage=like.maxage,
-                maxstale=like.maxstale,
-                timeout=like.timeout,
-                base=like.base or like.uri,
-            )
-        )
+        resource = await fetch(replace(like, uri=uri, base=like.base or like.uri))
         return resource.body
 
     return read
@@ -320,14 +312,8 @@ class Activation:
                 return await self._store.inline(element, lang, document.uri, self._fetch)
             if uri.startswith("builtin:"):
                 return self._store.builtin(uri, lang)
-            limits = fetch_limits(element, self._properties, "grammar")
-            request = FetchRequest(
-                resolve_uri(element.base, uri),
-                maxage=limits.maxage,
-                maxstale=limits.maxstale,
-                timeout=limits.timeout,
-                base=document.uri,
-            )
+            target = resolve_uri(element.base, uri)
+            request = fetch_request(element, self._properties, "grammar", target, base=document.uri)
             media_type = element.get("type")
             return await self._store.external(
                 request, self._fetch, media_type, _mode(element), lang

@@ -13,7 +13,7 @@ from vxml_server.ecmascript import Object
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.interpreter.content import Frame, execute, submission
 from vxml_server.interpreter.platform import AudioSegment, Json, TransferRequest
-from vxml_server.interpreter.properties import fetch_limits, seconds
+from vxml_server.interpreter.properties import fetch_request, seconds
 
 if TYPE_CHECKING:
     from vxml_server.interpreter.fia import FormInterpretation, FormItem
@@ -120,14 +120,9 @@ def _transfer_audio(item: FormItem, frame: Frame) -> AudioSegment | None:
     element = item.element
     if not (uri := element.get("transferaudio")):
         return None
-    limits = fetch_limits(element, frame.properties, "audio")
-    return AudioSegment(
-        uri=frame.resolve(element, uri),
-        timeout=limits.timeout,
-        maxage=limits.maxage,
-        maxstale=limits.maxstale,
-        line=element.line,
-    )
+    target = frame.resolve(element, uri)
+    request = fetch_request(element, frame.properties, "audio", target, base=frame.document.uri)
+    return AudioSegment(request, line=element.line)
 
 
 def _unsupported(name: str) -> Visit:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Literal, Protocol, TypeAlias
 
+from vxml_server.fetch import FetchRequest
 from vxml_server.grammar import Grammar
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -44,17 +45,19 @@ class SpeechSegment:
 class AudioSegment:
     """A sound file, and what is heard instead when it cannot be fetched or decoded (section 4.1.3).
 
-    Exactly one of `uri` (absolute) and `data` (bytes in memory, a recording) is given.
+    Either `request` says what to fetch, or `data` is the file itself, a recording in memory.
     """
 
-    uri: str = ""
+    request: FetchRequest | None = None
     data: bytes | None = None
     media_type: str = ""
     fallback: tuple[Segment, ...] = ()
-    timeout: float | None = None
-    maxage: float | None = None
-    maxstale: float | None = None
     line: int = 0
+
+    @property
+    def uri(self) -> str:
+        """Where the file is, "" for one in memory."""
+        return self.request.uri if self.request else ""
 
 
 Segment: TypeAlias = "SpeechSegment | AudioSegment"

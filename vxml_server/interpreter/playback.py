@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.fetch import FetchRequest, ResourceFetcher
+from vxml_server.fetch import ResourceFetcher
 from vxml_server.interpreter.platform import (
     AudioSegment,
     Json,
@@ -91,16 +91,9 @@ async def _audio_length(segment: AudioSegment, fetcher: ResourceFetcher) -> floa
     from vxml_server.audio import decode  # noqa: PLC0415
 
     try:
-        body, media_type = segment.data, segment.media_type
-        if body is None:
-            resource = await fetcher.fetch(
-                FetchRequest(
-                    segment.uri,
-                    timeout=segment.timeout,
-                    maxage=segment.maxage,
-                    maxstale=segment.maxstale,
-                )
-            )
+        body, media_type = segment.data or b"", segment.media_type
+        if segment.request is not None:
+            resource = await fetcher.fetch(segment.request)
             body, media_type = resource.body, resource.media_type
         return decode(body, media_type).duration
     except VoiceXmlEvent:

@@ -17,7 +17,7 @@ from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import resolve_uri
 from vxml_server.interpreter.document import Element, Node
 from vxml_server.interpreter.platform import AudioSegment, Prompt, Segment, SpeechSegment
-from vxml_server.interpreter.properties import Properties, fetch_limits, seconds
+from vxml_server.interpreter.properties import Properties, fetch_request, seconds
 from vxml_server.interpreter.scopes import Scopes
 from vxml_server.interpreter.vocabulary import SSML
 
@@ -60,16 +60,21 @@ def _count(prompt: Element) -> int:
 
 
 class PromptBuilder:
-    """Makes prompts for one place: its scopes, its properties, its language, its choices."""
+    """Makes prompts for one place: its scopes, its properties, its language, its choices.
+
+    `base` overrides the base URI of the elements (see `content.Frame`).
+    """
 
     def __init__(
         self,
         scopes: Scopes,
         properties: Properties,
         lang: str,
+        document_uri: str,
         choices: Sequence[Choice] = (),
         base: str = "",
     ) -> None:
+        self._document_uri = document_uri
         self._base = base
         self._scopes = scopes
         self._properties = properties
@@ -171,14 +176,11 @@ class PromptBuilder:
             uri = self._scopes.text(expression)
         fallback = _Assembler(out.lang, out.opened)
         self._add(element.children, element, fallback)
-        limits = fetch_limits(element, self._properties, "audio")
+        target = resolve_uri(self._base or element.base, uri)
         out.audio(
             AudioSegment(
-                uri=resolve_uri(self._base or element.base, uri),
+                fetch_request(element, self._properties, "audio", target, base=self._document_uri),
                 fallback=fallback.finish(),
-                timeout=limits.timeout,
-                maxage=limits.maxage,
-                maxstale=limits.maxstale,
                 line=element.line,
             )
         )

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from vxml_server.events import VoiceXmlEvent
+from vxml_server.fetch import FetchRequest
 from vxml_server.interpreter.document import Element
 from vxml_server.interpreter.platform import InputProperties, Mode
 
@@ -136,21 +136,19 @@ class Properties:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class FetchLimits:
-    """The fetching attributes of section 6.1, in seconds; None where nothing is said."""
-
-    timeout: float | None
-    maxage: float | None
-    maxstale: float | None
-
-
-def fetch_limits(
+def fetch_request(
     element: Element,
     properties: Properties,
     kind: Literal["audio", "document", "grammar", "script"],
-) -> FetchLimits:
-    """What an element says of its fetch, or else the properties for this kind of resource."""
+    uri: str,
+    *,
+    base: str,
+) -> FetchRequest:
+    """The GET of an absolute `uri` for an element of the document `base` (section 6.1).
+
+    Its limits are the element's fetchtimeout, maxage and maxstale, or else the properties for this
+    kind of resource.
+    """
 
     def limit(attribute: str, name: str) -> float | None:
         text = element.get(attribute).strip()
@@ -163,8 +161,10 @@ def fetch_limits(
             message = f"{attribute}={text!r} is not a time"
             raise VoiceXmlEvent("error.badfetch", message, line=element.line) from None
 
-    return FetchLimits(
+    return FetchRequest(
+        uri,
         timeout=limit("fetchtimeout", "fetchtimeout"),
         maxage=limit("maxage", f"{kind}maxage"),
         maxstale=limit("maxstale", f"{kind}maxstale"),
+        base=base,
     )

@@ -12,12 +12,12 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
 from vxml_server import catalogue
 from vxml_server.ecmascript import Engine
 from vxml_server.events import VoiceXmlEvent, matches
-from vxml_server.fetch import FetchRequest, Resource, resolve_uri
+from vxml_server.fetch import FetchRequest, Resource, ResourceFetcher, resolve_uri
 from vxml_server.interpreter.context import ExecutionContext
 from vxml_server.interpreter.document import Document, compile_document
 from vxml_server.interpreter.flow import Exit
@@ -45,13 +45,6 @@ TRANSFERRED = "connection.disconnect.transfer"
 COMPILE_ASIDE = 64 * 1024
 # How many steps go by before other calls get a turn.
 STEPS_A_TURN = 50
-
-
-class Fetcher(Protocol):
-    """What brings documents, grammars, scripts and audio."""
-
-    async def fetch(self, request: FetchRequest) -> Resource:
-        """The resource, or `VoiceXmlEvent` `error.badfetch...`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +124,7 @@ class Session:
     def __init__(
         self,
         platform: Platform,
-        fetcher: Fetcher,
+        fetcher: ResourceFetcher,
         *,
         connection: Connection | None = None,
         observer: Observer = ignore,
@@ -206,7 +199,8 @@ class Session:
 
     def _outcome(self, value: Json, event: VoiceXmlEvent | None) -> Outcome:
         if event is not None and matches("error", event.name):
-            return Outcome("error", value, event.name, str(event))
+            place = f"{event.uri}:{event.line}: " if event.line else ""
+            return Outcome("error", value, event.name, place + event.message)
         if self._ended_by:
             return Outcome(self._ended_by, value)
         return Outcome("hangup" if self.platform.hung_up else "exit", value)
@@ -284,7 +278,10 @@ class Session:
         self._steps += 1
         if self._steps > self._limits.steps:
             message = f"the application took {self._limits.steps} steps without listening"
-            raise Exit(event=VoiceXmlEvent("error.semantic", message))
+            event = VoiceXmlEvent("error.semantic", message)
+            self._observe_uncaught(event)
+            self.queue_message("caller.error")
+            raise Exit(event=event)
         if self._steps % STEPS_A_TURN == 0:
             await asyncio.sleep(0)
 
