@@ -95,6 +95,7 @@ class Server:
                 history=self._store,
                 registry=self._registry(),
                 is_draining=lambda: self._is_draining,
+                clock=clock,
                 mounts=back_ends(settings.web.apps),
             ),
             settings.web.listen,
