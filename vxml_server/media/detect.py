@@ -1,8 +1,9 @@
 """In-band keys: all channels' audio through the DTMF detector in one call for each bank.
 
-Banks have a fixed number of channels and a memory, so growing adds banks of the size of all before:
-a thousand channels are five calls. The rule: a bank is fed in every tick in which any of its
-channels is listened to, and a channel starts with a clean memory (`reset`).
+Banks have a fixed number of channels and a memory, so growing adds banks. They stay small enough
+that the matrix product inside is not spread over threads, which would wait for one another on
+a busy machine far longer than they calculate. The rule: a bank is fed in every tick in which any of
+its channels is listened to, and a channel starts with a clean memory (`reset`).
 """
 
 from __future__ import annotations
@@ -13,18 +14,23 @@ from numpy.typing import NDArray
 from vxml_server.dtmf import DtmfBank
 from vxml_server.media.stream import FRAME
 
+LARGEST_BANK = 256
+
 
 class KeyDetector:
     """Detects keys on the rows of the audio matrix whose `listening` flag is set."""
 
     def __init__(self, channels: int) -> None:
-        self.listening: NDArray[np.bool_] = np.zeros(channels, np.bool_)
-        self._banks = [(0, channels, DtmfBank(channels))]
+        self.listening: NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self._banks: list[tuple[int, int, DtmfBank]] = []  # first channel, the one after the last
+        self.grow(channels)
 
     def grow(self, channels: int) -> None:
         before = len(self.listening)
         self.listening = np.append(self.listening, np.zeros(channels - before, np.bool_))
-        self._banks.append((before, channels, DtmfBank(channels - before)))
+        for start in range(before, channels, LARGEST_BANK):
+            end = min(channels, start + LARGEST_BANK)
+            self._banks.append((start, end, DtmfBank(end - start)))
 
     def reset(self, channel: int, *, listening: bool) -> None:
         self.listening[channel] = listening

@@ -15,13 +15,24 @@ from vxml_server.media.jitter import MAX_PAYLOAD, JitterBuffer, Placement
 from vxml_server.media.latch import Latch
 from vxml_server.media.network import ANCILLARY, Address, DatagramSocket
 from vxml_server.media.reception import Order, Reception
-from vxml_server.media.rtp import COMFORT_NOISE, SEQUENCES, Header, sequence_difference, unpack
+from vxml_server.media.rtp import (
+    COMFORT_NOISE,
+    HEADER,
+    PLAIN,
+    SEQUENCES,
+    Header,
+    sequence_difference,
+    unpack,
+)
 from vxml_server.media.stream import SAMPLE_RATE, Stream
 
 RESTART_PAUSE = 15
 """Ticks (300 ms) without packets, after which old sequence numbers are a sender that begins again,
 and not packets that were overtaken: players of captured packets do so."""
 
+NANOSECONDS_A_SAMPLE = 1_000_000_000 // SAMPLE_RATE
+
+_USUAL = HEADER.size + MAX_PAYLOAD
 _KERNEL_TIME = struct.Struct("qq")
 
 
@@ -35,8 +46,11 @@ class Receiver:
         "_events_sequence",
         "_events_ssrc",
         "_events_tick",
+        "_hears",
+        "_into",
         "_lost_before",
-        "_socket",
+        "_payload_type",
+        "_receive",
         "_stream",
         "_view",
         "dropped",
@@ -53,11 +67,14 @@ class Receiver:
 
     def __init__(self, socket: DatagramSocket, jitter: JitterBuffer, buffer: bytearray) -> None:
         """`buffer` is where datagrams are read to; all receivers of a thread may share it."""
-        self._socket = socket
+        self._receive = socket.recvmsg_into
         self.jitter = jitter
         self._buffer = buffer
+        self._into = (buffer,)
         self._view = memoryview(buffer)
         self._stream: Stream | None = None
+        self._payload_type = -1  # of audio
+        self._hears = False
         self.latch = Latch()
         self.reception: Reception | None = None
         self.heard = -1
@@ -85,6 +102,8 @@ class Receiver:
     def configure(self, stream: Stream) -> None:
         """A new agreement. Another codec empties the jitter buffer: octets change their meaning."""
         before, self._stream = self._stream, stream
+        self._payload_type = stream.payload_type_receive
+        self._hears = stream.direction.receives
         self.latch.expect(stream.remote)
         if before is not None and before.codec is not stream.codec:
             self.jitter.timeline.clear_channel(self.jitter.channel)
@@ -93,18 +112,37 @@ class Receiver:
     def read(self, tick: int, now: float) -> None:
         """Reads one datagram and takes it in."""
         try:
-            size, notes, _, source = self._socket.recvmsg_into((self._buffer,), ANCILLARY)
+            size, notes, _, source = self._receive(self._into, ANCILLARY)
         except OSError:
             # Nothing there after all, or an ICMP error that belongs to something we sent.
             return
         arrival = int(now * SAMPLE_RATE)
         if notes:
             seconds, nanoseconds = _KERNEL_TIME.unpack(notes[0][2])
-            arrival = seconds * SAMPLE_RATE + nanoseconds * SAMPLE_RATE // 1_000_000_000
+            arrival = seconds * SAMPLE_RATE + nanoseconds // NANOSECONDS_A_SAMPLE
         self.take(size, source, arrival, tick)
 
     def take(self, size: int, source: Address, arrival: int, tick: int) -> None:
         """Takes the packet in the first `size` octets of the buffer; `arrival` is in samples."""
+        if HEADER.size <= size <= _USUAL:
+            first, second, sequence, timestamp, ssrc = HEADER.unpack_from(self._buffer)
+            if (
+                first == PLAIN
+                and second == self._payload_type
+                and self.latch.source is not None
+                and source == self.latch.source
+            ):
+                # Almost every packet is like this; the rest of the judgement would find nothing.
+                paused = tick - self.heard > RESTART_PAUSE
+                self.heard = tick
+                self.packets += 1
+                payload = self._view[HEADER.size : size]
+                self._audio(ssrc, sequence, timestamp, False, payload, arrival, tick, paused)
+                return
+        self._judge(size, source, arrival, tick)
+
+    def _judge(self, size: int, source: Address, arrival: int, tick: int) -> None:
+        """Takes any packet, step by step."""
         header = unpack(self._buffer, size)
         stream = self._stream
         if header is None or size == len(self._buffer):
@@ -135,7 +173,16 @@ class Receiver:
         before, self.heard = self.heard, tick
         self.packets += 1
         if audio:
-            self._audio(header, arrival, tick, tick - before > RESTART_PAUSE)
+            self._audio(
+                header.ssrc,
+                header.sequence,
+                header.timestamp,
+                header.marker,
+                self._view[header.start : header.end],
+                arrival,
+                tick,
+                tick - before > RESTART_PAUSE,
+            )
             return
         if self.reception is not None and self.reception.ssrc == header.ssrc:
             self.reception.update(header.sequence)
@@ -147,19 +194,29 @@ class Receiver:
         reception = self.reception
         return reception is not None and reception.ssrc == header.ssrc
 
-    def _audio(self, header: Header, arrival: int, tick: int, paused: bool) -> None:
+    def _audio(
+        self,
+        ssrc: int,
+        sequence: int,
+        timestamp: int,
+        marker: bool,
+        payload: memoryview,
+        arrival: int,
+        tick: int,
+        paused: bool,
+    ) -> None:
         reception = self.reception
-        if reception is None or reception.ssrc != header.ssrc:
-            if not self._is_source(header, first=reception is None):
+        if reception is None or reception.ssrc != ssrc:
+            if not self._is_source(ssrc, sequence, first=reception is None):
                 self.dropped["ssrc"] += 1
                 return
-            reception = self._change_source(header)
-        order = reception.update(header.sequence)
+            reception = self._change_source(ssrc, sequence)
+        order = reception.update(sequence)
         if order is Order.NEXT:
-            reception.arrived(header.timestamp, arrival)
+            reception.arrived(timestamp, arrival)
         elif paused and order is not Order.RESTART:
-            reception = self._change_source(header)
-            order = reception.update(header.sequence)
+            reception = self._change_source(ssrc, sequence)
+            order = reception.update(sequence)
         elif order is Order.DUPLICATE:
             self.duplicated += 1
             return
@@ -168,37 +225,29 @@ class Receiver:
             return
         elif order is Order.RESTART:
             self.jitter.reset()
-        if header.start == header.end or not self._hears:
+        if not payload or not self._hears:
             return
         placement = self.jitter.put(
-            header.timestamp,
-            self._view[header.start : header.end],
-            tick,
-            newest=order is not Order.BEHIND,
-            marker=header.marker,
+            timestamp, payload, tick, newest=order is not Order.BEHIND, marker=marker
         )
         if placement is not Placement.PLACED:
             self.late += 1
 
-    @property
-    def _hears(self) -> bool:
-        return self._stream is not None and self._stream.direction.receives
-
-    def _is_source(self, header: Header, *, first: bool) -> bool:
+    def _is_source(self, ssrc: int, sequence: int, *, first: bool) -> bool:
         """Whether another SSRC is the one that speaks now: two of its packets in a row say so.
 
         Two sources that alternate do not tear the timeline to and fro.
         """
-        if first or self._candidate == (header.ssrc, header.sequence):
+        if first or self._candidate == (ssrc, sequence):
             return True
-        self._candidate = header.ssrc, (header.sequence + 1) % SEQUENCES
+        self._candidate = ssrc, (sequence + 1) % SEQUENCES
         return False
 
-    def _change_source(self, header: Header) -> Reception:
+    def _change_source(self, ssrc: int, sequence: int) -> Reception:
         self._lost_before = self.lost
         self._candidate = None
         self.jitter.reset()
-        self.reception = Reception(header.ssrc, header.sequence)
+        self.reception = Reception(ssrc, sequence)
         return self.reception
 
     def _event(self, header: Header, tick: int) -> None:

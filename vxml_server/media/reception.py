@@ -18,6 +18,8 @@ MAX_MISORDER = 100
 REMEMBERED = 128
 """Sequence numbers behind the highest whose arrival is remembered, to know a duplicate."""
 
+_SEEN = (1 << REMEMBERED) - 1
+
 
 class Order(Enum):
     """Where a packet stands in its source's sequence."""
@@ -74,7 +76,7 @@ class Reception:
         ahead = (sequence - self._highest) % SEQUENCES
         if 0 < ahead < MAX_DROPOUT:
             self._highest += ahead
-            self._seen = (self._seen << ahead | 1) & ((1 << REMEMBERED) - 1)
+            self._seen = (self._seen << ahead | 1) & _SEEN
             self._stray = -1
             self.received += 1
             return Order.NEXT
