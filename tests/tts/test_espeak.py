@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from vxml_server.audio import active_level_dbfs, rms_dbfs
+from vxml_server.dtmf import DtmfDetector
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.tts import Speech, SpeechRequest, espeak, synthesizer
 from vxml_server.tts.espeak import EspeakSynthesizer, library
@@ -334,3 +336,37 @@ def test_an_engine_is_built_by_its_name() -> None:
     assert synthesizer("espeak").identity.startswith("espeak-ng 1.")
     with pytest.raises(VoiceXmlEvent, match="no speech engine 'hal', only espeak"):
         synthesizer("hal")
+
+
+def test_a_data_folder_is_copied_where_links_are_not_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, home = tmp_path / "data", tmp_path / "home"
+    (data / "voices").mkdir(parents=True)
+    (data / "lang").mkdir()
+    (data / "lang" / "fr").write_text("language fr\n")
+    (data / "phondata").write_bytes(b"\x01")
+
+    def refuse(self: Path, target: Path) -> None:
+        raise OSError(f"{self} may not link to {target}")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    voices = espeak.prepare_home(data, home)
+    assert voices == home / "espeak-ng-data" / "voices"
+    assert list(voices.iterdir()) == []
+    assert (home / "espeak-ng-data" / "lang" / "fr").read_text() == "language fr\n"
+    assert (home / "espeak-ng-data" / "phondata").read_bytes() == b"\x01"
+
+
+async def test_prompts_contain_no_keys(engine: EspeakSynthesizer) -> None:
+    """A caller's echo of a prompt must not answer it."""
+    detector = DtmfDetector()
+    heard = ""
+    for lang, text in ((FR, FRENCH), (US, ENGLISH)):
+        for gender in ("male", "female"):
+            for pitch in ("-20%", "+0%", "+20%"):
+                content = f'<prosody pitch="{pitch}">{text * 5}</prosody>'
+                pcm = (await say(engine, content, lang, gender=gender)).pcm
+                for start in range(0, len(pcm) - 159, 160):
+                    heard += detector.feed(pcm[start : start + 160])
+    assert heard == ""

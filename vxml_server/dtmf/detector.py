@@ -173,9 +173,9 @@ class DtmfBank:
 
     def _analyse(self, channels: Indices, keys: Indices) -> _Run:
         order = (self._tick + np.arange(FRAMES)) % FRAMES  # oldest first
-        frames = self._frames[order][:, channels].transpose(1, 0, 2)
-        samples = frames.reshape(len(channels), LOOK_BACK).astype(np.float32)
-        known = np.repeat(~self._lost[order][:, channels].T, BLOCKS_PER_FRAME, axis=1)
+        who = channels[:, np.newaxis]
+        samples = self._frames[order, who].reshape(len(channels), LOOK_BACK).astype(np.float32)
+        known = np.repeat(~self._lost[order, who], BLOCKS_PER_FRAME, axis=1)
         samples -= (samples @ _HUM) @ _HUM.T
         blocks = samples.reshape(len(channels), BLOCKS, BLOCK)
         tones = (blocks @ _PAIRS[keys]).view(np.complex64) * _ROTATIONS[keys]

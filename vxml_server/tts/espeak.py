@@ -159,7 +159,7 @@ class Library:
         self._lib.espeak_TextToPhonemes.restype = ctypes.c_char_p
         self._data = Path(espeakng_loader.get_data_path())
         self._home = tempfile.TemporaryDirectory(prefix="vxml-server-espeak-")
-        self._voice_files = _home_of_ours(self._data, Path(self._home.name))
+        self._voice_files = prepare_home(self._data, Path(self._home.name))
         self.rate: int = self._lib.espeak_Initialize(
             SYNCHRONOUS, BUFFER_MS, self._home.name.encode(), DO_NOT_EXIT
         )
@@ -301,7 +301,7 @@ class Library:
         return None
 
 
-def _home_of_ours(data: Path, home: Path) -> Path:
+def prepare_home(data: Path, home: Path) -> Path:
     """A data folder like the library's but for its voices, where ours are put: their folder."""
     ours = home / "espeak-ng-data"
     (ours / "voices").mkdir(parents=True)
