@@ -424,6 +424,15 @@ async def test_this_machine_is_refused_unless_the_origin_is_allowed(world: World
     assert world.requests == []
 
 
+async def test_every_origin_may_be_allowed(world: World) -> None:
+    world.page("/plain", b"here")
+    fetcher = Fetcher(FetchSettings(allow=("*",)), world.clock)
+    try:
+        assert (await fetcher.fetch(FetchRequest(world.uri("/plain")))).status == 200
+    finally:
+        await fetcher.close()
+
+
 async def test_another_port_of_an_allowed_host_is_another_origin(world: World) -> None:
     other = TestServer(web.Application())
     await other.start_server()

@@ -23,6 +23,7 @@ from vxml_server.fetch.addresses import any_socket, public_socket
 from vxml_server.fetch.uri import origin
 
 _PIECE = 64 * 1024
+ANY_ORIGIN = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,10 @@ class Reply:
 
 
 class HttpClient:
-    """The connections of the server. Use it on one event loop; `close()` ends them."""
+    """The connections of the server. Use it on one event loop; `close()` ends them.
+
+    `allow` are origins whose address may be private; `ANY_ORIGIN` among them means all.
+    """
 
     def __init__(self, *, max_bytes: int, max_connections: int, allow: frozenset[str]) -> None:
         self._max_bytes = max_bytes
@@ -86,7 +90,7 @@ class HttpClient:
             await pool.close()
 
     def _pool(self, uri: str) -> aiohttp.ClientSession:
-        is_allowed = origin(uri) in self._allow
+        is_allowed = ANY_ORIGIN in self._allow or origin(uri) in self._allow
         pool = self._pools.get(is_allowed)
         if pool is None:
             pool = self._pools[is_allowed] = aiohttp.ClientSession(

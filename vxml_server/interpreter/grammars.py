@@ -124,7 +124,8 @@ class GrammarStore:
             return found
         loaded = await load_async(
             resource.body,
-            fetch=_reader(fetch, request),
+            # What it refers to is asked for by the grammar, not by the document.
+            fetch=_reader(fetch, replace(request, base=resource.uri)),
             base_uri=resource.uri,
             media_type=media_type or resource.media_type,
             mode=mode,

@@ -200,7 +200,8 @@ class FetchSettings(_Section):
     cache_bytes: int = Field(default=64 * _MIB, ge=0)
     """Bytes of responses kept in memory."""
     allow: Annotated[tuple[Annotated[str, AfterValidator(values.parse_origin)], ...], Items] = ()
-    """Origins that may be fetched from although their address is private or this machine's."""
+    """Origins that may be fetched from although their address is private or this machine's; `*` is
+    every origin, for a server whose documents are all its own."""
     files: Annotated[tuple[Path, ...], Items] = ()
     """Folders that file: URIs and paths may reach. The applications of [[numbers]] add theirs."""
     user_agent: Annotated[str, _like(r"[\x20-\x7e]+", "printable ASCII")] | None = None

@@ -105,7 +105,12 @@ def parse_network(value: object) -> ipaddress.IPv4Network | ipaddress.IPv6Networ
 
 
 def parse_origin(text: str) -> str:
-    """`http://host[:port]` in the one form that origins are compared in: lower case, with port."""
+    """`http://host[:port]` in the one form that origins are compared in: lower case, with port.
+
+    `*` stands for every origin.
+    """
+    if text == "*":
+        return text
     try:
         return str(parse_listen(text, ("http", "https")))
     except ValueError:
