@@ -136,9 +136,9 @@ class DtmfBank:
         self._tick += 1
         self._frames[slot] = pcm
         self._lost[slot] = False if lost is None else lost
-        key, power = _screen(pcm.astype(np.float32))
         if lost is not None:
-            power[lost] = 0
+            self._frames[slot, lost] = 0
+        key, power = _screen(self._frames[slot].astype(np.float32))
         digits = [""] * self._n
         # A digit may end early in this frame: what passed in the frame before is looked at again.
         candidates = np.flatnonzero((power > 0) | (self._power > 0))
