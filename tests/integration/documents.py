@@ -81,9 +81,9 @@ class DocumentServer:
                 web.get("/{name}.vxml", self._document),
             ]
         )
-        runner = web.AppRunner(application, access_log=None)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", self._port, shutdown_timeout=0.5).start()
+        await web.TCPSite(runner, "127.0.0.1", self._port).start()
         self._ready.set()
         await self._closing.wait()
         await runner.cleanup()

@@ -1,15 +1,21 @@
-"""Free ports of 127.0.0.1, below the range that the kernel hands out by itself."""
+"""Free ports of 127.0.0.1, below the range that the kernel hands out by itself.
+
+They are taken from blocks, each claimed by a lock file while this process lives, so that test runs
+at the same time on one machine do not take each other's.
+"""
 
 from __future__ import annotations
 
-import itertools
-import os
+import fcntl
+import random
 import socket
+import tempfile
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 
-FIRST, LAST = 11000, 32000
+FIRST, LAST, BLOCK = 11000, 32000, 1000
 
-_next = itertools.count(FIRST + os.getpid() * 40 % (LAST - FIRST - 2000))
 _lock = threading.Lock()
 
 
@@ -18,14 +24,33 @@ def free_ports(count: int = 1, align: int = 1) -> int:
     with _lock:
         run: list[int] = []
         while len(run) < count:
-            port = FIRST + (next(_next) - FIRST) % (LAST - FIRST)
+            port = next(_ports)
             if not _is_free(port):
                 run = []
-            elif (run and port == run[-1] + 1) or (not run and port % align == 0):
-                run.append(port)
+            elif (run and port == run[-1] + 1) or port % align == 0:
+                run = [*run, port] if run and port == run[-1] + 1 else [port]
             else:
-                run = [port] if port % align == 0 else []
+                run = []
         return run[0]
+
+
+def _claimed_ports() -> Iterator[int]:
+    blocks = list(range(FIRST, LAST, BLOCK))
+    random.shuffle(blocks)
+    claims = []
+    for block in blocks:
+        claim = (Path(tempfile.gettempdir()) / f"vxml-server-test-ports-{block}.lock").open("w")
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            claim.close()
+            continue
+        claims.append(claim)
+        yield from range(block, block + BLOCK)
+    raise AssertionError("all ports for tests are taken")
+
+
+_ports = _claimed_ports()
 
 
 def _is_free(port: int) -> bool:

@@ -66,13 +66,13 @@ def faults(packets: list[RtpPacket]) -> list[str]:
     return found
 
 
-def late(packets: list[RtpPacket]) -> list[str]:
-    """Packets within a talk spurt that came more than `LATE_SECONDS` after their time."""
+def late(packets: list[RtpPacket], allowed: float = LATE_SECONDS) -> list[str]:
+    """Packets within a talk spurt that came more than `allowed` seconds after their time."""
     found = []
     for spurt in spurts(packets):
         for a, b in pairwise(spurt):
             passed = b.at - a.at
-            if passed > len(a.payload) / audio.RATE + LATE_SECONDS:
+            if passed > len(a.payload) / audio.RATE + allowed:
                 found.append(f"{passed * 1000:.1f} ms before sequence {b.sequence}")
     return found
 

@@ -149,12 +149,16 @@ def read_messages(log: str) -> list[SipMessage]:
 
 
 def info_keys(script: Script, content_type: str) -> str:
-    """The part of a scenario that sends keys by SIP INFO: numbers are seconds, strings keys."""
+    """The part of a scenario that sends keys by SIP INFO: numbers are seconds, strings keys.
+
+    Seconds after the last key are left out: the scenario then waits for a BYE.
+    """
     kind = "info-relay" if content_type == "application/dtmf-relay" else "info-dtmf"
     fragment = (SCENARIOS / f"{kind}.part.xml").read_text("utf-8")
     parts = []
     cseq = 10
-    for step in script:
+    last = max(i for i, step in enumerate(script) if isinstance(step, str))
+    for step in script[: last + 1]:
         if isinstance(step, str):
             for key in step:
                 part = fragment.replace("@KEY@", key).replace("@CSEQ@", str(cseq))

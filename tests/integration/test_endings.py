@@ -30,11 +30,13 @@ def calls(caller: Caller) -> Calls:
                 arguments=("-pause_msg_ign",),
                 tells=False,
             ),
-            "lost ack": lambda: caller.call(
-                "lost-ack", "keys", scenario="lost-ack", arguments=("-nr",), tells=False
-            ),
+            "lost ack": lambda: caller.call("lost-ack", "keys", scenario="lost-ack", tells=False),
             "duplicate": lambda: caller.call(
-                "duplicate", "keys", (2.0, "1234", 12.0), scenario="duplicate"
+                "duplicate",
+                "keys",
+                (2.0, "1234", 12.0),
+                scenario="duplicate",
+                arguments=("-pause_msg_ign",),
             ),
             "merged": lambda: caller.call("merged", "keys", (2.0, "1234", 12.0), scenario="merged"),
             "no application": lambda: caller.call("lost", "missing-entry", tells=False),

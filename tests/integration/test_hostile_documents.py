@@ -39,7 +39,7 @@ def test_a_bad_document_ends_in_its_error_event(calls: Calls, number: str, event
     call.sip.assert_success()
     [told] = call.told
     assert f"{told['event']}.".startswith(f"{event}."), told
-    took = call.sip.received("BYE")[0].at - call.answered_at
+    took = call.sip.received("BYE")[0].at - call.sip.sent("INVITE")[0].at
     assert took < LIMIT
     call.assert_one_record("exit", "application")
 

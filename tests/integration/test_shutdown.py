@@ -18,7 +18,7 @@ from tests.integration.server import COMMAND, VxmlServer
 from tests.integration.waiting import until
 from tests.integration.wire import Wire
 
-DRAIN_SECONDS = 6
+DRAIN_SECONDS = 8
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_a_draining_server_refuses_new_calls_and_finishes_the_running_ones(
     own_caller: Caller,
 ) -> None:
     server = own_caller.server
-    sound = as_events((4.0, "1234", 12.0))
+    sound = as_events((1.5, "1234", 12.0))
     running = own_caller.dial("drain-running", "keys", sound)
     until(lambda: _is_established(server), 10, "the call is established")
     server.signal(signal.SIGTERM)
