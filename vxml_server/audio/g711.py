@@ -93,19 +93,19 @@ _ULAW_DECODE, _ULAW_ENCODE = _tables(_ulaw, _ulaw_outputs(_ulaw), ULAW_ALL_BITS 
 
 def decode_alaw(codes: Codes) -> Samples:
     """Samples of A-law `codes`, in an array of the same shape."""
-    return _ALAW_DECODE[codes]
+    return _ALAW_DECODE.take(codes)
 
 
 def encode_alaw(samples: Samples) -> Codes:
     """A-law codes of `samples`, in an array of the same shape."""
-    return _ALAW_ENCODE[samples.view(np.uint16)]
+    return _ALAW_ENCODE.take(samples.view(np.uint16))
 
 
 def decode_ulaw(codes: Codes) -> Samples:
     """Samples of mu-law `codes`, in an array of the same shape."""
-    return _ULAW_DECODE[codes]
+    return _ULAW_DECODE.take(codes)
 
 
 def encode_ulaw(samples: Samples) -> Codes:
     """mu-law codes of `samples`, in an array of the same shape."""
-    return _ULAW_ENCODE[samples.view(np.uint16)]
+    return _ULAW_ENCODE.take(samples.view(np.uint16))
