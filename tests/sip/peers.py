@@ -49,8 +49,7 @@ class VirtualTransport:
 
     def connected(self, host: str, port: int) -> bool:
         return (
-            not self.reliable
-            or Destination(self.protocol, host, port) in self._network.connections
+            not self.reliable or Destination(self.protocol, host, port) in self._network.connections
         )
 
     def send(self, data: bytes, host: str, port: int, failed: Callable[[str], None]) -> None:
@@ -303,15 +302,20 @@ class Phone:
         return ack
 
     def cancel(self, invite: Request) -> None:
-        cancel = self.request("CANCEL", headers={"Via": invite.headers.get("Via"), "Contact": ""},
-                              cseq=invite.cseq[0])
+        cancel = self.request(
+            "CANCEL", headers={"Via": invite.headers.get("Via"), "Contact": ""}, cseq=invite.cseq[0]
+        )
         self.send(cancel)
 
     def acknowledge_failure(self, invite: Request) -> None:
         tag = self.responses[-1].to.tag
         self.send(
-            self.request("ACK", headers={"Via": invite.headers.get("Via"), "Contact": ""},
-                         cseq=invite.cseq[0], to_tag=tag)
+            self.request(
+                "ACK",
+                headers={"Via": invite.headers.get("Via"), "Contact": ""},
+                cseq=invite.cseq[0],
+                to_tag=tag,
+            )
         )
 
 

@@ -209,9 +209,7 @@ def test_a_call_is_rejected_with_status_reason_and_headers() -> None:
     world.clock.advance(0.01)
     assert (last(world).status, last(world).reason) == (486, "Nobody Home")
     assert last(world).headers.get("Retry-After") == "60"
-    assert world.owner.told == [
-        ("rejected", 486, "Nobody Home", Headers({"Retry-After": "60"}))
-    ]
+    assert world.owner.told == [("rejected", 486, "Nobody Home", Headers({"Retry-After": "60"}))]
     world.phone.acknowledge_failure(invite)
     world.run_out()
 

@@ -57,7 +57,7 @@ def parse_parameters(text: str) -> Mapping[str, str]:
     while position < len(text):
         match = _PARAMETER.match(text, position)
         if match is None:
-            if text[position:].strip(" \t;"):
+            if text[position:].strip() != ";":
                 raise Malformed(f"bad parameter {text[position : position + 40]!r}")
             break
         name, value = match.groups()

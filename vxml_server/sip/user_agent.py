@@ -295,7 +295,8 @@ class UserAgent:
         response = request.response(401, tag=_stateless_tag(request))
         for name, value in self._digest.challenge(request).items():
             response.headers.add(name, value)
-        self._send_stateless(response, request, transport, flow)
+        way = response_way(request, transport, flow.host, flow.port, self._core.counters)
+        self._send_stateless(response, way)
         return False
 
     def _refuse_malformed(
@@ -304,23 +305,19 @@ class UserAgent:
         request = error.request
         if request.method == "ACK" or not self._is_trusted(host):
             return
+        flow = Destination(transport.protocol, host, port)
         try:
-            via = request.via.seen_from(host, port)
+            request.replace_top_via(request.via.seen_from(host, port))
+            way = response_way(request, transport, host, port, self._core.counters)
         except Malformed:
-            return
-        request.replace_top_via(via)
+            way = Way(transport, flow, self._core.counters)
         headers = Headers()
         for name in ("Via", "From", "To", "Call-ID", "CSeq"):
             headers.set_lines(name, request.headers.lines(name))
         reason = str(error) if error.status == 400 else phrase(error.status)
-        response = Response(error.status, reason, headers)
-        flow = Destination(transport.protocol, host, port)
-        self._send_stateless(response, request, transport, flow)
+        self._send_stateless(Response(error.status, reason, headers), way)
 
-    def _send_stateless(
-        self, response: Response, request: Request, transport: Transport, flow: Destination
-    ) -> None:
-        way = response_way(request, transport, flow.host, flow.port, self._core.counters)
+    def _send_stateless(self, response: Response, way: Way) -> None:
         self._core.counters.responses_sent += 1
         way.send(bytes(response), lambda _: None)
 
