@@ -82,6 +82,8 @@ def serve(
     config: Annotated[Path | None, typer.Option(help="Settings (TOML); else the defaults.")] = None,
 ) -> None:
     """Answer calls until told to stop."""
+    # Small matrices on one core: threads of their own would only get in the media thread's way.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from vxml_server import app as server  # noqa: PLC0415 (slow)
 
     raise typer.Exit(server.serve(config))
