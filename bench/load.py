@@ -62,7 +62,9 @@ class Report:
     floor_cpu: float
     server: Listened
     server_cpu: float
-    server_ticks_late: float | None
+    server_ticks_late: float
+    server_received: float
+    """RTP packets that the server had from its callers."""
 
     @property
     def passed(self) -> bool:
@@ -132,11 +134,20 @@ def measure(folder: Path, calls: int, rate: int, seconds: int, cpu: int) -> Repo
             sipp.kill()
             sipp.wait()
         heard = listener.stop()
-        late = server.metrics().get("vxml_server_media_ticks_late_total")
+        metrics = server.metrics()
         server.stop()
     finally:
         server.close()
-    return Report(calls, failed(folder, calls), floor, floor_cpu, heard, server_cpu, late)
+    return Report(
+        calls=calls,
+        failed=failed(folder, calls),
+        floor=floor,
+        floor_cpu=floor_cpu,
+        server=heard,
+        server_cpu=server_cpu,
+        server_ticks_late=metrics["vxml_server_media_ticks_late_total"],
+        server_received=metrics["vxml_server_media_packets_received_total"],
+    )
 
 
 class Listener:
@@ -214,8 +225,8 @@ def print_report(report: Report) -> None:
             f"{heard.longest_ms:7.1f} ms{cpu:7.1%}"
         )
     print(f"CPU against the floor: {report.server_cpu / max(report.floor_cpu, 0.001):.1f} times")
-    if report.server_ticks_late is not None:
-        print(f"ticks that the server itself counted late: {report.server_ticks_late:g}")
+    print(f"packets from callers: {report.server_received:.0f}")
+    print(f"ticks that the server itself counted late: {report.server_ticks_late:.0f}")
     print("passed" if report.passed else "FAILED")
 
 
