@@ -21,6 +21,7 @@ from vxml_server.media import (
     Stream,
     rtp,
 )
+from vxml_server.media.network import DatagramSocket
 from vxml_server.media.play import DECODE, ENCODE
 from vxml_server.media.stream import FRAME
 
@@ -82,13 +83,15 @@ class MemoryNetwork:
         self.sockets[address, port] = socket
         return socket
 
-    def watch(self, socket: MemorySocket) -> None:
+    def watch(self, socket: DatagramSocket) -> None:
+        assert isinstance(socket, MemorySocket)
         self.watched[socket.number] = socket
 
     def ready(self) -> list[tuple[int, int]]:
         return [(number, 1) for number, socket in self.watched.items() if socket.inbox]
 
-    def close(self, socket: MemorySocket) -> None:
+    def close(self, socket: DatagramSocket) -> None:
+        assert isinstance(socket, MemorySocket)
         socket.close()
         self.watched.pop(socket.number, None)
         del self.sockets[socket.address]

@@ -17,13 +17,13 @@ FADE = 4
 FLAGGED = 5
 """Frames (100 ms) for which a gap counts as loss; a longer one is a pause of the sender."""
 
-# The gain of a repeated frame falls over the frame; applied again and again it reaches silence.
-_GAIN = np.linspace(1.0, 0.6, FRAME, dtype=np.float32)
-_LAST_GAIN = np.linspace(1.0, 0.0, FRAME, dtype=np.float32)
+# The gain falls in one line over the frames of a gap, `[frame of the gap, sample]`.
+_GAIN = np.zeros((FLAGGED + 1, FRAME), np.float32)
+_GAIN[:FADE] = np.linspace(1.0, 0.0, FADE * FRAME, dtype=np.float32).reshape(FADE, FRAME)
 
 
 class Concealment:
-    """The last frame and the length of the running gap, a row for each channel."""
+    """The last whole frame and the length of the running gap, a row for each channel."""
 
     def __init__(self, channels: int) -> None:
         self._before: NDArray[np.int16] = np.zeros((channels, FRAME), np.int16)
@@ -44,8 +44,7 @@ class Concealment:
     ) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
         """Makes `pcm` `[n, FRAME]` whole where `present` `[n]` says that samples did not come.
 
-        Returns it with the flags `[n]` of the rows that the network damaged. `pcm` is changed, and
-        must stay as it is until the next call.
+        Returns it with the flags `[n]` of the rows that the network damaged; `pcm` is changed.
         """
         count = len(pcm)
         gap = self._gap[:count]
@@ -55,17 +54,19 @@ class Concealment:
         rows = np.flatnonzero(holes)
         if rows.size:
             pcm[rows] = self._repaired(pcm, present, rows)
+            whole = np.flatnonzero(~holes)
+            self._before[whole] = pcm[whole]
+        else:
+            self._before[:count] = pcm
         lost = holes & (gap <= FLAGGED)
         np.minimum(gap, FLAGGED + 1, out=gap)
-        self._before[:count] = pcm
         return pcm, lost
 
     def _repaired(
         self, pcm: NDArray[np.int16], present: NDArray[np.uint16], rows: NDArray[np.intp]
     ) -> NDArray[np.int16]:
-        gap = self._gap[rows]
+        gain = _GAIN[np.clip(self._gap[rows] - 1, 0, FLAGGED)]
         bits = np.unpackbits(present[rows].astype("<u2").view(np.uint8), bitorder="little")
         came = np.repeat(bits.reshape(-1, FRAME // UNIT).view(np.bool_), UNIT, axis=1)
-        gain = np.where((gap < FADE)[:, None], _GAIN, _LAST_GAIN)
         again = self._before[rows] * gain
         return np.where(came, pcm[rows], again).astype(np.int16)
