@@ -811,6 +811,133 @@ def test_ticks_that_were_skipped_show_in_timestamps_and_marker() -> None:
     assert rtp.sequence_difference(far.packets[3].sequence, far.packets[2].sequence) == 1
 
 
+def test_another_code_in_the_middle_of_a_call_is_heard_as_such() -> None:
+    world = World()
+    channel, _, far = world.call()
+    channel.play(ramp(8000))
+    far.speak(sine(0.4))
+    channel.configure(stream_to(codec=Codec.PCMA, payload_type_send=8, payload_type_receive=8))
+    far.speak(sine(0.4), Codec.PCMA, number=8)
+    assert channel.statistics().packets_dropped == 0
+    mu_law, a_law = far.audio(), far.audio(Codec.PCMA, 8)
+    assert np.array_equal(mu_law, heard_through(ramp(8000))[:3200])
+    assert np.array_equal(a_law, heard_through(ramp(8000), Codec.PCMA)[3200:6400])
+
+
+def test_our_report_tells_when_theirs_came() -> None:
+    world = World()
+    _, _, far = world.call()
+    far.speak(sine(0.1))
+    far.send(rtcp.build(rtcp.Report(far.ssrc, rtcp.SenderInfo(7 << 40, 1, 2, 3))), offset=1)
+    heard_at = world.clock.monotonic()
+    while not far.control:
+        world.run()
+    report = compounds(far)[0][0]
+    assert isinstance(report, rtcp.Report)
+    (block,) = report.blocks
+    assert block.last_report == rtcp.middle(7 << 40)
+    waited = world.clock.monotonic() - 0.02 - heard_at
+    assert block.delay / 65536 == pytest.approx(waited, abs=0.001)
+
+
+def test_reports_of_other_sources_are_not_ours() -> None:
+    world = World()
+    channel, _, far = world.call()
+    world.run()
+    block = rtcp.ReportBlock(1, 1, 1, 1, 1, 1, 1)
+    far.send(rtcp.build(rtcp.Report(far.ssrc, None, (block,))), offset=1)
+    early = rtcp.ReportBlock(far.packets[0].ssrc, 0, 0, 0, 0, 0xFFFFFFF0, 0xFFFF)
+    far.send(
+        rtcp.build(rtcp.Report(far.ssrc, None)) + rtcp.build(rtcp.Goodbye((far.ssrc,))), offset=1
+    )
+    world.run()
+    assert channel.statistics().remote_packets_lost is None
+    assert channel.statistics().round_trip_ms is None
+    far.send(rtcp.build(rtcp.Report(far.ssrc, None, (early,))), offset=1)
+    world.run()
+    assert channel.statistics().remote_packets_lost == 0
+
+
+def test_a_channel_closed_before_the_next_tick_leaves_nothing() -> None:
+    world = World()
+    channel, _, far = world.call()
+    channel.close()
+    world.run()
+    assert world.network.sockets == {}
+    assert far.packets == []
+
+
+def test_a_tap_that_fails_costs_the_tap_only(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        def frame(self, received: NDArray[np.int16], sent: NDArray[np.int16]) -> None:
+            raise RuntimeError("disk full")
+
+    world = World()
+    channel, _, far = world.call()
+    channel.tap(Broken())
+    world.run(5)
+    assert len(far.packets) == 5
+    assert [record.message for record in caplog.records] == ["a tap failed and was removed"]
+
+
+def test_a_listener_that_fails_does_not_keep_others_from_hearing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Broken(Heard):
+        def playback_ended(self, playback: Any, samples_played: int, finished: bool) -> None:
+            raise RuntimeError("no such call")
+
+    world = World()
+    broken = world.engine.open(Broken())
+    broken.configure(stream_to(5008))
+    broken.play(ramp(10))
+    other, heard, _ = world.call()
+    other.play(ramp(10))
+    world.run()
+    assert len(heard.ended) == 1
+    assert "no such call" in caplog.text
+
+
+def test_a_loop_that_is_closed_does_not_stop_the_media() -> None:
+    def closed(callback: Callable[[], None]) -> None:
+        raise RuntimeError("Event loop is closed")
+
+    world = World()
+    channel, _, far = world.call()
+    world.engine._call_soon = closed
+    channel.play(ramp(10))
+    world.run(3)
+    assert len(far.packets) == 3
+
+
+def test_the_thread_survives_a_tick_that_fails_and_a_stall(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    naps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        stall = 0.31 if len(naps) == 10 else 0.0
+        world.clock.advance(seconds + stall)
+        world.network.on_ready = broken if len(naps) == 5 else None
+        world.engine._stopping = len(naps) == 20
+
+    def broken() -> None:
+        raise OSError("epoll is broken")
+
+    world = World(sleep=sleep)
+    _, _, far = world.call()
+    world.engine._run()
+    assert "a media tick failed" in caplog.text
+    statistics = world.engine.statistics()
+    assert statistics.ticks_skipped == 15 - 4
+    assert statistics.ticks_late == 5
+    assert statistics.ticks == len(far.packets) == 24
+    time = rtp.timestamp_difference(far.packets[-1].timestamp, far.packets[0].timestamp)
+    assert time == (24 + 11) * 160
+    assert [p.marker for p in far.packets].count(True) == 2
+
+
 class Waiting(Heard):
     """Sets an event when a playback ended; the thread's only test waits for it."""
 

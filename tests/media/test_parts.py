@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import random
 import select
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tests.media.world import ramp, sine, stream_to
 from vxml_server.media import Direction, NoPortsLeft, Sound
@@ -132,7 +134,7 @@ def test_the_same_agreement_again_keeps_the_latch_and_another_one_opens_it() -> 
         {"remote_address": "telephone.example"},
     ],
 )
-def test_a_stream_that_cannot_be_is_refused(changes: dict[str, object]) -> None:
+def test_a_stream_that_cannot_be_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         stream_to(**changes)
 
@@ -222,7 +224,9 @@ def test_a_stall_is_made_good_up_to_a_limit(stall: int, skipped: int) -> None:
 # Concealment
 
 
-def fill(concealment: Concealment, frame: np.ndarray, present: int) -> tuple[np.ndarray, bool]:  # type: ignore[type-arg]
+def fill(
+    concealment: Concealment, frame: NDArray[np.int16], present: int
+) -> tuple[NDArray[np.int16], bool]:
     pcm, lost = concealment.fill(frame.reshape(1, 160).copy(), np.array([present], np.uint16))
     return pcm[0], bool(lost[0])
 
@@ -280,7 +284,8 @@ def test_real_sockets_carry_packets_and_their_times(address: str) -> None:
     assert network.ready() == [(socket.fileno(), select.POLLIN)]
     buffer = bytearray(10)
     size, notes, _, source = socket.recvmsg_into([buffer], 64)
-    assert (buffer[:size], source) == (b"abc", here)
+    assert bytes(buffer[:size]) == b"abc"
+    assert source == here
     assert len(notes) == 1
     with pytest.raises(OSError):
         network.bind(address, here[1])

@@ -73,6 +73,7 @@ class MemoryNetwork:
         self.taken: set[int] = set()
         self.unreachable = False
         self.broken = False
+        self.on_ready: Callable[[], None] | None = None
         self._numbers = 3
 
     def bind(self, address: str, port: int) -> MemorySocket:
@@ -88,6 +89,8 @@ class MemoryNetwork:
         self.watched[socket.number] = socket
 
     def ready(self) -> list[tuple[int, int]]:
+        if self.on_ready is not None:
+            self.on_ready()
         return [(number, 1) for number, socket in self.watched.items() if socket.inbox]
 
     def close(self, socket: DatagramSocket) -> None:
@@ -174,8 +177,10 @@ class FarEnd:
         )
 
     def send(self, data: bytes, *, source: Address | None = None, offset: int = 0) -> None:
+        """`offset` is 1 for control, which comes from the port beside."""
+        source = source or (self.address[0], self.address[1] + offset)
         destination = (self.channel.local_address, self.channel.local_port + offset)
-        self.world.network.deliver(data, source or self.address, destination)
+        self.world.network.deliver(data, source, destination)
 
     def packet(self, payload: bytes, *, payload_type: int = 0, marker: bool = False) -> bytes:
         """The next audio packet, whether it is sent or not."""

@@ -89,6 +89,7 @@ class MediaEngine:
         bind_address: str | None = None,
         network: Network | None = None,
         media_lost_after: float = 10.0,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._address = address
         self._bind_address = bind_address or address
@@ -119,7 +120,7 @@ class MediaEngine:
         self._detector = KeyDetector(FIRST_ROWS)
         self._used_rows = 0
 
-        self._pacer = Pacer(clock.monotonic, time.sleep)
+        self._pacer = Pacer(clock.monotonic, sleep)
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._busy = 0.0
@@ -340,8 +341,14 @@ class MediaEngine:
         self, termination: Termination, received: NDArray[np.int16], octets: bytes | memoryview
     ) -> None:
         sent = np.frombuffer(octets if termination.sends else SILENCE[termination.codec], np.uint8)
-        if termination.tap is not None:
+        if termination.tap is None:
+            return
+        try:
             termination.tap.frame(received.copy(), DECODE[termination.codec](sent))
+        except Exception:
+            # A tap is somebody else's code: its defect costs the tap, not the calls.
+            _log.exception("a tap failed and was removed")
+            termination.tap = None
 
     def _control(self, now: float) -> None:
         while self._control_due and self._control_due[0][0] <= now:
@@ -418,7 +425,11 @@ class MediaEngine:
 
         def deliver() -> None:
             for report in reports:
-                report()
+                try:
+                    report()
+                except Exception:
+                    # One listener's defect must not keep the others from hearing.
+                    _log.exception("a channel's listener failed")
 
         # A loop that is closed listens to nobody any more.
         with suppress(RuntimeError):
