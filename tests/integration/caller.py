@@ -194,7 +194,8 @@ class Caller:
     @contextmanager
     def far_end(self, name: str, scenario: str, *arguments: str) -> Iterator[Sipp]:
         """A SIPp that is called, at the address that documents know as `name`."""
-        port, media_port = (int(p) for p in self.documents.values[f"{name}-ports"].split())
+        port, media_port = free_ports(), free_ports(4, align=4)
+        self.documents.values[name] = f"sip:far@127.0.0.1:{port}"
         self.wire.watch(media_port, media_port + 1)
         folder = self.folder / f"far-{name}"
         sipp = Sipp(scenario, folder, port=port, media_port=media_port, arguments=arguments)
@@ -225,14 +226,6 @@ class Caller:
             records=self.server.records(call_id),
             rows=self.server.rows(call_id),
         )
-
-
-def name_far_ends(documents: DocumentServer, *names: str) -> None:
-    """Gives far ends their addresses, before the first document that names them is fetched."""
-    for name in names:
-        port, media_port = free_ports(), free_ports(4, align=4)
-        documents.values[name] = f"sip:far@127.0.0.1:{port}"
-        documents.values[f"{name}-ports"] = f"{port} {media_port}"
 
 
 def together(work: Mapping[str, Callable[[], T]]) -> dict[str, Future[T]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.caller import Caller, name_far_ends
+from tests.integration.caller import Caller
 from tests.integration.documents import DocumentServer
 from tests.integration.ports import free_ports
 from tests.integration.server import COMMAND, VxmlServer
@@ -74,7 +74,6 @@ def wire(peers: None) -> Iterator[Wire]:
 @pytest.fixture(scope="session")
 def documents(peers: None) -> Iterator[DocumentServer]:
     documents = DocumentServer(free_ports())
-    name_far_ends(documents, *FAR_ENDS)
     documents.start()
     yield documents
     documents.close()
