@@ -11,9 +11,9 @@ import importlib.util
 import random
 import sys
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import ModuleType
-from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
@@ -51,16 +51,28 @@ class Server:
         self._clock = clock
         self._random = randomness
         self._is_draining = False
+        self._closing = AsyncExitStack()
 
     async def start(self) -> str:
         """Starts everything; returns the line that says where.
 
-        Raises OSError when an address cannot be had, SQLAlchemyError without a database.
+        Raises `CannotStart` or OSError (an address or the database cannot be had); then nothing is
+        left running.
         """
-        settings, clock = self._settings, self._clock
+        try:
+            return await self._start()
+        except BaseException:
+            await self._closing.aclose()
+            raise
+
+    async def _start(self) -> str:
+        settings, clock, closing = self._settings, self._clock, self._closing
+        mounts = back_ends(settings.web.apps)
         self._loop = asyncio.get_running_loop()
         self._store = await Store.open(settings.store.url, clock)
+        closing.push_async_callback(self._store.close)
         self._fetcher = Fetcher(settings.fetching(), clock)
+        closing.push_async_callback(self._fetcher.close)
         self._synthesizer = synthesizer(settings.tts.engine, cache_bytes=settings.tts.cache_bytes)
         self._engine = MediaEngine(
             address=settings.media.address,
@@ -76,17 +88,11 @@ class Server:
             numbers=settings.numbers,
             random=self._random,
         )
-        users = {name: secret.get_secret_value() for name, secret in settings.sip.users.items()}
         self._user_agent = UserAgent(
             clock=clock,
             random=self._random,
             handler=self._exchange,
-            settings=UserAgentSettings(
-                trusted=tuple(str(network) for network in settings.sip.trusted),
-                users=users,
-                realm=settings.sip.realm,
-                product=f"vxml-server/{__version__}",
-            ),
+            settings=self._sip_settings(),
         )
         self._web = WebServer(
             make_app(
@@ -96,14 +102,26 @@ class Server:
                 registry=self._registry(),
                 is_draining=lambda: self._is_draining,
                 clock=clock,
-                mounts=back_ends(settings.web.apps),
+                mounts=mounts,
             ),
             settings.web.listen,
         )
         self._engine.start()
-        listening = await self._web.start()
+        closing.callback(self._engine.stop)
+        closing.push_async_callback(self._web.stop)
+        web_address = await self._web.start()
+        closing.push_async_callback(self._user_agent.stop)
         await self._user_agent.start([str(listen) for listen in settings.sip.listen])
-        return f"ready sip={','.join(self._user_agent.addresses)} web={listening}"
+        return f"ready sip={','.join(self._user_agent.addresses)} web={web_address}"
+
+    def _sip_settings(self) -> UserAgentSettings:
+        sip = self._settings.sip
+        return UserAgentSettings(
+            trusted=tuple(str(network) for network in sip.trusted),
+            users={name: secret.get_secret_value() for name, secret in sip.users.items()},
+            realm=sip.realm,
+            product=f"vxml-server/{__version__}",
+        )
 
     def _resources(self) -> Resources:
         settings = self._settings
@@ -152,8 +170,7 @@ class Server:
 
     def _credentials(self, target: str) -> Credentials | None:
         """What to answer the digest challenge of `target`'s host with."""
-        host = urlsplit(target.replace(":", "://", 1)).hostname or ""
-        found = self._settings.dial.credentials.get(host)
+        found = self._settings.dial.credentials.get(host_of(target))
         if found is None:
             return None
         return Credentials(found.user, found.password.get_secret_value())
@@ -200,32 +217,54 @@ class Server:
 
     async def stop(self) -> None:
         """Ends what is still running and closes everything."""
+        self._user_agent.drain(RETRY_AFTER)
         await self._exchange.hang_up_all()
-        await self._user_agent.stop()
-        await self._web.stop()
-        self._engine.stop()
-        await self._fetcher.close()
-        await self._store.close()
+        await self._closing.aclose()
+
+
+def host_of(uri: str) -> str:
+    """The host of a SIP URI as `settings.destination` makes it, in lower case."""
+    place = uri.partition(":")[2].rpartition("@")[2].partition(";")[0]
+    if place.startswith("["):
+        return place[1:].partition("]")[0].lower()
+    return place.partition(":")[0].lower()
+
+
+class CannotStart(Exception):
+    """Something of the operator's is not as it has to be; the text says what."""
 
 
 def back_ends(folder: Path | None) -> dict[str, web.Application]:
     """The applications with code: `<folder>/<name>/backend.py` answers below /apps/<name>/api.
 
     Each has a function `application()`. They are the operator's own code, run in this process.
+    Raises `CannotStart` when one cannot be used.
     """
     if folder is None or not folder.is_dir():
         return {}
-    return {
-        f"/apps/{path.parent.name}/api": _load(path).application()
-        for path in sorted(folder.glob("*/backend.py"))
-    }
+    found = {}
+    for path in sorted(folder.glob("*/backend.py")):
+        try:
+            application = _load(path).application()
+        except Exception as error:
+            raise CannotStart(f"{path}: {type(error).__name__}: {error}") from error
+        if not isinstance(application, web.Application):
+            raise CannotStart(f"{path}: application() returned {application!r}")
+        found[f"/apps/{path.parent.name}/api"] = application
+    return found
 
 
 def _load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"apps_{path.parent.name}_backend", path)
+    name = f"apps_{path.parent.name}_backend"
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"cannot load {path}")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    # Dataclasses look their module up there while it is loaded.
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module

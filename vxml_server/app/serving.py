@@ -17,9 +17,8 @@ import sys
 from pathlib import Path
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
-from vxml_server.app.server import Server
+from vxml_server.app.server import CannotStart, Server
 from vxml_server.clock import Clock, SystemClock
 from vxml_server.settings import LogSettings, Settings, SettingsError, load
 
@@ -59,7 +58,7 @@ async def _serve(settings: Settings, clock: Clock) -> int:
     server = Server(settings, clock, random.SystemRandom())
     try:
         ready = await server.start()
-    except (OSError, SQLAlchemyError) as error:
+    except (OSError, CannotStart) as error:
         _log.error("cannot start", error=str(error))
         return CANNOT_START
     # What lives now lives to the end: no later collection needs to look at it.
@@ -67,18 +66,18 @@ async def _serve(settings: Settings, clock: Clock) -> int:
     gc.freeze()
     sys.stdout.write(f"{ready}\n")
     sys.stdout.flush()
-    await signals.received(1)
-    await _drain(server, signals, clock, settings.drain_seconds)
+    await signals.first.wait()
+    await _drain(server, signals.second, clock, settings.drain_seconds)
     await server.stop()
     return 0
 
 
-async def _drain(server: Server, signals: _Signals, clock: Clock, seconds: float) -> None:
-    """Until the last call has ended, the time is over, or a second signal comes."""
+async def _drain(server: Server, at_once: asyncio.Event, clock: Clock, seconds: float) -> None:
+    """Until the last call has ended, the time is over, or `at_once` is set."""
     waits = [
-        asyncio.create_task(server.drain()),
-        asyncio.create_task(clock.sleep(seconds)),
-        asyncio.create_task(signals.received(2)),
+        asyncio.create_task(server.drain(), name="draining"),
+        asyncio.create_task(clock.sleep(seconds), name="drain limit"),
+        asyncio.create_task(at_once.wait(), name="second signal"),
     ]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:
@@ -87,27 +86,17 @@ async def _drain(server: Server, signals: _Signals, clock: Clock, seconds: float
 
 
 class _Signals:
-    """Counts the signals that ask us to stop."""
+    """The signals that ask us to stop: SIGTERM and SIGINT."""
 
     def __init__(self) -> None:
-        self._count = 0
-        self._changed = asyncio.Condition()
+        self.first = asyncio.Event()
+        self.second = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._note)
 
     def _note(self) -> None:
-        self._count += 1
-        self._task = asyncio.ensure_future(self._notify())
-
-    async def _notify(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
-
-    async def received(self, count: int) -> None:
-        """Returns once `count` signals have come."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._count >= count)
+        (self.second if self.first.is_set() else self.first).set()
 
 
 def configure_logging(settings: LogSettings) -> None:

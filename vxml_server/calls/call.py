@@ -8,16 +8,19 @@ are gone, and its record is complete.
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, replace
 
 import structlog
 
-from vxml_server.calls.leg import Ended, Ending, Leg
+from vxml_server.calls.leg import Leg
+from vxml_server.calls.mailbox import Ended, Ending
 from vxml_server.calls.platform import CallPlatform
 from vxml_server.calls.rendering import PromptRenderer, SoundCache
 from vxml_server.calls.transfer import TRANSFERRED, Line, Transfer
 from vxml_server.clock import Clock, Timer
-from vxml_server.fetch import Fetcher
+from vxml_server.events import VoiceXmlEvent
+from vxml_server.fetch import Fetcher, FetchSession
 from vxml_server.interpreter import (
     Connection,
     DocumentStore,
@@ -75,6 +78,7 @@ class Call:
         self._answer = answer
         self._record = record
         self._answered_at = 0.0
+        self._platform: CallPlatform | None = None
         self._transfers: set[asyncio.Task[TransferResult]] = set()
         self._interpreting: asyncio.Task[Outcome] | None = None
         self._final_processing: Timer | None = None
@@ -101,11 +105,34 @@ class Call:
 
     async def run(self) -> CallRecord:
         """Runs the application and sees the call to its end. Raises nothing."""
-        resources, record = self._resources, self._record
-        resources.store.call_started(record)
+        resources = self._resources
+        resources.store.call_started(self._record)
         fetcher = resources.fetcher.session()
+        outcome: Outcome | None = None
+        try:
+            outcome = await self._interpret(fetcher)
+            await self._finish()
+        except asyncio.CancelledError:
+            outcome = outcome or Outcome("hangup")
+        except VoiceXmlEvent as event:
+            outcome = Outcome("error", error=event.name, message=event.message)
+        except Exception:
+            # A defect of ours; the caller is let go, the record says so, the log has the trace.
+            _log.exception("the session failed", call=self.id)
+        finally:
+            if self._final_processing is not None:
+                self._final_processing.cancel()
+            try:
+                await self._end_transfers()
+            finally:
+                fetcher.close()
+                self._end(outcome or Outcome("error", error="error.internal"))
+        return self._record
+
+    async def _interpret(self, fetcher: FetchSession) -> Outcome:
+        resources = self._resources
         renderer = PromptRenderer(fetcher, resources.synthesizer, resources.sounds)
-        platform = CallPlatform(
+        self._platform = CallPlatform(
             self.leg,
             clock=resources.clock,
             renderer=renderer,
@@ -114,7 +141,7 @@ class Call:
             transfer=lambda request: self._transfer(request, renderer),
         )
         session = Session(
-            platform,
+            self._platform,
             fetcher,
             connection=connection_of(self._incoming),
             observer=self._observe,
@@ -124,27 +151,18 @@ class Call:
             grammars=resources.grammars,
             limits=resources.limits,
         )
-        outcome = Outcome("error", error="error.internal")
-        try:
-            self._interpreting = asyncio.create_task(
-                session.run(record.application), name=f"session {self.id}"
-            )
-            self.leg.when_ended(self._on_leg_ended)
-            outcome = await self._interpreting
-            await self._finish_transfers()
-            await platform.linger()
-        except asyncio.CancelledError:
-            outcome = Outcome("hangup")
-        except Exception:
-            # A defect of ours; the caller is let go, the record says so, the log has the trace.
-            _log.exception("the session failed", call=self.id)
-        finally:
-            if self._final_processing is not None:
-                self._final_processing.cancel()
-            fetcher.close()
-            await self._end_transfers()
-            self._end(outcome)
-        return self._record
+        self._interpreting = asyncio.create_task(
+            session.run(self._record.application), name=f"session {self.id}"
+        )
+        self.leg.when_ended(self._on_leg_ended)
+        return await self._interpreting
+
+    async def _finish(self) -> None:
+        """A caller who was handed on talks as long as they like; the call lasts as long."""
+        if running := [task for task in self._transfers if not task.done()]:
+            await asyncio.wait(running)
+        if self._platform is not None:
+            await self._platform.linger()
 
     # The leg -----------------------------------------------------------------------------------
 
@@ -170,6 +188,9 @@ class Call:
     async def _transfer(self, request: TransferRequest, renderer: PromptRenderer) -> TransferResult:
         """Section 2.3.7: a bridge is waited for to its end, a consultation to its answer."""
         transfer = Transfer(self._resources.line, self.leg, renderer, request)
+        if (refused := transfer.dial()) is not None:
+            self._transferred(transfer)
+            return refused
         running = asyncio.create_task(transfer.run(), name=f"transfer {self.id}")
         self._transfers.add(running)
         running.add_done_callback(lambda _: self._transferred(transfer))
@@ -185,23 +206,19 @@ class Call:
             self._record = replace(self._record, legs=legs)
             self._resources.store.leg_ended(self.id, transfer.record)
 
-    async def _finish_transfers(self) -> None:
-        """A caller who was handed on talks as long as they like; the call lasts as long."""
-        running = [task for task in self._transfers if not task.done()]
-        if running:
-            await asyncio.wait(running)
-
     async def _end_transfers(self) -> None:
         """Nothing outlives the call."""
         for task in self._transfers:
             task.cancel()
-        if self._transfers:
-            await asyncio.wait(self._transfers)
+        for failed in await asyncio.gather(*self._transfers, return_exceptions=True):
+            if isinstance(failed, Exception):
+                _log.error("a transfer failed", call=self.id, exc_info=failed)
 
     # The record --------------------------------------------------------------------------------
 
     def _observe(self, kind: str, record: dict[str, Json]) -> None:
-        _log.debug(kind, call=self.id, **{f"vxml_{key}": value for key, value in record.items()})
+        if _log.is_enabled_for(logging.DEBUG):
+            _log.debug(kind, call=self.id, **{f"vxml_{key}": item for key, item in record.items()})
         if kind in _KEPT:
             now = self._resources.clock.utc_now()
             self._resources.store.append([NewEvent(self.id, now, f"vxml.{kind}", record)])

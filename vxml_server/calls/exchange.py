@@ -76,6 +76,9 @@ class Exchange:
             leg.close()
             self._refuse(call, rejection.status)
             return None
+        except BaseException:
+            leg.close()
+            raise
         now = self._resources.clock.utc_now()
         record = CallRecord(
             id=uuid.UUID(int=self._random.getrandbits(128), version=4).hex,

@@ -3,20 +3,30 @@
 A `Leg` owns a SIP call and a media channel, keeps the negotiated stream of the one configured in
 the other, and tells what happens as `LegEvent`s in order: keys from any source, playbacks that
 ended, the far end's answer or refusal, the end. The rules that must hold: a leg that ends closes
-its channel, whatever ended it; a key is told once although telephones send it in several ways.
+its channel, whatever ended it, and tells so once; a key is told once although telephones send it in
+several ways; nobody is told "answered" without media that both sides agreed on.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import Enum
-from typing import Literal, TypeAlias
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
 
 import structlog
 
+from vxml_server.calls.mailbox import (
+    Answered,
+    Ended,
+    Ending,
+    KeyPressed,
+    KeySource,
+    Mailbox,
+    Played,
+    Progress,
+)
 from vxml_server.clock import Clock
 from vxml_server.dtmf import BadDtmfInfo, parse_info
 from vxml_server.media import Channel, ChannelStatistics, MediaEngine, Playback, Sound, Stream
@@ -37,17 +47,11 @@ from vxml_server.sip import (
 )
 
 _log = structlog.get_logger(__name__)
-# The same key from another source within this time is the same press.
-SAME_PRESS = 0.4
-
-
-class Ending(Enum):
-    """Who or what ended a leg."""
-
-    REMOTE = "remote"
-    LOCAL = "local"
-    FAILURE = "failure"
-
+# The same key by another way within this time (seconds) is the same press: an INFO is sent when the
+# key is released, and may have to be sent again.
+SAME_PRESS = 1.0
+# Above this many samples a sound is encoded beside the loop: a minute takes about 1.5 ms.
+ENCODE_ASIDE = 60 * 8000
 
 _ENDINGS = {
     EndCause.LOCAL: Ending.LOCAL,
@@ -57,117 +61,61 @@ _ENDINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class KeyPressed:
+@dataclass(slots=True)
+class _Press:
     key: str
     at: float
+    told_by: set[KeySource] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
-class Played:
-    """A playback is over; `samples` were heard, all of them if `finished`."""
+class _Presses:
+    """Tells a press from the word of it that comes by another way.
 
-    playback: Playback
-    samples: int
-    finished: bool
+    Of each press every way brings word once at most, in the order of the presses.
+    """
 
+    def __init__(self) -> None:
+        self._recent: deque[_Press] = deque()
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """The far end of an outgoing leg rings (or plays early media)."""
-
-    status: int
-    early_media: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The leg is up in both directions."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The leg is over. `status` is the final SIP response of an outgoing leg that was refused."""
-
-    ending: Ending
-    status: int = 0
-    reason: str = ""
-
-
-LegEvent: TypeAlias = KeyPressed | Played | Progress | Answered | Ended
-
-
-class Mailbox:
-    """The events of a leg in order, for one reader with a deadline."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._events: deque[LegEvent] = deque()
-        self._waiting: asyncio.Future[None] | None = None
-        self._nudged = False
-
-    def put(self, event: LegEvent) -> None:
-        self._events.append(event)
-        self._wake()
-
-    def put_back(self, events: Sequence[LegEvent]) -> None:
-        """Events to be read again, before all others."""
-        self._events.extendleft(reversed(events))
-
-    def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-
-    async def get(self, deadline: float | None = None) -> LegEvent | None:
-        """The next event; None when `deadline` (monotonic) passes first, or after a `nudge`."""
-        while not self._events:
-            if self._nudged:
-                self._nudged = False
-                return None
-            timer = None
-            if deadline is not None:
-                left = deadline - self._clock.monotonic()
-                if left <= 0:
-                    return None
-                timer = self._clock.call_later(left, self._wake)
-            self._waiting = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiting
-            finally:
-                self._waiting = None
-                if timer is not None:
-                    timer.cancel()
-        return self._events.popleft()
-
-    def take_keys(self) -> list[KeyPressed]:
-        """Removes and returns the keys among the events that nobody has read yet."""
-        keys = [event for event in self._events if isinstance(event, KeyPressed)]
-        self._events = deque(e for e in self._events if not isinstance(e, KeyPressed))
-        return keys
-
-    def nudge(self) -> None:
-        """Makes the reader look around: its deadlines may have changed."""
-        self._nudged = True
-        self._wake()
+    def is_new(self, key: str, source: KeySource, at: float) -> bool:
+        while self._recent and at - self._recent[0].at > SAME_PRESS:
+            self._recent.popleft()
+        for press in self._recent:
+            if press.key == key and source not in press.told_by:
+                press.told_by.add(source)
+                return False
+        self._recent.append(_Press(key, at, {source}))
+        return True
 
 
 class Leg:
     """One party. `CallListener` towards SIP and `ChannelListener` towards the media.
 
-    Raises `NoPortsLeft` when it is made and no media port is free.
+    `notify` is told of each new event in `events`. Raises `NoPortsLeft` when it is made and no
+    media port is free.
     """
 
-    def __init__(self, engine: MediaEngine, clock: Clock, session_id: int) -> None:
-        self.events = Mailbox(clock)
+    def __init__(
+        self,
+        engine: MediaEngine,
+        clock: Clock,
+        session_id: int,
+        notify: Callable[[], None] | None = None,
+    ) -> None:
+        self.events = Mailbox(clock, notify)
         self.end: Ended | None = None
         """How the leg ended; None while it has not."""
         self.is_up = False
+        self.has_info_keys = False
+        """Whether keys have come by SIP INFO; the media thread knows nothing of those."""
         self._clock = clock
         self._channel: Channel = engine.open(self)
         local = LocalMedia(self._channel.local_address, self._channel.local_port)
         self._negotiation = OfferAnswer(local, session_id=session_id)
         self._sip: InviteSession | None = None
-        self._last_key: tuple[str, str, float] = ("", "", 0.0)
+        self._is_outgoing = False
+        self._failure: Ended | None = None
+        self._presses = _Presses()
         self._on_end: list[Callable[[Ended], None]] = []
 
     # What the owner asks -----------------------------------------------------------------------
@@ -209,12 +157,22 @@ class Leg:
 
     def bind(self, call: OutgoingCall) -> None:
         self._sip = call
+        self._is_outgoing = True
+
+    async def prepare(self, sound: Sound) -> None:
+        """Encodes a long sound beside the loop, which `play` would hold up."""
+        media = self._negotiation.media
+        if media is not None and len(sound) > ENCODE_ASIDE:
+            await asyncio.to_thread(sound.encoded, MediaCodec(media.codec))
 
     def play(self, sound: Sound, *, repeat: bool = False, stop_on_key: bool = False) -> Playback:
         return self._channel.play(sound, repeat=repeat, stop_on_key=stop_on_key)
 
     def stop_playing(self) -> None:
         self._channel.stop_playing()
+
+    def send_key(self, key: str) -> None:
+        self._channel.send_keys(key)
 
     def hang_up(self) -> None:
         """Ends the leg, whatever its state."""
@@ -225,7 +183,7 @@ class Leg:
                 self._sip.hang_up()
 
     def close(self) -> None:
-        """Gives the media back although SIP never took over (the call was refused)."""
+        """Gives the media back at once, without waiting for SIP to say that the call is over."""
         self._channel.close()
 
     # CallListener ------------------------------------------------------------------------------
@@ -233,22 +191,30 @@ class Leg:
     def progress(self, status: int, sdp: SessionDescription | None) -> None:
         early = False
         if sdp is not None and self._negotiation.media is None:
-            early = self._accept_answer(sdp)
+            early = self._take_answer(sdp)
         self.events.put(Progress(status, early))
 
     def answered(self, sdp: SessionDescription | None) -> SessionDescription | None:
-        self._establish(sdp)
+        if sdp is not None and self._negotiation.media is not None:
+            # What a 183 said was provisional; another telephone may have answered (RFC 3261
+            # section 13.2.2.4). The same offer once more takes its answer.
+            self._negotiation.offer()
+        usable = sdp is None or self._take_answer(sdp)
+        self._establish(usable=usable and self._negotiation.media is not None)
         return None
 
     def acknowledged(self, sdp: SessionDescription | None) -> None:
-        self._establish(sdp)
+        if sdp is not None:
+            self._take_answer(sdp)
+        self._establish(usable=self._negotiation.media is not None)
 
     def rejected(self, status: int, reason: str, headers: Headers) -> None:
-        self._end(Ended(Ending.FAILURE, status, reason))
+        ending = Ending.FAILURE if self._is_outgoing else Ending.LOCAL
+        self._end(Ended(ending, status, reason))
 
     def cancelled(self) -> None:
-        ours = isinstance(self._sip, OutgoingCall)
-        self._end(Ended(Ending.LOCAL if ours else Ending.REMOTE, 487, "cancelled"))
+        ending = Ending.LOCAL if self._is_outgoing else Ending.REMOTE
+        self._end(Ended(ending, 487, "cancelled"))
 
     def reoffered(self, sdp: SessionDescription | None) -> SessionDescription:
         if sdp is None:
@@ -259,7 +225,7 @@ class Leg:
 
     def reinvite_answered(self, sdp: SessionDescription | None) -> None:
         if sdp is not None:
-            self._accept_answer(sdp)
+            self._take_answer(sdp)
 
     def reinvite_rejected(self, status: int, reason: str) -> None:
         _log.info("re-INVITE refused", status=status, reason=reason)
@@ -273,6 +239,7 @@ class Leg:
         if press is None:
             return 415
         if press.key:
+            self.has_info_keys = True
             self._press(press.key, "info", self._clock.monotonic())
         return 200
 
@@ -295,43 +262,43 @@ class Leg:
 
     # Inside ------------------------------------------------------------------------------------
 
-    def _press(self, key: str, source: str, at: float) -> None:
-        last_key, last_source, last_at = self._last_key
-        if key == last_key and source != last_source and abs(at - last_at) < SAME_PRESS:
-            return
-        self._last_key = (key, source, at)
-        self.events.put(KeyPressed(key, at))
+    def _press(self, key: str, source: KeySource, at: float) -> None:
+        if self._presses.is_new(key, source, at):
+            self.events.put(KeyPressed(key, at, source))
 
-    def _accept_answer(self, sdp: SessionDescription) -> bool:
+    def _take_answer(self, sdp: SessionDescription) -> bool:
+        """Takes the answer to our offer; an unusable one changes nothing."""
         try:
             self._negotiation.accept(sdp)
         except (Rejection, IllegalTransition) as error:
-            # A 2xx may repeat the answer of a 183; that is no news.
-            if self._negotiation.media is not None:
-                return True
             _log.info("unusable answer", error=str(error))
             return False
         self._configure()
         return True
 
-    def _establish(self, sdp: SessionDescription | None) -> None:
-        """A 2xx or an ACK has come, with the answer to our offer if we made one."""
-        if sdp is not None and not self._accept_answer(sdp):
-            self.hang_up()
-        elif not self.is_up:
+    def _establish(self, *, usable: bool) -> None:
+        """A 2xx or an ACK has come: the leg is up, unless we do not understand one another."""
+        if self.is_up:
+            return
+        if usable:
             self.is_up = True
             self.events.put(Answered())
+        else:
+            self._failure = Ended(Ending.FAILURE, 488, "no usable session description")
+            self.hang_up()
 
     def _configure(self) -> None:
         if self._negotiation.media is not None:
             self._channel.configure(stream_of(self._negotiation.media))
 
     def _end(self, ended: Ended) -> None:
-        self.end = ended
+        if self.end is not None:
+            return
+        self.end = self._failure or ended
         self._channel.close()
-        self.events.put(ended)
+        self.events.put(self.end)
         for callback in self._on_end:
-            callback(ended)
+            callback(self.end)
         self._on_end.clear()
 
 

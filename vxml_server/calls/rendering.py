@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
-from vxml_server.audio import Audio, decode
+from vxml_server.audio import decode
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import ResourceFetcher
 from vxml_server.interpreter import AudioSegment, Prompt, Segment, SpeechSegment
@@ -25,28 +25,51 @@ _log = structlog.get_logger(__name__)
 
 
 class SoundCache:
-    """Sounds shared by all calls; the least recently used go when `capacity` bytes are held."""
+    """Sounds shared by all calls, on one loop.
+
+    The least recently used go when more than `capacity` bytes are held.
+    """
 
     def __init__(self, capacity: int) -> None:
+        self.bytes = 0
         self._capacity = capacity
-        self._size = 0
-        self._sounds: OrderedDict[Hashable, tuple[object, Sound]] = OrderedDict()
+        self._sounds: OrderedDict[Hashable, Sound] = OrderedDict()
+        self._making: dict[Hashable, asyncio.Task[Sound]] = {}
 
     def get(self, key: Hashable) -> Sound | None:
-        found = self._sounds.get(key)
-        if found is None:
-            return None
-        self._sounds.move_to_end(key)
-        return found[1]
-
-    def put(self, key: Hashable, sound: Sound, owner: object = None) -> Sound:
-        """Keeps a sound under `key`; `owner` is kept alive with it."""
-        self._sounds[key] = (owner, sound)
-        self._size += _size(sound)
-        while self._size > self._capacity and len(self._sounds) > 1:
-            _, (_, oldest) = self._sounds.popitem(last=False)
-            self._size -= _size(oldest)
+        sound = self._sounds.get(key)
+        if sound is not None:
+            self._sounds.move_to_end(key)
         return sound
+
+    def put(self, key: Hashable, sound: Sound) -> Sound:
+        if (before := self._sounds.pop(key, None)) is not None:
+            self.bytes -= _size(before)
+        self._sounds[key] = sound
+        self.bytes += _size(sound)
+        while self.bytes > self._capacity:
+            _, oldest = self._sounds.popitem(last=False)
+            self.bytes -= _size(oldest)
+        return sound
+
+    async def make(self, key: Hashable, make: Callable[[], Sound]) -> Sound:
+        """The sound of that key, made beside the loop if need be, once for all who ask.
+
+        Raises what `make` raises, and keeps nothing then.
+        """
+        if (sound := self.get(key)) is not None:
+            return sound
+        making = self._making.get(key)
+        if making is None:
+            making = asyncio.create_task(asyncio.to_thread(make), name="sound")
+            self._making[key] = making
+            making.add_done_callback(lambda done: self._made(key, done))
+        return await asyncio.shield(making)
+
+    def _made(self, key: Hashable, making: asyncio.Task[Sound]) -> None:
+        del self._making[key]
+        if not making.cancelled() and making.exception() is None:
+            self.put(key, making.result())
 
 
 def _size(sound: Sound) -> int:
@@ -93,10 +116,13 @@ class PromptRenderer:
         """A sound file alone; None when it cannot be had."""
         try:
             if segment.request is None:
-                data = segment.data or b""
-                return await self._decoded(data, segment.media_type, id(data))
+                # A recording of this call: nobody else plays it.
+                return await asyncio.to_thread(_decoded, segment.data or b"", segment.media_type)
             resource = await self._fetcher.fetch(segment.request)
-            return await self._decoded(resource.body, resource.media_type, resource.digest)
+            return await self._sounds.make(
+                ("audio", resource.digest, resource.media_type),
+                lambda: _decoded(resource.body, resource.media_type),
+            )
         except VoiceXmlEvent as event:
             _log.info("audio not played", uri=segment.uri, line=segment.line, error=str(event))
             return None
@@ -116,20 +142,16 @@ class PromptRenderer:
     async def _speak(self, segment: SpeechSegment, out: RenderedPrompt) -> None:
         speech = await self._synthesizer.synthesize(SpeechRequest(segment.ssml, segment.lang))
         begin = out.seconds
-        # The synthesiser's cache answers with the same object for the same prompt.
-        key = ("speech", id(speech))
-        sound = self._sounds.get(key)
+        # The synthesiser's cache answers with the same object for the same prompt; a `Speech` is
+        # equal to itself alone, and lives as long as the sound that is kept under it.
+        sound = self._sounds.get(speech)
         if sound is None:
-            sound = self._sounds.put(key, Sound(speech.pcm), owner=speech)
+            sound = self._sounds.put(speech, Sound(speech.pcm))
         out.sounds.append(sound)
         out.marks += [(mark.name, begin + mark.seconds) for mark in speech.marks]
         if segment.text:
             out.text.append(segment.text)
 
-    async def _decoded(self, body: bytes, media_type: str, name: Hashable) -> Sound:
-        key = ("audio", name, media_type)
-        sound = self._sounds.get(key)
-        if sound is None:
-            audio: Audio = await asyncio.to_thread(decode, body, media_type)
-            sound = self._sounds.put(key, Sound(audio.pcm), owner=body)
-        return sound
+
+def _decoded(body: bytes, media_type: str) -> Sound:
+    return Sound(decode(body, media_type).pcm)

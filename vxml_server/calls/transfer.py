@@ -1,9 +1,10 @@
 """Connecting a caller to another party: `<transfer>` in SIP (VoiceXML 2.0 section 2.3.7).
 
 A transfer dials a second leg and bridges the two. For `bridge` the interpreter waits until the
-parties have parted; for `consultation` until the other has answered; for `blind` not at all: there
-the bridge outlives the session, and the call lasts as long as it. The rule that must hold: whatever
-ends a transfer, the second leg is gone afterwards and one `LegRecord` says what happened.
+parties have parted; for `consultation` until the other has answered; for `blind` not at all beyond
+what is known at once. In the last two the bridge outlives the session, and the call lasts as long
+as it. The rule that must hold: whatever ends a transfer, the second leg is gone afterwards and one
+`LegRecord` says what happened.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from vxml_server.calls.leg import Answered, Ended, Ending, KeyPressed, Leg, LegEvent, Progress
+from vxml_server.calls.leg import Leg
+from vxml_server.calls.mailbox import Answered, Ended, Ending, KeyPressed, LegEvent, Progress
 from vxml_server.calls.rendering import PromptRenderer
 from vxml_server.calls.ringback import ringback
 from vxml_server.clock import Clock
+from vxml_server.events import VoiceXmlEvent
 from vxml_server.interpreter import (
     InputKind,
     KeyCollector,
+    KeyOutcome,
     Recognition,
     TransferRequest,
     TransferResult,
@@ -82,7 +86,10 @@ class Line:
 
 
 class Transfer:
-    """One transfer of one caller."""
+    """One transfer of one caller: `dial` it, then `run` it if there is something to wait for.
+
+    Nobody else may read the caller's mailbox meanwhile.
+    """
 
     def __init__(
         self, line: Line, caller: Leg, renderer: PromptRenderer, request: TransferRequest
@@ -95,49 +102,78 @@ class Transfer:
         self._started_at: datetime = line.clock.utc_now()
         self._answered_at: datetime | None = None
         self._answered = 0.0
+        self._bridged = False
+        self._keys = _EndingKeys(line.clock, request)
         self._connected: asyncio.Future[TransferResult | None] = (
             asyncio.get_running_loop().create_future()
         )
         self.record: LegRecord | None = None
+        """What happened, once it is over."""
+
+    def dial(self) -> TransferResult | None:
+        """Places the call; the result if that is refused here, None while it is under way."""
+        refused = self._place()
+        if refused is not None:
+            self._end(refused)
+        return refused
 
     async def connected(self) -> TransferResult | None:
         """Waits until the other party has answered (None), or the transfer has failed."""
         return await asyncio.shield(self._connected)
 
     async def run(self) -> TransferResult:
-        """Dials, bridges and waits for the end; the result is the document's."""
+        """Waits for the answer, bridges, and waits for the end; the result is the document's.
+
+        Cancelled when the caller's call is over.
+        """
         result = TransferResult("unknown")
+        assert self._callee is not None, "dial comes first"
         try:
-            result = await self._dial_and_bridge()
+            result = await self._await_answer(self._callee) or await self._bridge(self._callee)
+        except asyncio.CancelledError:
+            result = self._over(HANGUP)
+            raise
+        except VoiceXmlEvent as event:
+            # A tag of a grammar that ends the transfer has failed.
+            result = TransferResult(event.name, message=event.message)
         finally:
-            self._caller.stop_playing()
-            if self._callee is not None:
-                self._callee.hang_up()
-                self._callee.close()
-            if not self._connected.done():
-                self._connected.set_result(result)
-            self.record = LegRecord(
-                destination=self._request.dest,
-                type=self._request.type,
-                outcome=result.outcome,
-                started_at=self._started_at,
-                answered_at=self._answered_at,
-                ended_at=self._line.clock.utc_now(),
-                duration_s=round(result.duration, 3),
-            )
+            self._end(result)
         return result
 
-    async def _dial_and_bridge(self) -> TransferResult:
+    def _end(self, result: TransferResult) -> None:
+        self._caller.stop_playing()
+        if self._bridged:
+            self._line.engine.unbridge(self._caller.channel)
+        if self._callee is not None:
+            self._callee.hang_up()
+            self._callee.close()
+        if not self._connected.done():
+            self._connected.set_result(result)
+        self.record = LegRecord(
+            destination=self._request.dest,
+            type=self._request.type,
+            outcome=result.outcome,
+            started_at=self._started_at,
+            answered_at=self._answered_at,
+            ended_at=self._line.clock.utc_now(),
+            duration_s=round(result.duration, 3),
+        )
+
+    # Dialling ----------------------------------------------------------------------------------
+
+    def _place(self) -> TransferResult | None:
+        line = self._line
         try:
-            target = self._line.destination(self._request.dest)
-            self._callee = Leg(self._line.engine, self._line.clock, self._line.session_id())
-            callee = self._callee
-            call = self._line.invite(
+            target = line.destination(self._request.dest)
+            # One mailbox is read, the caller's; the other nudges its reader.
+            nudge = self._caller.events.nudge
+            callee = self._callee = Leg(line.engine, line.clock, line.session_id(), nudge)
+            call = line.invite(
                 target,
                 callee.offer(),
                 callee,
                 _headers(self._request),
-                self._line.credentials(target),
+                line.credentials(target),
             )
         except DialRefused as refused:
             return TransferResult(refused.name, message=refused.message)
@@ -146,30 +182,15 @@ class Transfer:
         except NoPortsLeft as error:
             return TransferResult("error.connection.noresource", message=str(error))
         callee.bind(call)
-        failed = await self._await_answer(callee)
-        if failed is not None:
-            return failed
-        self._answered_at = self._line.clock.utc_now()
-        self._answered = self._line.clock.monotonic()
-        self._caller.stop_playing()
-        self._line.engine.bridge(self._caller.channel, callee.channel)
-        self._connected.set_result(None)
-        try:
-            return await self._await_end(callee)
-        finally:
-            self._line.engine.unbridge(self._caller.channel)
-
-    # Dialling ----------------------------------------------------------------------------------
+        return None
 
     async def _await_answer(self, callee: Leg) -> TransferResult | None:
         """None once the other party has answered; otherwise how dialling failed."""
         deadline = self._line.clock.monotonic() + self._request.connect_timeout
-        ears = _Ears(self._line.clock, self._caller, callee, self._request)
-        waiting = asyncio.create_task(self._play_while_waiting(), name="transfer audio")
+        ringing = asyncio.create_task(self._play_while_waiting(), name="transfer audio")
         try:
             while True:
-                event = await ears.next(deadline)
-                match event:
+                match await self._next(callee, deadline):
                     case None:
                         return TransferResult("noanswer")
                     case Answered():
@@ -179,135 +200,133 @@ class Transfer:
                     case Ended():
                         return TransferResult("noanswer")
                     case Progress(early_media=True):
-                        waiting.cancel()
-                        self._caller.stop_playing()
-                        self._line.engine.bridge(self._caller.channel, callee.channel)
-                    case Recognition():
-                        return TransferResult("near_end_disconnect", recognition=event)
+                        ringing.cancel()
+                        self._join(callee)
+                    case Recognition() as found:
+                        return TransferResult("near_end_disconnect", recognition=found)
                     case _CallerGone():
                         return TransferResult(HANGUP)
         finally:
-            waiting.cancel()
-            ears.close()
+            ringing.cancel()
+            await asyncio.gather(ringing, return_exceptions=True)
 
     async def _play_while_waiting(self) -> None:
         """The document's `transferaudio`, or the ringing of the caller's country."""
         sound = None
         if self._request.transfer_audio is not None:
             sound = await self._renderer.audio(self._request.transfer_audio)
-        self._caller.play(sound or ringback(self._request.lang), repeat=True)
+        if sound is None or not len(sound):
+            sound = ringback(self._request.lang)
+        await self._caller.prepare(sound)
+        self._caller.play(sound, repeat=True)
 
     # Bridged -----------------------------------------------------------------------------------
 
-    async def _await_end(self, callee: Leg) -> TransferResult:
+    def _join(self, callee: Leg) -> None:
+        """Lets the parties hear each other, if they do not yet."""
+        if not self._bridged:
+            self._bridged = True
+            self._caller.stop_playing()
+            self._line.engine.bridge(self._caller.channel, callee.channel)
+
+    async def _bridge(self, callee: Leg) -> TransferResult:
+        self._answered_at = self._line.clock.utc_now()
+        self._answered = self._line.clock.monotonic()
+        self._join(callee)
+        self._connected.set_result(None)
         limit = self._request.max_time
         deadline = self._answered + limit if limit > 0 else None
-        ears = _Ears(self._line.clock, self._caller, callee, self._request)
-        try:
-            while True:
-                event = await ears.next(deadline)
-                match event:
-                    case None:
-                        return self._ended("maxtime_disconnect")
-                    case Ended(Ending.FAILURE):
-                        return self._ended("network_disconnect")
-                    case Ended():
-                        return self._ended("far_end_disconnect")
-                    case Recognition():
-                        return self._ended("near_end_disconnect", event)
-                    case _CallerGone():
-                        return self._ended(HANGUP)
-        finally:
-            ears.close()
+        while True:
+            match await self._next(callee, deadline):
+                case None:
+                    return self._over("maxtime_disconnect")
+                case Ended(Ending.FAILURE):
+                    return self._over("network_disconnect")
+                case Ended():
+                    return self._over("far_end_disconnect")
+                case Recognition() as found:
+                    return self._over("near_end_disconnect", found)
+                case _CallerGone():
+                    return self._over(HANGUP)
 
-    def _ended(self, outcome: str, recognition: Recognition | None = None) -> TransferResult:
-        duration = self._line.clock.monotonic() - self._answered
+    def _over(self, outcome: str, recognition: Recognition | None = None) -> TransferResult:
+        duration = 0.0
+        if self._answered_at is not None:
+            duration = self._line.clock.monotonic() - self._answered
         return TransferResult(outcome, duration, recognition)
+
+    # Both ends ---------------------------------------------------------------------------------
+
+    async def _next(
+        self, callee: Leg, deadline: float | None
+    ) -> Answered | Ended | Progress | Recognition | _CallerGone | None:
+        """What happens next that matters; None at the deadline."""
+        while True:
+            told = callee.events.take()
+            if isinstance(told, Answered | Ended | Progress):
+                return told
+            if told is not None:
+                self._pass_on(told, self._caller)
+                continue
+            if self._caller.end is not None:
+                return _CallerGone()
+            now = self._line.clock.monotonic()
+            if (found := self._keys.expire(now)) is not None:
+                return found
+            if deadline is not None and deadline <= now:
+                return None
+            limits = [limit for limit in (deadline, self._keys.deadline) if limit is not None]
+            heard = await self._caller.events.get(min(limits, default=None))
+            if isinstance(heard, KeyPressed):
+                if (found := self._keys.press(heard.key)) is not None:
+                    return found
+                self._pass_on(heard, callee)
+
+    def _pass_on(self, event: LegEvent, other: Leg) -> None:
+        """Keys in RFC 4733 and in the audio pass through the bridge by themselves; an INFO is
+        pressed once more at the other end."""
+        if self._bridged and isinstance(event, KeyPressed) and event.source == "info":
+            other.send_key(event.key)
 
 
 class _CallerGone:
     """The caller has hung up."""
 
 
-class _Ears:
-    """Listens to both legs of a transfer at once, and to the keys that may end it."""
+class _EndingKeys:
+    """The keys by which the caller may end a transfer, when they match one of its grammars
+    (section 2.3.7). Others are passed over."""
 
-    def __init__(self, clock: Clock, caller: Leg, callee: Leg, request: TransferRequest) -> None:
+    def __init__(self, clock: Clock, request: TransferRequest) -> None:
         self._clock = clock
-        self._caller = caller
         self._request = request
+        self._is_listening = "dtmf" in request.properties.input_modes and any(
+            active.mode == "dtmf" for active in request.grammars
+        )
         self._collector: KeyCollector | None = None
-        self._hears_keys = any(active.mode == "dtmf" for active in request.grammars)
-        self._from_caller = asyncio.ensure_future(caller.events.get())
-        self._from_callee = asyncio.ensure_future(callee.events.get())
-        self._callee = callee
-
-    async def next(
-        self, deadline: float | None
-    ) -> Answered | Ended | Progress | Recognition | _CallerGone | None:
-        """What happens next; None at the deadline. Keys that end nothing are passed over."""
-        while True:
-            await self._wait(deadline)
-            if self._from_callee.done():
-                event = self._from_callee.result()
-                self._from_callee = asyncio.ensure_future(self._callee.events.get())
-                if isinstance(event, Answered | Ended | Progress):
-                    return event
-            elif self._from_caller.done():
-                heard = self._from_caller.result()
-                self._from_caller = asyncio.ensure_future(self._caller.events.get())
-                if isinstance(heard, Ended):
-                    return _CallerGone()
-                if isinstance(heard, KeyPressed) and (found := self._key(heard.key)):
-                    return found
-            elif (found := self._expired()) is not None:
-                return found
-            elif deadline is not None and self._clock.monotonic() >= deadline:
-                return None
-
-    async def _wait(self, deadline: float | None) -> None:
-        """Until one of the legs has something to say, or a timer has run out."""
-        limits = [limit for limit in (deadline, self._key_deadline) if limit is not None]
-        timeout: asyncio.Task[None] | None = None
-        waiting: set[asyncio.Future[LegEvent | None] | asyncio.Future[None]]
-        waiting = {self._from_caller, self._from_callee}
-        if limits:
-            left = max(0.0, min(limits) - self._clock.monotonic())
-            timeout = asyncio.create_task(self._clock.sleep(left))
-            waiting.add(timeout)
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        if timeout is not None:
-            timeout.cancel()
 
     @property
-    def _key_deadline(self) -> float | None:
+    def deadline(self) -> float | None:
+        """When `expire` is to be called."""
         return self._collector.deadline if self._collector else None
 
-    def _key(self, key: str) -> Recognition | None:
-        """Section 2.3.7: the caller's keys end the transfer when they match one of its grammars."""
-        if not self._hears_keys:
+    def press(self, key: str) -> Recognition | None:
+        if not self._is_listening:
             return None
         if self._collector is None:
             self._collector = KeyCollector(self._request.grammars, self._request.properties)
-        outcome = self._collector.feed(key, self._clock.monotonic())
+        return self._found(self._collector.feed(key, self._clock.monotonic()))
+
+    def expire(self, now: float) -> Recognition | None:
+        if self._collector is None or self.deadline is None or self.deadline > now:
+            return None
+        return self._found(self._collector.expire())
+
+    def _found(self, outcome: KeyOutcome | None) -> Recognition | None:
         if outcome is None:
             return None
         self._collector = None
         return outcome.nbest[0] if outcome.kind is InputKind.MATCH else None
-
-    def _expired(self) -> Recognition | None:
-        deadline = self._key_deadline
-        if self._collector is None or deadline is None or deadline > self._clock.monotonic():
-            return None
-        outcome, self._collector = self._collector.expire(), None
-        return outcome.nbest[0] if outcome.kind is InputKind.MATCH else None
-
-    def close(self) -> None:
-        """Gives back what was heard but not yet looked at."""
-        for leg, future in ((self._caller, self._from_caller), (self._callee, self._from_callee)):
-            if future.done() and not future.cancelled() and (event := future.result()):
-                leg.events.put_back([event])
-            future.cancel()
 
 
 def _headers(request: TransferRequest) -> dict[str, str]:
