@@ -10,10 +10,11 @@ section 4.1 has it: on a packet before which packets were *not* sent contiguousl
 the first after a hold or after ticks that were skipped), and on no other.
 """
 
-from vxml_server.media.channel import Channel, ChannelListener, ChannelStatistics, KeySource
-from vxml_server.media.engine import EngineStatistics, MediaEngine
+from vxml_server.media.channel import Channel, ChannelListener, KeySource
+from vxml_server.media.engine import MediaEngine
 from vxml_server.media.play import Playback, Sound
 from vxml_server.media.ports import NoPortsLeft
+from vxml_server.media.statistics import ChannelStatistics, EngineStatistics
 from vxml_server.media.stream import Codec, Direction, Stream
 from vxml_server.media.termination import Tap
 

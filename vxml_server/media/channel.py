@@ -8,7 +8,6 @@ calls. What happens in the media comes back through `ChannelListener`, on the lo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from vxml_server.dtmf import event_packets
 from vxml_server.media.play import Playback, Sound
+from vxml_server.media.statistics import ChannelStatistics
 from vxml_server.media.stream import SAMPLE_RATE, Codec, Stream
 from vxml_server.media.termination import Tap, Termination
 
@@ -44,30 +44,6 @@ class ChannelListener(Protocol):
 
     def media_resumed(self) -> None:
         """Packets come again after `media_lost`."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelStatistics:
-    """What a call record and a metric need to know of a channel's media.
-
-    `packets_lost` is RFC 3550's: expected less received, never below zero; `jitter_ms` its
-    interarrival jitter (section 6.4.1). `packets_late` came after their turn and were not heard.
-    `remote_*` is what the far end said of our stream in its last RTCP report (None: no report).
-    """
-
-    codec: Codec | None
-    packets_received: int
-    packets_lost: int
-    packets_late: int
-    packets_duplicated: int
-    packets_dropped: int
-    jitter_ms: float
-    packets_sent: int
-    octets_sent: int
-    frames_concealed: int
-    remote_packets_lost: int | None
-    remote_jitter_ms: float | None
-    round_trip_ms: float | None
 
 
 class Channel:
@@ -113,8 +89,9 @@ class Channel:
 
         `repeat` plays it until it is stopped (ring-back, hold music). `stop_on_key` is barge-in
         decided in the media thread: a key detected while this playback sounds empties the whole
-        queue in the same tick; the listener hears `playback_ended`, then `key`. Give a `Sound` to
-        share the encoded form of a prompt between calls. Raises ValueError for what is no sound.
+        queue in the same tick, and no packet with speech leaves after it; the listener hears
+        `playback_ended`, then `key`. Give a `Sound` to share the encoded form of a prompt between
+        calls. Raises ValueError for what is no sound.
         """
         sound = audio if isinstance(audio, Sound) else Sound(audio)
         playback = Playback(sound, repeat, stop_on_key)
@@ -172,7 +149,8 @@ class Channel:
     def close(self) -> None:
         """Says goodbye (RTCP BYE), ends the playbacks, gives the ports back. Twice is harmless.
 
-        The listener still hears the end of its playbacks, and nothing else after this.
+        The listener still hears the end of its playbacks, and nothing else after this; what is
+        asked of a closed channel is not done.
         """
         self._do(self.state.close)
         self.closed = True

@@ -4,6 +4,9 @@
 The rules: nothing in a tick waits or takes a lock; what other threads want comes as commands and is
 done at the beginning of a tick; what happened is delivered at its end, in one call to the loop.
 
+Channels that are not bridged send first: what they send does not depend on what comes in, so it
+leaves at the same point of every tick, however much there is to receive.
+
 Audio is linear only where it must be: what comes in is decoded for the key detector, for bridges
 and taps, in one operation each; what goes out as it was recorded is copied in its encoded form.
 """
@@ -13,14 +16,12 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
-import os
 import random
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +33,12 @@ from vxml_server.media.control import ControlSession
 from vxml_server.media.detect import KeyDetector
 from vxml_server.media.jitter import JitterBuffer, Timeline
 from vxml_server.media.network import DatagramSocket, Network, UdpNetwork
-from vxml_server.media.pacer import TICK, Pacer
+from vxml_server.media.pacer import TICK, Pacer, raise_priority
 from vxml_server.media.play import DECODE, ENCODE, SILENCE, Ended
 from vxml_server.media.ports import NoPortsLeft, PortPairs
 from vxml_server.media.receiver import Receiver
 from vxml_server.media.sender import RtpSender
+from vxml_server.media.statistics import EngineStatistics
 from vxml_server.media.stream import Codec
 from vxml_server.media.termination import Termination
 
@@ -52,21 +54,6 @@ WATCH_EVERY = 25
 _LARGEST = 2048
 
 Report = Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
-class EngineStatistics:
-    """Counters since the start. `lateness` is a histogram: (upper bound in ms, ticks) pairs."""
-
-    channels_open: int
-    ticks: int
-    ticks_late: int
-    ticks_skipped: int
-    lateness: tuple[tuple[float, int], ...]
-    busy_seconds: float
-    packets_received: int
-    packets_sent: int
-    packets_dropped: Mapping[str, int]
 
 
 class MediaEngine:
@@ -222,7 +209,7 @@ class MediaEngine:
     # In the media thread.
 
     def _run(self) -> None:
-        _raise_priority()
+        raise_priority()
         while not self._stopping:
             now, skipped = self._pacer.wait()
             if skipped:
@@ -238,12 +225,14 @@ class MediaEngine:
     def tick(self, now: float) -> None:
         """20 ms of all channels. The thread calls it; so do tests, in place of the thread."""
         self._obey()
+        self._play()
         self._receive(now)
         heard, lost = self._decode()
         self._detect(heard, lost, now)
         voices = self._mix(heard)
         codes = self._encode(voices)
-        self._send(heard, codes)
+        self._send(codes)
+        self._tap(heard)
         self._control(now)
         self._watch()
         self._deliver()
@@ -316,39 +305,48 @@ class MediaEngine:
                     codes[self._bridged[place]] = octets
         return codes
 
-    def _send(self, heard: NDArray[np.int16], codes: dict[Termination, NDArray[np.uint8]]) -> None:
-        tick = self._tick
+    def _play(self) -> None:
         for termination in self._open:
-            octets: bytes | memoryview
-            codec = termination.codec
-            if termination.tones:
-                octets = termination.tones.take(codec)
-                termination.tones.ended.clear()
-            elif termination.peer is not None:
-                octets = codes[termination].data
-            elif termination.queue:
-                octets = termination.queue.take(codec)
-            else:
-                octets = SILENCE[codec]
-            if termination.sends:
-                termination.sender.frame(octets, tick)
-            if termination.queue.ended:
-                self._report_ended(termination)
-            if termination.tap is not None:
-                self._feed_tap(termination, heard[termination.row], octets)
+            if termination.peer is None:
+                codec = termination.codec
+                octets: bytes | memoryview
+                if termination.tones:
+                    octets = termination.tones.take(codec)
+                elif termination.queue:
+                    octets = termination.queue.take(codec)
+                else:
+                    octets = SILENCE[codec]
+                self._emit(termination, octets)
 
-    def _feed_tap(
-        self, termination: Termination, received: NDArray[np.int16], octets: bytes | memoryview
-    ) -> None:
-        sent = np.frombuffer(octets if termination.sends else SILENCE[termination.codec], np.uint8)
-        if termination.tap is None:
-            return
-        try:
-            termination.tap.frame(received.copy(), DECODE[termination.codec](sent))
-        except Exception:
-            # A tap is somebody else's code: its defect costs the tap, not the calls.
-            _log.exception("a tap failed and was removed")
-            termination.tap = None
+    def _send(self, codes: dict[Termination, NDArray[np.uint8]]) -> None:
+        for termination, voice in codes.items():
+            if termination.tones:
+                self._emit(termination, termination.tones.take(termination.codec))
+            else:
+                self._emit(termination, voice.data)
+
+    def _emit(self, termination: Termination, octets: bytes | memoryview) -> None:
+        termination.sent = octets
+        if termination.sends:
+            termination.sender.frame(octets, self._tick)
+        if termination.tones.ended:
+            termination.tones.ended.clear()
+        if termination.queue.ended:
+            self._report_ended(termination)
+
+    def _tap(self, heard: NDArray[np.int16]) -> None:
+        for termination in self._open:
+            tap = termination.tap
+            if tap is None:
+                continue
+            octets = termination.sent if termination.sends else SILENCE[termination.codec]
+            sent = DECODE[termination.codec](np.frombuffer(octets, np.uint8))
+            try:
+                tap.frame(heard[termination.row].copy(), sent)
+            except Exception:
+                # A tap is somebody else's code: its defect costs the tap, not the calls.
+                _log.exception("a tap failed and was removed")
+                termination.tap = None
 
     def _control(self, now: float) -> None:
         while self._control_due and self._control_due[0][0] <= now:
@@ -510,12 +508,3 @@ class MediaEngine:
             for one in (a, b):
                 one.peer = None
                 self._bridged.remove(one)
-
-
-def _raise_priority() -> None:
-    """Asks the system to run this thread before others, where it lets us."""
-    with suppress(OSError, AttributeError):
-        os.sched_setscheduler(threading.get_native_id(), os.SCHED_RR, os.sched_param(1))
-        return
-    with suppress(OSError, AttributeError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -10)

@@ -7,7 +7,10 @@ more than `CATCH_UP` ticks; what is beyond is skipped, because a burst of old pa
 from __future__ import annotations
 
 import bisect
+import os
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from vxml_server.media.stream import FRAME_MS
 
@@ -55,3 +58,12 @@ class Pacer:
     def histogram(self) -> tuple[tuple[float, int], ...]:
         """(upper bound in ms, ticks that were no later than it and later than the one before)."""
         return tuple(zip(BOUNDS_MS, self._counts, strict=True))
+
+
+def raise_priority() -> None:
+    """Asks the system to run the calling thread before others, where it lets us."""
+    with suppress(OSError, AttributeError):
+        os.sched_setscheduler(threading.get_native_id(), os.SCHED_RR, os.sched_param(1))
+        return
+    with suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -10)

@@ -1,9 +1,8 @@
 """RTP packets, RFC 3550 section 5.1: read and made.
 
-`unpack` never raises: what is no RTP packet is None. A struct for each packet was measured against
-parsing all packets of a tick as one numpy record array: with 200 to 1000 packets the array saves
-0.2 us a packet of the 5 us that a packet costs, and takes the readable code away; so it is a
-struct.
+`unpack` never raises: what is no RTP packet is None. A struct for each header was measured against
+one numpy record array for all headers of a tick: with 200 to 1000 packets the array takes 0.08 to
+0.09 us a header and the struct 0.10, of the 5 us that a packet costs in all; so it is a struct.
 """
 
 from __future__ import annotations

@@ -54,6 +54,7 @@ class Termination:
         "rtp_socket",
         "sender",
         "sends",
+        "sent",
         "stream",
         "tap",
         "tones",
@@ -85,6 +86,8 @@ class Termination:
         self.stream: Stream | None = None
         self.codec = Codec.PCMU
         self.sends = False
+        self.sent: bytes | memoryview = SILENCE[self.codec]
+        """The octets of this tick."""
         self.queue = PlayQueue()
         self.tones = PlayQueue()
         """Keys sent as tones; they go before the queue."""
