@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -118,6 +118,12 @@ class Caller:
     documents: DocumentServer
     wire: Wire
     folder: Path
+    _started: list[Sipp] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Ends what a failed test has left running."""
+        for sipp in self._started:
+            sipp.close()
 
     def call(
         self,
@@ -189,6 +195,7 @@ class Caller:
             arguments=("-s", number, "-cid_str", f"{name}-%u-%p@%s", *arguments),
             seconds=seconds,
         )
+        self._started.append(sipp)
         return DialledCall(name, sipp, media_port, seconds)
 
     @contextmanager

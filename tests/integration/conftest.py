@@ -30,7 +30,9 @@ FAR_ENDS = (
     "near-leaves",
     "caller-leaves",
     "endless-talk",
+    "consulted-busy",
     "consulted",
+    "handed-on",
 )
 
 
@@ -95,7 +97,12 @@ def applications(server: VxmlServer, documents: DocumentServer) -> dict[str, str
         ),
     }
     for far in FAR_ENDS:
-        kind = "consultation" if far == "consulted" else "bridge"
+        kinds = {
+            "consulted": "consultation",
+            "consulted-busy": "consultation",
+            "handed-on": "blind",
+        }
+        kind = kinds.get(far, "bridge")
         maxtime = 2 if far == "endless-talk" else 30
         numbers[f"to-{far}"] = documents.uri(transfer.format(type=kind, maxtime=maxtime, far=far))
     for bad in ("malformed", "no-such", "slow", "huge", "bomb"):
@@ -124,5 +131,7 @@ def caller(
     documents: DocumentServer,
     wire: Wire,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Caller:
-    return Caller(server, documents, wire, tmp_path_factory.mktemp("calls"))
+) -> Iterator[Caller]:
+    caller = Caller(server, documents, wire, tmp_path_factory.mktemp("calls"))
+    yield caller
+    caller.close()

@@ -124,9 +124,14 @@ class VxmlServer:
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and text of an HTTP GET."""
+        return self.request("GET", path)
+
+    def request(self, method: str, path: str) -> tuple[int, str]:
+        """Status and text of an HTTP request without body."""
+        uri = f"http://127.0.0.1:{self.web_port}{path}"
+        request = urllib.request.Request(uri, method=method)
         try:
-            uri = f"http://127.0.0.1:{self.web_port}{path}"
-            with urllib.request.urlopen(uri, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=10) as answer:
                 return answer.status, answer.read().decode()
         except HTTPError as error:
             with error:

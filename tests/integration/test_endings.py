@@ -8,6 +8,8 @@ from itertools import pairwise
 import pytest
 
 from tests.integration.caller import Caller, FinishedCall, together
+from tests.integration.caller_audio import as_events
+from tests.integration.waiting import until
 
 Calls = dict[str, Future[FinishedCall]]
 
@@ -111,6 +113,21 @@ def test_a_number_whose_application_is_missing_ends_in_an_error(calls: Calls) ->
     call = calls["no application"].result()
     assert call.records[0]["end_reason"] == "error"
     call.assert_one_record("error", "platform", answered=bool(call.records[0]["answered_at"]))
+
+
+def test_an_operator_hangs_up_by_the_rest_interface(caller: Caller) -> None:
+    server = caller.server
+    dialled = caller.dial("unwanted", "keys", as_events((20.0,)), seconds=15)
+    [record] = until(
+        lambda: [c for c in server.calls("active") if c["answered_at"]], 5, "the call is active"
+    )
+    assert server.get(f"/api/v1/calls/{record['id']}")[0] == 200
+    assert server.request("DELETE", f"/api/v1/calls/{record['id']}")[0] == 202
+    dialled.result().assert_success()
+    until(lambda: server.calls("active") == [], 5, "the call is over")
+    [record] = server.records(str(record["sip_call_id"]))
+    assert (record["end_reason"], record["hung_up_by"]) == ("hangup", "platform")
+    assert server.request("DELETE", f"/api/v1/calls/{record['id']}")[0] == 409
 
 
 def test_nothing_is_left_of_the_calls(calls: Calls, caller: Caller) -> None:

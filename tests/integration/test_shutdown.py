@@ -30,7 +30,9 @@ def own_caller(documents: DocumentServer, wire: Wire, tmp_path: Path) -> Iterato
     server.numbers = applications(server, documents)
     try:
         server.start()
-        yield Caller(server, documents, wire, tmp_path / "calls")
+        caller = Caller(server, documents, wire, tmp_path / "calls")
+        yield caller
+        caller.close()
     finally:
         server.close()
 

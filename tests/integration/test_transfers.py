@@ -69,7 +69,9 @@ def transfers(caller: Caller) -> Transfers:
                 arguments=("-d", "3000"),
             ),
             "endless-talk": lambda: transfer("endless-talk", "far-answers", "-rtp_echo"),
-            "consulted": lambda: transfer("consulted", "far-busy"),
+            "consulted-busy": lambda: transfer("consulted-busy", "far-busy"),
+            "consulted": lambda: transfer("consulted", "far-hangs-up", "-d", "2000"),
+            "handed-on": lambda: transfer("handed-on", "far-hangs-up", "-d", "2000"),
         }
     )
 
@@ -87,9 +89,22 @@ def test_a_busy_far_end_is_the_outcome_busy(transfers: Transfers) -> None:
 def test_a_consultation_with_a_busy_far_end_comes_back_to_the_document(
     transfers: Transfers,
 ) -> None:
-    transfer = transfers["consulted"].result()
+    transfer = transfers["consulted-busy"].result()
     transfer.near.sip.assert_success()
     assert [told["outcome"] for told in transfer.near.told] == ["busy"]
+
+
+@pytest.mark.parametrize("kind", ["consulted", "handed-on"])
+def test_a_caller_who_is_handed_on_talks_until_the_far_end_hangs_up(
+    transfers: Transfers, kind: str
+) -> None:
+    transfer = transfers[kind].result()
+    transfer.near.sip.assert_success()
+    transfer.far.assert_success()
+    assert [told["outcome"] for told in transfer.near.told] == ["connection.disconnect.transfer"]
+    [near_bye], [far_bye] = transfer.near.sip.received("BYE"), transfer.far.sent("BYE")
+    assert 0 <= near_bye.at - far_bye.at < 0.5
+    assert len(transfer.near.records) == 1
 
 
 def test_a_far_end_that_does_not_answer_is_cancelled(transfers: Transfers) -> None:
