@@ -560,6 +560,18 @@ def test_keys_pass_a_bridge_and_are_told() -> None:
     assert events == [p.payload for p in event_packets("7")]
 
 
+def test_keys_pass_a_bridge_as_tones_where_events_were_not_agreed() -> None:
+    world = World()
+    a, _, far_a = world.call()
+    b, _, far_b = world.call(5002, event_payload_type_send=None)
+    world.engine.bridge(a, b)
+    press(world, far_a, "7")
+    world.run(10)
+    sound = far_b.audio()
+    begin = np.flatnonzero(sound)[0] // 160 * 160
+    assert np.array_equal(sound[begin : begin + 800], heard_through(tone("7", 100)))
+
+
 def test_keys_do_not_pass_a_bridge_that_keeps_them() -> None:
     world = World()
     a, heard, far_a = world.call()
