@@ -1,0 +1,1 @@
+"""Running dialogues and conformance suites."""
