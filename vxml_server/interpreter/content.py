@@ -168,6 +168,7 @@ async def _if(element: Element, frame: Frame) -> None:
 
 async def _foreach(element: Element, frame: Frame) -> None:
     for _ in iterate(element, frame.scopes):
+        await frame.context.session.step()
         await execute(element.children, element, frame)
 
 
@@ -179,16 +180,19 @@ async def _goto(element: Element, frame: Frame) -> None:
         if frame.form is None or not frame.form.has_item(item):
             raise VoiceXmlEvent("error.badfetch", f"this dialog has no form item {item!r}")
         raise GotoItem(item)
-    raise await follow(element, "next", "expr", frame)
+    raise await follow(element, frame, frame.document)
 
 
-async def follow(element: Element, attribute: str, expression: str, frame: Frame) -> Transition:
-    """The transition to where an element points, its document fetched and compiled."""
-    uri = element.get(attribute)
-    if expression in element.attributes:
-        uri = frame.scopes.text(element.get(expression))
+async def follow(element: Element, frame: Frame, document: Document) -> Transition:
+    """The transition to where an element's next or expr points, fetched and compiled.
+
+    A mere fragment points into `document`.
+    """
+    uri = element.get("next")
+    if "expr" in element.attributes:
+        uri = frame.scopes.text(element.get("expr"))
     request = _document_request(element, uri, frame)
-    return Transition(await frame.context.find(uri, request))
+    return Transition(await frame.context.find(uri, request, within=document))
 
 
 async def _submit(element: Element, frame: Frame) -> None:
@@ -196,14 +200,11 @@ async def _submit(element: Element, frame: Frame) -> None:
     if "expr" in element.attributes:
         uri = frame.scopes.text(element.get("expr"))
     request = submission(element, uri, frame)
-    raise Transition(await frame.context.find(uri, request, submitted=True))
+    raise Transition(await frame.context.find(uri, request))
 
 
 def submission(element: Element, uri: str, frame: Frame) -> FetchRequest:
     """The request of a `<submit>` or `<subdialog>`: its namelist as fields (section 5.3.8)."""
-    method = element.get("method", "get").lower()
-    if method not in {"get", "post"}:
-        raise VoiceXmlEvent("error.badfetch", f"method={method!r} is neither get nor post")
     if "namelist" in element.attributes:
         names = element.get("namelist").split()
     elif element.name == "submit" and frame.form is not None:
@@ -213,7 +214,7 @@ def submission(element: Element, uri: str, frame: Frame) -> FetchRequest:
     fields = tuple(field for name in names for field in _fields(name, frame.scopes))
     return replace(
         _document_request(element, uri, frame),
-        method="POST" if method == "post" else "GET",
+        method="POST" if element.get("method").lower() == "post" else "GET",
         fields=fields,
         enctype=element.get("enctype", "application/x-www-form-urlencoded"),
     )

@@ -6,6 +6,7 @@ A call has one; every `<subdialog>` has another of its own (section 2.3.4). The 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vxml_server.ecmascript import Object
@@ -33,6 +34,8 @@ class ExecutionContext:
         self.scopes = Scopes(session.engine, session.variables)
         self.document: Document | None = None
         self.root: Document | None = None
+        # What the leaves call the root: its URI before any redirect.
+        self._root_name = ""
 
     async def run(self, place: Place, parameters: Object | None = None) -> Return:
         """Runs from `place` on; raises `Exit` when the session is to end.
@@ -46,7 +49,7 @@ class ExecutionContext:
             except VoiceXmlEvent as event:
                 trouble = event
             if place.dialog is None:
-                raise Exit(event=trouble)
+                raise Exit if trouble is None else self.session.give_up(trouble)
             form = FormInterpretation(self, place.document, place.dialog, parameters)
             parameters = None
             try:
@@ -64,31 +67,40 @@ class ExecutionContext:
         return await self.session.fetch(request)
 
     async def find(
-        self, reference: str, request: FetchRequest, *, submitted: bool = False
+        self, reference: str, request: FetchRequest, *, within: Document | None = None
     ) -> Place:
         """The dialog that a reference names, ready to be entered.
 
-        `reference` is as the author wrote it: a mere fragment stays in the document. Everything
-        that can fail on the way fails here, in the old dialog: fetching, compiling, a missing
-        dialog (section 5.2.6, error.badfetch).
+        `reference` is as the author wrote it: a mere fragment stays in the document `within`, this
+        one or its root. Without `within`, as for a `<submit>`, everything is fetched and starts
+        anew. All that can fail on the way fails here, in the old dialog: fetching, compiling, a
+        missing dialog (section 5.2.6, error.badfetch).
         """
-        if reference.startswith("#") and not submitted and self.document and self.root:
-            dialog = self._dialog(self.document, reference[1:])
-            return Place(self.document, self.root, dialog, new_document=False, new_root=False)
+        root = self.root
+        if reference.startswith("#") and within is not None and root is not None:
+            dialog = self._dialog(within, reference[1:])
+            return Place(within, root, dialog, new_document=False, new_root=False)
         document = await self._load(request)
-        dialog = self._dialog(document, split_fragment(request.uri)[1])
+        fragment = split_fragment(request.uri)[1]
         if document.application:
-            if self.root is not None and self.root.uri == document.application:
-                return Place(document, self.root, dialog, new_root=False)
-            root = await self._load(FetchRequest(document.application, base=document.uri))
-            if root.application:
-                message = "an application root document may not have a root of its own"
-                raise VoiceXmlEvent("error.semantic", message, uri=root.uri, line=root.root.line)
-            return Place(document, root, dialog)
-        leaving_leaf = self.document is not self.root
-        if leaving_leaf and self.root and self.root.uri == document.uri and not submitted:
-            return Place(self.root, self.root, dialog, new_document=False, new_root=False)
-        return Place(document, document, dialog)
+            dialog = self._dialog(document, fragment)
+            if root is not None and document.application in {root.uri, self._root_name}:
+                return Place(document, root, dialog, new_root=False)
+            return Place(document, await self._load_root(document, request), dialog)
+        leaves_leaf = within is not None and self.document is not root
+        if leaves_leaf and root is not None and document.uri in {root.uri, self._root_name}:
+            dialog = self._dialog(root, fragment)
+            return Place(root, root, dialog, new_document=False, new_root=False)
+        return Place(document, document, self._dialog(document, fragment))
+
+    async def _load_root(self, leaf: Document, request: FetchRequest) -> Document:
+        """The root of a document that `request` brought."""
+        request = replace(request, uri=leaf.application, method="GET", fields=(), base=leaf.uri)
+        root = await self._load(request)
+        if root.application:
+            message = "an application root document may not have a root of its own"
+            raise VoiceXmlEvent("error.semantic", message, uri=root.uri, line=root.root.line)
+        return root
 
     async def run_subdialog(
         self, reference: str, request: FetchRequest, parameters: Object
@@ -118,6 +130,7 @@ class ExecutionContext:
         moved = place.document is not self.document
         self.root, self.document = place.root, place.document
         if place.new_root:
+            self._root_name = place.document.application or place.root.uri
             self.scopes.enter_application()
             if place.root is not place.document:
                 self.scopes.enter_document(is_root=True)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from vxml_server.events import VoiceXmlEvent, matches
+from vxml_server.events import matches
 from vxml_server.interpreter.document import HANDLERS, Element
 
 
@@ -28,11 +28,7 @@ def handlers_of(element: Element) -> Iterator[Handler]:
     """The handlers written directly in `element`, in document order."""
     for child in element.named(*HANDLERS):
         patterns = child.get("event").split() if child.name == "catch" else [child.name]
-        try:
-            count = int(child.get("count", "1"))
-        except ValueError:
-            message = f"count={child.get('count')!r} is not a whole number"
-            raise VoiceXmlEvent("error.badfetch", message, line=child.line) from None
+        count = int(child.get("count", "1"))
         yield Handler(child, tuple(patterns) or ("",), count, child.get("cond"))
 
 

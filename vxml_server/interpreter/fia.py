@@ -23,7 +23,7 @@ from vxml_server.ecmascript import Object
 from vxml_server.events import VoiceXmlEvent, matches
 from vxml_server.interpreter import items
 from vxml_server.interpreter.content import Frame, execute, follow, run_script, thrown
-from vxml_server.interpreter.document import FORM_ITEMS, Document, Element
+from vxml_server.interpreter.document import CONTROL_ITEMS, FORM_ITEMS, Document, Element
 from vxml_server.interpreter.events import EventCounters, Handler, handlers_of, select_handler
 from vxml_server.interpreter.flow import Exit, GotoItem, Place, Transition
 from vxml_server.interpreter.grammars import (
@@ -48,7 +48,6 @@ from vxml_server.interpreter.scopes import Scopes
 if TYPE_CHECKING:
     from vxml_server.interpreter.context import ExecutionContext
 
-INPUT_ITEMS = FORM_ITEMS - {"initial", "block"}
 # Whose grammars alone are active while they are visited (section 3.1.4), unless they say otherwise.
 _MODAL_BY_DEFAULT = frozenset({"record", "transfer"})
 # What the platform does with an event that no handler takes (section 5.2.5): the message it says,
@@ -59,7 +58,7 @@ _DEFAULTS: dict[str, tuple[str, bool]] = {
     "exit": ("", False),
     "help": ("caller.help", True),
     "maxspeechtimeout": ("caller.too_long", True),
-    "noinput": ("caller.noinput", True),
+    "noinput": ("", True),
     "nomatch": ("caller.nomatch", True),
 }
 _DEFAULT_ERROR = ("caller.error", False)
@@ -135,24 +134,31 @@ class FormInterpretation:
                 trouble = event
         while True:
             await self.context.session.step()
+            self._just_filled.clear()
             try:
                 if trouble is not None:
                     pending, trouble = trouble, None
                     await self._handle(pending)
-                    continue
-                self.context.session.check_hangup()
-                if heard is not None:
+                elif heard is not None:
                     result, heard = heard, None
-                    await self._process(result)
-                    continue
-                self._active = self._select()
-                if self._active is None:
+                    await self._use(result)
+                elif not await self._iterate():
                     return
-                await self._visit(self._active)
             except GotoItem as goto:
                 self._next_item = self._item(goto.name)
             except VoiceXmlEvent as event:
                 trouble = event.at(self.document.uri, 0)
+
+    async def _iterate(self) -> bool:
+        """One iteration without anything pending; False when there is no item left to visit."""
+        # What goes wrong with a condition is the form's, not that of the item visited before.
+        self._active = None
+        self._active = self._select()
+        self.context.session.check_hangup()
+        if self._active is None:
+            return False
+        await self._visit(self._active)
+        return True
 
     async def _initialise(self) -> None:
         """The initialisation phase."""
@@ -186,9 +192,6 @@ class FormInterpretation:
 
     def _declare_item(self, element: Element, position: int) -> None:
         name = element.get("name")
-        if name and any(item.name == name for item in self._items):
-            message = f"two items of the form have the name {name!r}"
-            raise VoiceXmlEvent("error.badfetch", message)
         item = FormItem(element, name or f"({element.name} {position})")
         if name:
             self.scopes.declare(name, element.attributes.get("expr"))
@@ -212,7 +215,7 @@ class FormInterpretation:
     def _guard_condition(self, item: FormItem) -> bool:
         if self.is_filled(item):
             return False
-        condition = item.element.get("cond") if item.kind != "menu" else ""
+        condition = item.element.get("cond")
         return not condition or self.scopes.truth(condition)
 
     # Collect -----------------------------------------------------------------------------------
@@ -279,17 +282,21 @@ class FormInterpretation:
     async def _process(self, result: InputResult) -> None:
         """The process phase for what was heard."""
         if result.nbest:
-            self._set_last_result(result)
+            self.note_result(result)
         if result.kind is not InputKind.MATCH:
             raise VoiceXmlEvent(result.kind.value)
+        await self._use(result)
+
+    async def _use(self, result: InputResult) -> None:
+        """What a match does depends on whose grammar matched."""
         best = result.nbest[0]
-        self._just_filled.clear()
         assert best.active is not None, "a match has a grammar"
         owner = best.active.owner
         match owner:
             case ItemOwner(element):
                 item = next(item for item in self._items if item.element is element)
-                self.fill(item, _slot_value(best.interpretation, item), best, result)
+                value = _slot_value(best.interpretation, item)
+                self.fill(item, best.interpretation if value is None else value, best, result)
             case OptionOwner(element, dtmf):
                 item = next(item for item in self._items if element in item.element.elements)
                 value = element.get("value") or dtmf or choice_text(element)
@@ -298,12 +305,25 @@ class FormInterpretation:
                 raise Transition(self._place_of(form, document, result))
             case FormOwner():
                 self._fill_from_form_grammar(best, result)
-            case ChoiceOwner(element) | LinkOwner(element):
-                frame = self.frame(self._active)
-                if "event" in element.attributes or "eventexpr" in element.attributes:
-                    raise thrown(element, frame)
-                raise await follow(element, "next", "expr", frame)
+            case ChoiceOwner(element, document):
+                raise await self._left_by(element, document, as_copied=False)
+            case LinkOwner(element):
+                # Its grammars are where it was written, its attributes where it is followed (2.5).
+                raise await self._left_by(element, self.document, as_copied=True)
+        if self._just_filled:
+            for item in self._items:
+                if item.kind == "initial":
+                    self.scopes.engine.set(self._variables, item.variable, True)
         await self.execute_filled()
+
+    async def _left_by(
+        self, element: Element, document: Document, *, as_copied: bool
+    ) -> VoiceXmlEvent | Transition:
+        """What a `<choice>` or `<link>`, whose references are those of `document`, leads to."""
+        frame = self.frame(self._active, as_copied=as_copied)
+        if "event" in element.attributes or "eventexpr" in element.attributes:
+            return thrown(element, frame)
+        return await follow(element, frame, document)
 
     def _place_of(self, form: Element, document: Document, result: InputResult) -> Place:
         """Another form of this document or of the root, whose grammar matched."""
@@ -312,15 +332,12 @@ class FormInterpretation:
         return Place(document, root, form, new_document=False, new_root=False, input=result)
 
     def _fill_from_form_grammar(self, best: Recognition, result: InputResult) -> None:
-        """Each input item whose slot the interpretation has is filled (section 3.1.6.2)."""
-        slots = best.interpretation if isinstance(best.interpretation, dict) else {}
+        """Each input item whose slot the interpretation has is filled (section 3.1.6.1)."""
         for item in self._items:
-            if item.kind in INPUT_ITEMS and item.name and slots.get(item.slot) is not None:
-                self.fill(item, slots[item.slot], best, result)
-        if self._just_filled:
-            for item in self._items:
-                if item.kind == "initial":
-                    self.scopes.engine.set(self._variables, item.variable, True)
+            if item.kind not in CONTROL_ITEMS and item.name:
+                value = _slot_value(best.interpretation, item)
+                if value is not None:
+                    self.fill(item, value, best, result)
 
     def fill(
         self,
@@ -362,11 +379,11 @@ class FormInterpretation:
     def _form_filled(self, element: Element, just_filled: set[FormItem]) -> bool:
         """Whether a form-level `<filled>` applies: by its mode and its namelist."""
         named = element.get("namelist").split()
-        inputs = {item.name: item for item in self._items if item.kind in INPUT_ITEMS}
-        if unknown := [name for name in named if name not in inputs]:
-            message = f"<filled> names {unknown[0]!r}, which is no input item of the form"
-            raise VoiceXmlEvent("error.badfetch", message, line=element.line)
-        watched = [inputs[name] for name in named] if named else list(inputs.values())
+        watched = [
+            item
+            for item in self._items
+            if item.kind not in CONTROL_ITEMS and (not named or item.name in named)
+        ]
         if not just_filled.intersection(watched):
             return False
         return element.get("mode") == "any" or all(self.is_filled(item) for item in watched)
@@ -375,7 +392,7 @@ class FormInterpretation:
         with self.scopes.anonymous():
             await execute(element.children, element, frame)
 
-    def _set_last_result(self, result: InputResult) -> None:
+    def note_result(self, result: InputResult) -> None:
         """`application.lastresult$` (section 5.1.5): an array that also has its first's parts."""
         engine = self.scopes.engine
         scope = self.scopes.scope("application")
@@ -451,7 +468,7 @@ class FormInterpretation:
             self.context.session.queue(frame.prompts.text(catalogue.message(key, lang)))
         if not goes_on:
             raise Exit(event=event)
-        self._suppress_prompts = event.name == "cancel"
+        self._suppress_prompts = matches("cancel", event.name)
 
     # What executable content asks of the form ---------------------------------------------------
 
@@ -474,11 +491,12 @@ class FormInterpretation:
 
     def input_item_names(self) -> list[str]:
         """The named input items: what `<submit>` sends without a namelist."""
-        return [item.name for item in self._items if item.kind in INPUT_ITEMS and item.name]
+        return [item.name for item in self._items if item.kind not in CONTROL_ITEMS and item.name]
 
     def clear(self, names: list[str]) -> None:
         """`<clear>` (section 5.3.3): form items also get their counters back."""
-        chosen = [item for item in self._items if not names or item.name in names]
+        plain = {name.removeprefix("dialog.") for name in names}
+        chosen = [item for item in self._items if not names or item.name in plain]
         for name in names:
             self.scopes.clear(name)
         for item in chosen:
@@ -517,10 +535,17 @@ def _prompts(element: Element) -> Iterator[Element]:
 
 
 def _slot_value(interpretation: Json, item: FormItem) -> Json:
-    """What a field's own grammar gives it (section 3.1.6.1): its slot if there is one, or all."""
-    if isinstance(interpretation, dict) and item.slot in interpretation:
-        return interpretation[item.slot]
-    return interpretation
+    """The part of an interpretation that an item's slot names, `a.b` for a part of a part; or None.
+
+    Section 3.1.6: a form's grammar fills the items whose slots it has; a field's own gives its slot
+    if there is one, or else all of it.
+    """
+    value = interpretation
+    for part in item.slot.split("."):
+        if not isinstance(value, dict):
+            return None
+        value = value.get(part)
+    return value
 
 
 def _marks(result: InputResult) -> dict[str, Json]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import FetchRequest, Resource, resolve_uri, split_fragment
@@ -40,10 +40,10 @@ class OptionOwner:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChoiceOwner:
-    """A `<choice>` of a menu, which may be another dialog than the one being run."""
+    """A `<choice>` of a menu, of the dialog being run or of another whose scope is the document."""
 
     element: Element
-    menu: Element
+    document: Document
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,8 +136,9 @@ class GrammarStore:
 
 
 def _mode(element: Element) -> Mode | None:
+    # A document with any other mode is not compiled.
     stated = element.get("mode")
-    return {"dtmf": "dtmf", "voice": "voice"}.get(stated) if stated else None  # type: ignore[return-value]
+    return cast(Mode, stated) if stated else None
 
 
 def _reader(fetch: Fetch, like: FetchRequest) -> Callable[[str], Awaitable[bytes]]:
@@ -165,10 +166,6 @@ def implicit_keys(menu: Element) -> dict[Element, str]:
     """The keys of each `<choice>`: its own, or with `dtmf="true"` one of 1 to 9 (section 2.2)."""
     choices = list(menu.named("choice"))
     if menu.get("dtmf") == "true":
-        taken = [c.get("dtmf") for c in choices if c.get("dtmf")]
-        if any(keys not in {"0", "*", "#"} for keys in taken):
-            message = 'with dtmf="true" a <choice> may have only 0, * or # of its own'
-            raise VoiceXmlEvent("error.badfetch", message, line=menu.line)
         free = iter("123456789")
         return {c: c.get("dtmf") or next(free, "") for c in choices}
     return {choice: choice.get("dtmf") for choice in choices}
@@ -216,6 +213,7 @@ class Activation:
         return tuple(self._active)
 
     async def _add_item(self, item: Element, document: Document) -> None:
+        """An item's own grammars, those of its links included (section 3.1.4)."""
         for grammar in item.named("grammar"):
             await self._add_grammar(grammar, document, item.name, ItemOwner(item))
         if kind := item.get("type") if item.name == "field" else "":
@@ -225,6 +223,7 @@ class Activation:
                     self._add_builtin(kind, lang, mode, item)
         for option in item.named("option"):
             self._add_words(option, OptionOwner(option, option.get("dtmf")), option.get("dtmf"))
+        await self._add_links(item, document)
 
     def _add_builtin(
         self, kind: str, lang: str, mode: Literal["dtmf", "voice"], item: Element
@@ -240,13 +239,13 @@ class Activation:
 
     async def _add_dialog(self, dialog: Element, document: Document, *, whole: bool) -> None:
         """A dialog's own grammars and links; unless `whole`, only those of document scope."""
+        scope = dialog.get("scope")
         if dialog.name == "menu":
-            if whole or dialog.get("scope") == "document":
+            if whole or scope == "document":
                 await self._add_choices(dialog, document)
         else:
-            wide = whole or dialog.get("scope") == "document"
             for grammar in dialog.named("grammar"):
-                if wide or grammar.get("scope") == "document":
+                if whole or grammar.get("scope", scope) == "document":
                     await self._add_grammar(grammar, document, "form", FormOwner(dialog, document))
         if whole:
             await self._add_links(dialog, document)
@@ -267,7 +266,7 @@ class Activation:
 
     async def _add_choices(self, menu: Element, document: Document) -> None:
         for choice, keys in implicit_keys(menu).items():
-            owner = ChoiceOwner(choice, menu)
+            owner = ChoiceOwner(choice, document)
             own = list(choice.named("grammar"))
             for grammar in own:
                 await self._add_grammar(grammar, document, "choice", owner)

@@ -7,13 +7,21 @@ fills the item and has the `<filled>` actions executed, or raises.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from vxml_server.ecmascript import Object
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.interpreter.content import Frame, execute, submission
-from vxml_server.interpreter.platform import AudioSegment, Json, TransferRequest
-from vxml_server.interpreter.properties import fetch_request, seconds
+from vxml_server.interpreter.document import Element
+from vxml_server.interpreter.platform import (
+    AudioSegment,
+    InputKind,
+    InputResult,
+    Json,
+    TransferRequest,
+)
+from vxml_server.interpreter.properties import fetch_request
+from vxml_server.interpreter.times import seconds
 
 if TYPE_CHECKING:
     from vxml_server.interpreter.fia import FormInterpretation, FormItem
@@ -67,27 +75,26 @@ async def _transfer(form: FormInterpretation, item: FormItem) -> None:
     aai = element.get("aai")
     if "aaiexpr" in element.attributes:
         aai = form.scopes.text(element.get("aaiexpr"))
-    kind = _transfer_type(item)
+    kind = _transfer_type(element)
     # Only a bridge can be ended by the caller's input; the others leave nothing to listen to.
     grammars = await form.active_grammars(item) if kind == "bridge" else ()
-    result = await session.transfer(
-        TransferRequest(
-            dest=dest,
-            type=kind,
-            prompts=session.take_prompts(),
-            connect_timeout=_duration(item, "connecttimeout", 30.0),
-            max_time=_duration(item, "maxtime", 0.0),
-            transfer_audio=_transfer_audio(item, frame),
-            aai=aai,
-            grammars=grammars,
-            properties=frame.properties.input_properties(),
-            lang=form.context.lang(element),
-        )
+    request = TransferRequest(
+        dest=dest,
+        type=kind,
+        connect_timeout=seconds(element.get("connecttimeout", "30s")),
+        max_time=seconds(element.get("maxtime", "0s")),
+        transfer_audio=_transfer_audio(item, frame),
+        aai=aai,
+        grammars=grammars,
+        properties=frame.properties.input_properties(),
+        lang=form.context.lang(element),
     )
+    result = await session.transfer(request)
     if "." in result.outcome:
         raise VoiceXmlEvent(result.outcome, result.message)
     shadow: dict[str, Json] = {"duration": result.duration}
     if result.recognition is not None:
+        form.note_result(InputResult(InputKind.MATCH, (result.recognition,)))
         shadow |= {
             "utterance": result.recognition.utterance,
             "inputmode": result.recognition.mode,
@@ -96,24 +103,11 @@ async def _transfer(form: FormInterpretation, item: FormItem) -> None:
     await form.execute_filled()
 
 
-def _transfer_type(item: FormItem) -> Literal["bridge", "blind", "consultation"]:
-    element = item.element
-    stated = element.get("type")
-    if not stated:
-        return "bridge" if element.get("bridge") == "true" else "blind"
-    for kind in ("bridge", "blind", "consultation"):
-        if kind == stated:
-            return kind
-    message = f"type={stated!r} is neither bridge, blind nor consultation"
-    raise VoiceXmlEvent("error.badfetch", message, line=element.line)
-
-
-def _duration(item: FormItem, attribute: str, default: float) -> float:
-    text = item.element.get(attribute)
-    try:
-        return seconds(text) if text else default
-    except ValueError as error:
-        raise VoiceXmlEvent("error.badfetch", str(error), line=item.element.line) from None
+def _transfer_type(element: Element) -> Literal["bridge", "blind", "consultation"]:
+    # A document with any other type is not compiled.
+    if stated := element.get("type"):
+        return cast(Literal["bridge", "blind", "consultation"], stated)
+    return "bridge" if element.get("bridge") == "true" else "blind"
 
 
 def _transfer_audio(item: FormItem, frame: Frame) -> AudioSegment | None:

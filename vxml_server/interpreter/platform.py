@@ -67,8 +67,9 @@ Segment: TypeAlias = "SpeechSegment | AudioSegment"
 class Prompt:
     """One `<prompt>`, or one run of text and audio outside a prompt, ready to be played.
 
-    `timeout` is the prompt's own `timeout` attribute; the last prompt played that has one decides
-    how long silence lasts before a noinput (section 4.1.7).
+    `timeout` is how long silence may last after it before a noinput, by its own attribute or the
+    property that held when it was queued; the last prompt that has one decides (section 4.1.7).
+    The platform's own words have none.
     """
 
     segments: tuple[Segment, ...]

@@ -8,6 +8,7 @@ documents, each with the elements that were open.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -17,16 +18,23 @@ from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import resolve_uri
 from vxml_server.interpreter.document import Element, Node
 from vxml_server.interpreter.platform import AudioSegment, Prompt, Segment, SpeechSegment
-from vxml_server.interpreter.properties import Properties, fetch_request, seconds
+from vxml_server.interpreter.properties import Properties, fetch_request
 from vxml_server.interpreter.scopes import Scopes
+from vxml_server.interpreter.times import seconds
 from vxml_server.interpreter.vocabulary import SSML
 
 SSML_NAMESPACE = "http://www.w3.org/2001/10/synthesis"
 # What a run of text outside a <prompt> may hold (the %audio entity of the recommendation's DTD).
 INLINE = frozenset({"audio", "value", "enumerate"})
+# More than anyone listens to: a loop ends here.
+MAX_REPETITIONS = 2000
 _UNSPOKEN = frozenset({"desc", "metadata", "lexicon", "meta"})
 _PAUSING = frozenset({"p", "paragraph", "s", "sentence", "break"})
+# What a script may put into a text and XML cannot carry (XML 1.0 section 2.2).
+_UNWRITABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _OF_XML = {"lang": "xml:lang", "base": "xml:base", "space": "xml:space"}
+# Stands for the attributes of a run of text outside a <prompt>.
+_NO_PROMPT = Element("(text)", {}, (), 0, "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +51,12 @@ def select_prompts(prompts: Iterable[Element], counter: int, condition: Scopes) 
     Of those whose `cond` holds, the ones with the highest count that has been reached.
     """
     ready = [
-        (_count(prompt), prompt)
+        (int(prompt.get("count", "1")), prompt)
         for prompt in prompts
         if not prompt.get("cond") or condition.truth(prompt.get("cond"))
     ]
     highest = max((count for count, _ in ready if count <= counter), default=0)
     return [prompt for count, prompt in ready if count == highest]
-
-
-def _count(prompt: Element) -> int:
-    try:
-        return int(prompt.get("count", "1"))
-    except ValueError:
-        message = f"count={prompt.get('count')!r} is not a whole number"
-        raise VoiceXmlEvent("error.badfetch", message, line=prompt.line) from None
 
 
 class PromptBuilder:
@@ -80,59 +80,42 @@ class PromptBuilder:
         self._properties = properties
         self._lang = lang
         self._choices = choices
+        self._repetitions = 0
 
     def prompt(self, element: Element) -> Prompt | None:
         """A `<prompt>` element; None when there is nothing in it to hear."""
-        timeout = element.get("timeout")
-        try:
-            length = seconds(timeout) if timeout else None
-        except ValueError as error:
-            raise VoiceXmlEvent("error.badfetch", str(error), line=element.line) from None
-        return self._build(
-            element.children,
-            element,
-            bargein=element.get("bargein"),
-            bargein_type=element.get("bargeintype"),
-            timeout=length,
-        )
+        return self.run(element.children, element)
 
     def run(self, nodes: Sequence[Node], parent: Element) -> Prompt | None:
-        """A run of text, audio and values outside a `<prompt>`."""
-        return self._build(nodes, parent)
+        """The content of `parent`, a `<prompt>`, or a run of text, audio and values outside one."""
+        lang = parent.lang or self._lang
+        self._repetitions = 0
+        assembler = _Assembler(lang)
+        self._add(nodes, parent, assembler)
+        segments = assembler.finish()
+        if not segments:
+            return None
+        own = parent if parent.name == "prompt" else _NO_PROMPT
+        kind = own.get("bargeintype") or self._properties.get("bargeintype")
+        if kind not in {"speech", "hotword"}:
+            message = f"property bargeintype: {kind!r} is neither speech nor hotword"
+            raise VoiceXmlEvent("error.semantic", message, line=parent.line)
+        bargein, timeout = own.get("bargein"), own.get("timeout")
+        return Prompt(
+            segments=segments,
+            lang=lang,
+            bargein=bargein == "true" if bargein else self._properties.flag("bargein"),
+            bargein_type=cast(Literal["speech", "hotword"], kind),
+            # The property that holds when the prompt is queued, not while waiting (section 4.1.7).
+            timeout=seconds(timeout) if timeout else self._properties.time("timeout"),
+            line=parent.line,
+        )
 
     def text(self, words: str) -> Prompt:
         """The platform's own words."""
         assembler = _Assembler(self._lang)
         assembler.say(words)
         return Prompt(segments=assembler.finish(), lang=self._lang)
-
-    def _build(
-        self,
-        nodes: Sequence[Node],
-        parent: Element,
-        *,
-        bargein: str = "",
-        bargein_type: str = "",
-        timeout: float | None = None,
-    ) -> Prompt | None:
-        lang = parent.lang or self._lang
-        assembler = _Assembler(lang)
-        self._add(nodes, parent, assembler)
-        segments = assembler.finish()
-        if not segments:
-            return None
-        kind = bargein_type or self._properties.get("bargeintype")
-        if kind not in {"speech", "hotword"}:
-            message = f"bargeintype={kind!r} is neither speech nor hotword"
-            raise VoiceXmlEvent("error.semantic", message, line=parent.line)
-        return Prompt(
-            segments=segments,
-            lang=lang,
-            bargein=bargein == "true" if bargein else self._properties.flag("bargein"),
-            bargein_type=cast(Literal["speech", "hotword"], kind),
-            timeout=timeout,
-            line=parent.line,
-        )
 
     def _add(self, nodes: Sequence[Node], parent: Element, out: _Assembler) -> None:
         for node in nodes:
@@ -146,6 +129,10 @@ class PromptBuilder:
                 self._add_enumerate(node, out)
             elif node.name == "foreach":
                 for _ in iterate(node, self._scopes):
+                    self._repetitions += 1
+                    if self._repetitions > MAX_REPETITIONS:
+                        message = f"<foreach> made a prompt of {MAX_REPETITIONS} parts, and more"
+                        raise VoiceXmlEvent("error.semantic", message, line=node.line)
                     self._add(node.children, node, out)
             elif node.name == "mark":
                 expression = node.get("nameexpr")
@@ -173,7 +160,7 @@ class PromptBuilder:
             value = self._scopes.value(expression)
             if value is None:
                 return  # section 4.1.3: undefined means neither the audio nor its alternative
-            uri = self._scopes.text(expression)
+            uri = str(value)
         fallback = _Assembler(out.lang, out.opened)
         self._add(element.children, element, fallback)
         target = resolve_uri(self._base or element.base, uri)
@@ -189,7 +176,7 @@ class PromptBuilder:
         """Each choice by the template inside, or by its own words, parted by commas."""
         if not self._choices:
             message = "<enumerate> stands where there are no choices"
-            raise VoiceXmlEvent("error.badfetch", message, line=element.line)
+            raise VoiceXmlEvent("error.semantic", message, line=element.line)
         templated = bool(element.text.strip()) or any(True for _ in element.elements)
         for position, choice in enumerate(self._choices):
             if not templated:
@@ -264,9 +251,8 @@ class _Assembler:
         self._audible = self._audible or bool(text.strip())
 
     def markup_text(self, text: str) -> None:
-        """Text for the synthesiser; characters that XML cannot carry become spaces."""
-        allowed = (c if c >= " " or c in "\t\n\r" else " " for c in text)
-        self._markup.append(escape("".join(allowed)))
+        """Text for the synthesiser."""
+        self._markup.append(escape(_UNWRITABLE.sub(" ", text)))
 
     def open(self, name: str, attributes: Mapping[str, str]) -> None:
         written = "".join(
@@ -287,7 +273,7 @@ class _Assembler:
             self._words.append(" ")
 
     def mark(self, name: str) -> None:
-        self._markup.append(f"<mark name={quoteattr(name)}/>")
+        self._markup.append(f"<mark name={quoteattr(_UNWRITABLE.sub(' ', name))}/>")
         self._marks.append(name)
         self._audible = True
 

@@ -1,4 +1,4 @@
-"""Properties and times: section 6.3 and 6.5 of VoiceXML 2.0.
+"""Properties: section 6.3 of VoiceXML 2.0, and what they mean for a fetch (section 6.1).
 
 A property set on an element holds for the element and everything in it, unless something nearer
 sets it again. What is asked of `Properties` is always answered: by the nearest `<property>`, or by
@@ -7,7 +7,6 @@ the platform's default.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -15,6 +14,7 @@ from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import FetchRequest
 from vxml_server.interpreter.document import Element
 from vxml_server.interpreter.platform import InputProperties, Mode
+from vxml_server.interpreter.times import seconds
 
 DEFAULTS: Mapping[str, str] = {
     "audiofetchhint": "prefetch",
@@ -43,22 +43,6 @@ DEFAULTS: Mapping[str, str] = {
     "timeout": "5s",
     "universals": "none",
 }
-_TIME = re.compile(r"\s*\+?(\d+\.?\d*|\.\d+)\s*(ms|s|)\s*")
-
-
-def seconds(text: str) -> float:
-    """A time designation (section 6.5) in seconds; raises ValueError.
-
-    A number without a unit is not in the recommendation but in many documents: it is read as
-    milliseconds from 100 on, and as seconds below.
-    """
-    found = _TIME.fullmatch(text)
-    if found is None:
-        raise ValueError(f"{text!r} is not a time such as 5s or 250ms")
-    number, unit = float(found[1]), found[2]
-    if unit == "ms" or (not unit and number >= 100):
-        return number / 1000
-    return number
 
 
 class Properties:
@@ -97,7 +81,7 @@ class Properties:
         if not text:
             return None
         try:
-            return float(text) if text.replace(".", "", 1).isdigit() else seconds(text)
+            return float(text) if text.isascii() and text.isdigit() else seconds(text)
         except ValueError as error:
             raise VoiceXmlEvent("error.semantic", f"property {name}: {error}") from None
 
@@ -151,15 +135,11 @@ def fetch_request(
     """
 
     def limit(attribute: str, name: str) -> float | None:
-        text = element.get(attribute).strip()
+        text = element.get(attribute)
         if not text:
             return properties.optional_time(name)
-        try:
-            # maxage and maxstale are whole seconds; fetchtimeout is a time designation.
-            return seconds(text) if attribute == "fetchtimeout" else float(int(text))
-        except ValueError:
-            message = f"{attribute}={text!r} is not a time"
-            raise VoiceXmlEvent("error.badfetch", message, line=element.line) from None
+        # maxage and maxstale are whole seconds; fetchtimeout is a time designation.
+        return seconds(text) if attribute == "fetchtimeout" else float(text)
 
     return FetchRequest(
         uri,

@@ -11,15 +11,16 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from vxml_server import catalogue
 from vxml_server.ecmascript import Engine
 from vxml_server.events import VoiceXmlEvent, matches
 from vxml_server.fetch import FetchRequest, Resource, ResourceFetcher, resolve_uri
+from vxml_server.interpreter.compiler import compile_document
 from vxml_server.interpreter.context import ExecutionContext
-from vxml_server.interpreter.document import Document, compile_document
+from vxml_server.interpreter.document import Document
 from vxml_server.interpreter.flow import Exit
 from vxml_server.interpreter.grammars import GrammarStore
 from vxml_server.interpreter.platform import (
@@ -146,14 +147,17 @@ class Session:
         self._prompts: list[Prompt] = []
         self._steps = 0
         self._ended_by: Literal["", "hangup", "disconnect"] = ""
+        self._returned: Json = None
         self.engine = Engine(
             memory_limit=self._limits.script_memory, time_limit=self._limits.script_seconds
         )
         self.variables = self.engine.new_scope()
         for name, value in (variables or {}).items():
             self.engine.set_json(self.variables, name, value)
-        described = (connection or Connection()).as_json()
-        self.engine.set_json(self.variables, "connection", described)
+        called = connection or Connection()
+        described = self.engine.from_json(called.as_json())
+        self.engine.copy(described, called.originator, described, "originator")
+        self.engine.set(self.variables, "connection", described)
         self.engine.freeze(self.variables)
 
     async def run(self, uri: str) -> Outcome:
@@ -168,13 +172,11 @@ class Session:
         except Exit as exit_:
             value, event = exit_.value, exit_.event
         except VoiceXmlEvent as thrown:
-            self._observe_uncaught(thrown)
-            self.queue_message("caller.error")
+            event = self.give_up(thrown).event
             await self.platform.answer()
-            event = thrown
         if not self.platform.hung_up:
             await self.platform.play(self.take_prompts())
-        outcome = self._outcome(value, event)
+        outcome = self._outcome(self._returned if value is None else value, event)
         self.observe(
             "end",
             {
@@ -186,7 +188,8 @@ class Session:
         )
         return outcome
 
-    def _observe_uncaught(self, event: VoiceXmlEvent) -> None:
+    def give_up(self, event: VoiceXmlEvent) -> Exit:
+        """The end by an event that there is no dialog to handle; the caller is told."""
         self.observe(
             "throw",
             {
@@ -196,6 +199,8 @@ class Session:
                 "handled_by": "default",
             },
         )
+        self.queue_message("caller.error")
+        return Exit(event=event)
 
     def _outcome(self, value: Json, event: VoiceXmlEvent | None) -> Outcome:
         if event is not None and matches("error", event.name):
@@ -242,9 +247,10 @@ class Session:
         return result
 
     async def transfer(self, request: TransferRequest) -> TransferResult:
+        """Plays what is queued and connects the caller."""
         self._leave_if_gone()
         self._steps = 0
-        result = await self.platform.transfer(request)
+        result = await self.platform.transfer(replace(request, prompts=self.take_prompts()))
         if result.outcome == HANGUP:
             self._ended_by = "hangup"
         elif result.outcome == TRANSFERRED:
@@ -252,12 +258,15 @@ class Session:
         return result
 
     async def disconnect(self, values: dict[str, Json]) -> None:
-        """`<disconnect>` (section 5.3.11): plays what is queued, hangs up, raises the event."""
-        if not self._ended_by:
-            await self.platform.play(self.take_prompts())
-            self.check_hangup()
-            await self.platform.disconnect(values)
-            self._ended_by = "disconnect"
+        """`<disconnect>` (section 5.3.11): plays what is queued, hangs up, raises the event.
+
+        Where nobody is connected any more it ends the session, for the event comes once.
+        """
+        self._leave_if_gone()
+        await self.platform.play(self.take_prompts())
+        self.check_hangup()
+        await self.platform.disconnect(values)
+        self._ended_by, self._returned = "disconnect", values or None
         raise VoiceXmlEvent(HANGUP, "the application has disconnected")
 
     def check_hangup(self) -> None:
@@ -278,10 +287,7 @@ class Session:
         self._steps += 1
         if self._steps > self._limits.steps:
             message = f"the application took {self._limits.steps} steps without listening"
-            event = VoiceXmlEvent("error.semantic", message)
-            self._observe_uncaught(event)
-            self.queue_message("caller.error")
-            raise Exit(event=event)
+            raise self.give_up(VoiceXmlEvent("error.semantic", message))
         if self._steps % STEPS_A_TURN == 0:
             await asyncio.sleep(0)
 

@@ -1,25 +1,31 @@
 """The elements of VoiceXML 2.1 and SSML 1.0, and what the recommendation demands of each alone.
 
-Tables only: which elements exist, which attributes must be there, and which exclude each other
-("exactly one of ... must be specified; otherwise, an error.badfetch event is thrown").
+Tables only: which elements exist, which attributes must be there, which exclude each other
+("exactly one of ... must be specified; otherwise, an error.badfetch event is thrown"), and what
+their values may be.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+from vxml_server.interpreter.times import seconds
 
 VERSIONS = frozenset({"2.0", "2.1", "1.0"})
 
-# Elements in any other namespace are extensions of somebody else's; they are passed over. Authors
-# and converters write the namespace in more ways than one, so a name like the right one will do.
-_OTHERS = ("http://www.w3.org/1999/02/22-rdf-syntax-ns#", "http://purl.org/")
 
+def is_ours(namespace: str | None, root: str | None) -> bool:
+    """Whether elements of this namespace belong to the language of the document.
 
-def is_ours(namespace: str | None) -> bool:
-    """Whether elements of this namespace belong to the language of the document."""
-    return namespace is None or (
-        ("w3.org/20" in namespace or "voicexml" in namespace.lower())
-        and not namespace.startswith(_OTHERS)
+    Elements of any other are extensions of somebody else's; they are passed over. Authors and
+    converters write the namespace in more ways than one: what the root element has will do, and so
+    will a name like the right one.
+    """
+    return (
+        namespace is None
+        or namespace == root
+        or "w3.org/20" in namespace
+        or "voicexml" in namespace.lower()
     )
 
 
@@ -129,6 +135,60 @@ _AT_MOST_ONE: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "throw": (("message", "messageexpr"),),
     "transfer": (("bridge", "type"), ("aai", "aaiexpr")),
 }
+_BOOLEAN = frozenset({"true", "false"})
+_SCOPES = frozenset({"dialog", "document"})
+_ACCEPT = frozenset({"exact", "approximate"})
+_METHODS = frozenset({"get", "post", "GET", "POST"})
+_ONE_OF: Mapping[tuple[str, str], frozenset[str]] = {
+    ("choice", "accept"): _ACCEPT,
+    ("field", "modal"): _BOOLEAN,
+    ("filled", "mode"): frozenset({"all", "any"}),
+    ("form", "scope"): _SCOPES,
+    ("grammar", "mode"): frozenset({"dtmf", "voice"}),
+    ("grammar", "scope"): _SCOPES,
+    ("menu", "accept"): _ACCEPT,
+    ("menu", "dtmf"): _BOOLEAN,
+    ("menu", "scope"): _SCOPES,
+    ("option", "accept"): _ACCEPT,
+    ("prompt", "bargein"): _BOOLEAN,
+    ("prompt", "bargeintype"): frozenset({"speech", "hotword"}),
+    ("record", "modal"): _BOOLEAN,
+    ("subdialog", "method"): _METHODS,
+    ("submit", "method"): _METHODS,
+    ("transfer", "bridge"): _BOOLEAN,
+    ("transfer", "type"): frozenset({"bridge", "blind", "consultation"}),
+    ("vxml", "version"): VERSIONS,
+}
+
+
+def _is_time(text: str) -> bool:
+    try:
+        seconds(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_whole(text: str) -> bool:
+    text = text.strip()
+    return text.isascii() and text.isdigit() and len(text) <= 9
+
+
+def _is_count(text: str) -> bool:
+    return _is_whole(text) and int(text) > 0
+
+
+# What an attribute's value must be, on whichever element of ours it stands.
+_KINDS: Mapping[str, tuple[Callable[[str], bool], str]] = {
+    "connecttimeout": (_is_time, "a time such as 5s or 250ms"),
+    "count": (_is_count, "a whole number from 1 on"),
+    "fetchtimeout": (_is_time, "a time such as 5s or 250ms"),
+    "finalsilence": (_is_time, "a time such as 5s or 250ms"),
+    "maxage": (_is_whole, "a whole number of seconds"),
+    "maxstale": (_is_whole, "a whole number of seconds"),
+    "maxtime": (_is_time, "a time such as 5s or 250ms"),
+    "timeout": (_is_time, "a time such as 5s or 250ms"),
+}
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -148,4 +208,16 @@ def problem(name: str, attributes: Mapping[str, str]) -> str:
     for group in _AT_MOST_ONE.get(name, ()):
         if sum(attribute in attributes for attribute in group) > 1:
             return f"<{name}> takes at most one of {_listed(group)}"
+    return next(filter(None, (_value(name, *item) for item in attributes.items())), "")
+
+
+def _value(name: str, attribute: str, text: str) -> str:
+    """What is wrong with the value of an attribute."""
+    allowed = _ONE_OF.get((name, attribute))
+    if allowed is not None and text not in allowed:
+        return f"{attribute}={text!r} of <{name}> is not {_listed(tuple(sorted(allowed)))}"
+    if attribute in _KINDS and name not in SSML:
+        is_right, expected = _KINDS[attribute]
+        if not is_right(text):
+            return f"{attribute}={text!r} of <{name}> is not {expected}"
     return ""
