@@ -31,6 +31,8 @@ HUM = (50.0, 350.0, 400.0, 425.0, 440.0, 450.0)
 
 Floats = npt.NDArray[np.float32]
 Complex = npt.NDArray[np.complex64]
+Indices = npt.NDArray[np.intp]
+Flags = npt.NDArray[np.bool_]
 
 
 def _waves(frequency: float, count: int) -> npt.NDArray[np.float64]:
