@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from vxml_server.clock import Clock, VirtualClock
+from vxml_server.sip.core import UserAgentSettings
 from vxml_server.sip.errors import NO_HEADERS, Malformed, Rejection
 from vxml_server.sip.headers import Headers
 from vxml_server.sip.incoming import IncomingCall
@@ -17,7 +18,7 @@ from vxml_server.sip.sdp import SessionDescription
 from vxml_server.sip.session import InviteSession
 from vxml_server.sip.transport import Receiver
 from vxml_server.sip.uri import Destination
-from vxml_server.sip.user_agent import UserAgent, UserAgentSettings
+from vxml_server.sip.user_agent import UserAgent
 
 SERVER = Destination("udp", "127.0.0.1", 5060)
 PHONE = Destination("udp", "127.0.0.1", 5080)

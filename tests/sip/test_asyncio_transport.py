@@ -40,9 +40,11 @@ class Ear:
 
 async def until(condition: Callable[[], object]) -> None:
     """Gives the kernel and the loop the time they need; fails when it does not come."""
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.001)
+    for _ in range(5000):
+        if condition():
+            return
+        await asyncio.sleep(0.001)
+    raise TimeoutError("it did not happen")
 
 
 @asynccontextmanager

@@ -225,6 +225,24 @@ def test_credentials_with_anything_changed_are_refused(changed: dict[str, str]) 
     assert served(server, **changed) == (False, False)
 
 
+def test_a_server_takes_only_the_algorithms_it_offers() -> None:
+    strict = DigestServer(
+        {"alice": "secret"},
+        "r",
+        clock=VirtualClock(),
+        random=random.Random(1),
+        algorithms=("SHA-256",),
+    )
+    assert len(strict.challenge(a_request())) == 1
+    assert served(strict)[0]
+    assert not served(strict, algorithm="MD5")[0]
+    for algorithms in ((), ("ROT13",)):
+        with pytest.raises(ValueError, match="SHA-256"):
+            DigestServer(
+                {}, "r", clock=VirtualClock(), random=random.Random(1), algorithms=algorithms
+            )
+
+
 def test_the_memory_for_counts_is_bounded() -> None:
     server = DigestServer({"alice": "secret"}, "r", clock=VirtualClock(), random=random.Random(1))
     for _ in range(4100):

@@ -336,10 +336,12 @@ def test_a_listener_that_fails_is_logged_and_the_call_goes_on(
         raise RuntimeError(name)
 
     world = World()
-    world.board.policy = lambda call, owner: (
-        setattr(owner, "during", fail),
-        answer_at_once(call, owner),
-    )[1]
+
+    def policy(call: IncomingCall, owner: Owner) -> None:
+        owner.during = fail
+        answer_at_once(call, owner)
+
+    world.board.policy = policy
     world.phone.call()
     world.phone.acknowledge()
     assert world.call.state is CallState.CONFIRMED

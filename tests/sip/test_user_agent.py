@@ -7,12 +7,13 @@ import random
 import pytest
 
 from tests.sip.peers import OFFER, PHONE, SERVER, Owner, Phone, World, answer_at_once
+from vxml_server.sip.core import UserAgentSettings
 from vxml_server.sip.digest import digest_response, parse_digest
 from vxml_server.sip.errors import InvalidUri
 from vxml_server.sip.interface import EndCause
 from vxml_server.sip.message import Request
 from vxml_server.sip.uri import Destination
-from vxml_server.sip.user_agent import UserAgent, UserAgentSettings
+from vxml_server.sip.user_agent import UserAgent
 
 STRANGER = Destination("udp", "127.0.0.66", 5080)
 ONLY_PHONE = ("127.0.0.1/32",)
@@ -164,7 +165,7 @@ def test_strangers_with_a_password_may_call(which: int) -> None:
         (parse_digest(line) or {})["algorithm"]
         for line in challenged.headers.lines("WWW-Authenticate")
     ]
-    assert algorithms == ["SHA-256", "MD5"]
+    assert algorithms == ["MD5", "SHA-256"]
     challenge = challenged.headers.lines("WWW-Authenticate")[which]
     again = stranger.request("INVITE", body=OFFER)
     again.headers.add("Authorization", credentials(challenge, again))

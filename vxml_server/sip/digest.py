@@ -1,7 +1,7 @@
 """Digest authentication (RFC 7616, for SIP RFC 3261 section 22 and RFC 8760), both sides.
 
 MD5 and SHA-256, `qop` "auth" or none. The client prefers the stronger algorithm; the server offers
-both, the stronger first. The rule: the server keeps no state for a challenge - a nonce carries its
+those of its settings in their order. The rule: the server keeps no state for a challenge - a nonce carries its
 own time and seal - so that strangers cannot fill its memory.
 """
 
@@ -205,8 +205,18 @@ class DigestServer:
     """Asks for credentials, and checks them."""
 
     def __init__(
-        self, users: Mapping[str, str], realm: str, *, clock: Clock, random: Random
+        self,
+        users: Mapping[str, str],
+        realm: str,
+        *,
+        clock: Clock,
+        random: Random,
+        algorithms: tuple[str, ...] = ("MD5", "SHA-256"),
     ) -> None:
+        """Raises ValueError for an algorithm that is not in the module's docstring."""
+        if not algorithms or not set(algorithms) <= set(_HASHES):
+            raise ValueError(f"digest algorithms are {', '.join(_HASHES)}: {algorithms}")
+        self._algorithms = algorithms
         self._users = users
         self._realm = realm
         self._clock = clock
@@ -228,7 +238,7 @@ class DigestServer:
         salt = self._random.getrandbits(64)
         nonce = self._sealed(f"{self._clock.monotonic():.0f}-{salt:016x}")
         headers = Headers()
-        for algorithm in _HASHES:
+        for algorithm in self._algorithms:
             headers.add(
                 "WWW-Authenticate",
                 f"Digest realm={quote(self._realm)}, nonce={quote(nonce)}, "
@@ -251,7 +261,7 @@ class DigestServer:
         password = self._users.get(username)
         if (
             password is None
-            or algorithm not in _HASHES
+            or algorithm not in self._algorithms
             or parts.get("realm") != self._realm
             or parts.get("qop") != "auth"
             or parts.get("uri") != request.uri

@@ -48,13 +48,19 @@ class UserAgent:
         network: Network | None = None,
     ) -> None:
         """`random` has to be hard to guess (`random.SystemRandom()`) outside tests. Raises
-        ValueError when a trusted network of `settings` is none."""
+        ValueError when a trusted network or an algorithm of `settings` is none."""
         settings = settings or UserAgentSettings()
         self._core = Core(clock, random, settings)
         self._handler = handler
         self._network = network or AsyncioNetwork()
         self._trusted = [ipaddress.ip_network(network) for network in settings.trusted]
-        self._digest = DigestServer(settings.users, settings.realm, clock=clock, random=random)
+        self._digest = DigestServer(
+            settings.users,
+            settings.realm,
+            clock=clock,
+            random=random,
+            algorithms=settings.algorithms,
+        )
         self._retry_after: int | None = None
         self._stopped = False
 
