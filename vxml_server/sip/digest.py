@@ -264,7 +264,6 @@ class DigestServer:
             or algorithm not in self._algorithms
             or parts.get("realm") != self._realm
             or parts.get("qop") != "auth"
-            or parts.get("uri") != request.uri
             or not hmac.compare_digest(
                 nonce.encode(), self._sealed(nonce.rpartition("-")[0]).encode()
             )
@@ -276,7 +275,8 @@ class DigestServer:
             realm=self._realm,
             password=password,
             method=request.method,
-            uri=request.uri,
+            # Proxies rewrite the Request-URI, and some phones never wrote it here (22.4).
+            uri=parts.get("uri", ""),
             nonce=nonce,
             qop="auth",
             nc=parts.get("nc", ""),
