@@ -26,6 +26,7 @@ from vxml_server.events import VoiceXmlEvent
 MEMORY_LIMIT = 16 * 1024 * 1024
 TIME_LIMIT = 0.5
 STACK_LIMIT = 512 * 1024
+MAX_DEPTH = 200
 
 Object = quickjs.Object
 
@@ -59,6 +60,9 @@ _TEMPLATES = {
     "script": "{}\n",
 }
 _PLACE = re.compile(r"<input>:(\d+)")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_BRACKETS = re.compile(r"[\[\]{}]")
+_LONE_SURROGATE = re.compile(r"(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}")
 # What the binding raises for a value that has no Python counterpart (BigInt, Symbol, a lone
 # surrogate) beside its own exceptions.
 _FAILURES = (quickjs.JSException, TypeError, ValueError, MemoryError)
@@ -70,6 +74,17 @@ def _semantic_error(failure: BaseException) -> VoiceXmlEvent:
     place = _PLACE.search(text)
     summary = text.splitlines()[0] if text else type(failure).__name__
     return VoiceXmlEvent("error.semantic", summary, line=int(place[1]) if place else 0)
+
+
+def _parsed(text: str) -> Any:
+    """The value of what JSON.stringify wrote, which escapes only the surrogates that are alone."""
+    depth = deepest = 0
+    for bracket in _BRACKETS.findall(_STRING.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    if deepest > MAX_DEPTH:
+        raise VoiceXmlEvent("error.semantic", "the value is nested too deeply")
+    return json.loads(_LONE_SURROGATE.sub(r"\1\\ufffd", text))
 
 
 @lru_cache(maxsize=1024)
@@ -129,13 +144,21 @@ class Engine:
 
     def from_json(self, value: object) -> Any:
         """The ECMAScript value of a JSON value."""
-        return self._help("from_json", json.dumps(value))
+        try:
+            text = json.dumps(value)
+        except RecursionError:
+            raise VoiceXmlEvent("error.semantic", "the value is nested too deeply") from None
+        return self._help("from_json", text)
 
     def to_json(self, value: Any) -> Any:
-        """The JSON value of an ECMAScript value; undefined, functions and NaN become None."""
+        """The JSON value of an ECMAScript value; undefined, functions and NaN become None.
+
+        A lone surrogate becomes U+FFFD. More than `MAX_DEPTH` arrays and objects in each other are
+        refused: what is done with the value may be recursive.
+        """
         if value is None or isinstance(value, bool | int | str):
             return value
-        return json.loads(self._help("to_json", value))
+        return _parsed(self._help("to_json", value))
 
     def get(self, target: Object, name: str) -> Any:
         return self._help("get", target, name)
