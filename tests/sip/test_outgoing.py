@@ -492,3 +492,41 @@ def test_a_response_to_the_far_ends_reinvite_that_cannot_be_sent_is_no_end() -> 
     )
     assert world.ear.names() == ["answered", "info"]
     assert call.state is CallState.CONFIRMED
+
+
+def test_a_stopping_agent_hangs_up_calls_it_made() -> None:
+    world = Dialling()
+    world.dial()
+    world.reply(200, body=OFFER)
+    world.agent.stop_calls()
+    assert world.ear.told[-1] == ("ended", EndCause.LOCAL, "")
+    world.clock.advance(0.01)
+    assert world.bob.methods() == ["INVITE", "ACK", "BYE"]
+    assert world.agent.idle
+
+
+def test_a_2xx_to_the_far_ends_reinvite_that_cannot_be_sent_ends_with_the_ack_time_out() -> None:
+    world = Dialling()
+    call = world.dial()
+    world.reply(200, body=OFFER)
+    world.network.unreachable.add(world.bob.at)
+    ours = world.bob.requests[0].from_.tag
+    world.bob.send(
+        world.bob.request(
+            "INVITE", body=OFFER, call_id=call.sip_call_id, from_tag="bob", to_tag=ours
+        )
+    )
+    assert call.state is CallState.CONFIRMED
+    world.clock.advance(33)
+    assert world.ear.told[-1][:2] == ("ended", EndCause.ACK_TIMEOUT)
+    world.run_out()
+
+
+def test_an_answer_whose_contact_is_out_of_reach_is_told_and_ends_when_we_hang_up() -> None:
+    world = Dialling()
+    call = world.dial()
+    world.reply(200, body=OFFER, Contact="<sip:bob@127.0.0.1;transport=tls>")
+    assert world.ear.names() == ["answered"]
+    call.bye()
+    world.run_out()
+    assert world.ear.names() == ["answered", "ended"]

@@ -58,6 +58,28 @@ def test_a_reinvite_with_an_unusable_contact_leaves_the_target() -> None:
     assert world.phone.requests[-1].uri == "sip:ann@127.0.0.1:5080"
 
 
+def test_a_reinvite_that_moves_out_of_reach_is_still_answered() -> None:
+    world = World()
+    call, _ = world.answered_call()
+    moved = {"Contact": "<sip:ann@[::1]:5080>"}
+    world.phone.send(world.phone.within("INVITE", body=HOLD, headers=moved))
+    assert world.phone.responses[-1].status == 200
+    assert world.phone.responses[-1].headers.get("Contact") == "<sip:1000@127.0.0.1:5060>"
+    world.phone.acknowledge()
+    call.bye()
+    world.run_out()
+
+
+def test_a_bye_that_cannot_be_delivered_ends_the_call() -> None:
+    world = World()
+    call, owner = world.answered_call()
+    world.network.unreachable.add(world.phone.at)
+    call.bye()
+    world.clock.advance(0.1)
+    assert call.state is CallState.TERMINATED
+    assert owner.finals == 1
+
+
 @pytest.mark.parametrize(
     ("refusal", "status"), [(Rejection(488), 488), (RuntimeError("owner"), 500)]
 )
@@ -334,6 +356,15 @@ def test_an_info_that_finds_no_call_ends_it(status: int) -> None:
     world.clock.advance(0.01)
     world.phone.send(world.phone.requests[-1].response(status))
     assert owner.told[-1] == ("ended", EndCause.TRANSPORT, f"INFO: {status}")
+
+
+def test_an_info_that_fails_after_the_call_is_over_changes_nothing() -> None:
+    world = World()
+    call, owner = world.answered_call()
+    call.info("a/b", b"x")
+    call.bye()
+    world.run_out()
+    assert owner.told[-1] == ("ended", EndCause.LOCAL, "")
 
 
 def test_an_info_that_is_refused_changes_nothing() -> None:

@@ -41,10 +41,10 @@ ACCEPT = "application/sdp, application/dtmf-relay, application/dtmf"
 @dataclass(frozen=True, slots=True)
 class UserAgentSettings:
     """`trusted`: networks (CIDR) that may call without authentication. `users`: name ->
-    password for everybody else; when empty they get no response at all. `algorithms`: what they may
-    prove it with, in the order of the challenges; MD5 comes first because many phones read only
-    the first challenge and know nothing else (RFC 8760 lets the server choose). `t1`, `t2`, `t4`: the
-    timers of RFC 3261 table 4, in seconds."""
+    password for everybody else; when empty they get no response at all. `algorithms`: what they
+    may prove it with, in the order of the challenges; MD5 comes first because many phones read
+    only the first challenge and know nothing else (RFC 8760 lets the server choose). `t1`, `t2`,
+    `t4`: the timers of RFC 3261 table 4, in seconds."""
 
     trusted: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     users: Mapping[str, str] = field(default_factory=dict)

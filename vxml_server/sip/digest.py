@@ -1,8 +1,8 @@
 """Digest authentication (RFC 7616, for SIP RFC 3261 section 22 and RFC 8760), both sides.
 
 MD5 and SHA-256, `qop` "auth" or none. The client prefers the stronger algorithm; the server offers
-those of its settings in their order. The rule: the server keeps no state for a challenge - a nonce carries its
-own time and seal - so that strangers cannot fill its memory.
+those of its settings in their order. The rule: the server keeps no state for a challenge - a nonce
+carries its own time and seal - so that strangers cannot fill its memory.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ answered travels in `MalformedRequest`, so that it gets its 400 or 505 with the 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 
 from vxml_server.sip.errors import Malformed
 from vxml_server.sip.headers import Headers, canonical
@@ -77,7 +78,7 @@ def phrase(status: int) -> str:
     return PHRASES.get(status) or PHRASES[status // 100 * 100]
 
 
-class Message:
+class Message(ABC):
     """What requests and responses share: headers, body, and the fields that route them."""
 
     __slots__ = ("_cseq", "_from", "_to", "_via", "body", "headers")
@@ -146,8 +147,9 @@ class Message:
                 raise Malformed(f"More than one {name}")
         _ = self.via, self.from_, self.to, self.cseq
 
+    @abstractmethod
     def _start_line(self) -> str:
-        raise NotImplementedError
+        """The line before the header fields."""
 
     def __bytes__(self) -> bytes:
         """The wire format, with the Content-Length that fits the body."""

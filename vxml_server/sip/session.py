@@ -7,7 +7,9 @@ place that tells final things and `_tell` the only one for the others.
 
 from __future__ import annotations
 
+import logging
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from enum import Enum, StrEnum, auto
 
@@ -24,6 +26,8 @@ from vxml_server.sip.reinvite import Reinvite
 from vxml_server.sip.sdp import SessionDescription
 from vxml_server.sip.transaction import Transaction
 from vxml_server.sip.uri import Destination
+
+logger = logging.getLogger(__name__)
 
 _REASON_TEXT = re.compile(r';\s*text\s*=\s*"((?:[^"\\]|\\.)*)"', re.IGNORECASE)
 
@@ -78,7 +82,7 @@ CALL_STATES: Mapping[CallState, Mapping[CallEvent, CallState]] = {
 }
 
 
-class InviteSession:
+class InviteSession(ABC):
     """A call: an INVITE and the dialog it made.
 
     Attributes for its owner: `sip_call_id`; `local_uri` and `remote_uri` (To and From of an
@@ -127,9 +131,9 @@ class InviteSession:
         if self.state not in {CallState.TERMINATING, CallState.TERMINATED}:
             self._hang_up(EndCause.LOCAL, "", headers)
 
+    @abstractmethod
     def hang_up(self, headers: Mapping[str, str] = NO_HEADERS) -> None:
         """Ends the call whatever its state: `reject(603)`, `cancel()` or `bye()`."""
-        self.bye(headers)
 
     def reinvite(self, sdp: SessionDescription) -> None:
         """Offers new media; told by `reinvite_answered` or `reinvite_rejected`. Raises
@@ -362,7 +366,8 @@ class InviteSession:
             self.receive_ack(message)
 
     def timed_out(self, transaction: Transaction) -> None:
-        """A refused INVITE was not acknowledged: nothing to do (section 17.2.1)."""
+        """A refused INVITE was not acknowledged: nothing more to do (section 17.2.1)."""
+        logger.info("the refusal of call %s was not acknowledged", self.sip_call_id)
 
     def transport_failed(self, transaction: Transaction, reason: str) -> None:
         """A response could not be sent; only a lost 2xx makes the call impossible."""
