@@ -1,7 +1,7 @@
 """The augmented BNF form of SRGS 1.0, read into a rule tree.
 
 The form is read left to right without a separate list of tokens, since what `<` or `/` begins
-depends on where it stands. Lines in errors are those of the text.
+depends on where it stands. Places in errors are those of the text.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ from vxml_server.grammar.rules import (
     Special,
     Tag,
     Token,
+    attach,
     bad_grammar,
-    check_rules,
+    finished,
     split_reference,
 )
-from vxml_server.grammar.srgs_xml import MAX_DEPTH, Defaults, repeat_counts
+from vxml_server.grammar.source import Place, Text, decode, wide_encoding
+from vxml_server.grammar.srgs_xml import MAX_DEPTH, Defaults, is_lang, repeat_counts
 from vxml_server.grammar.tokens import are_keys, fold, words
 
-_MARKS = (b"\xef\xbb\xbf", b"\xfe\xff", b"\xff\xfe")
+_DECLARED = re.compile(rb"(?:\xef\xbb\xbf)?#ABNF[ \t]+[\d.]+[ \t]+([\w.:-]+)")
 _IDENTIFIER = re.compile(r"#ABNF[ \t]+(?P<version>[\d.]+)(?:[ \t]+(?P<encoding>[\w.:-]+))?[ \t]*;")
 _BLANK = re.compile(r"(?:\s+|//[^\r\n]*|/\*.*?\*/)*", re.DOTALL)
 _KEYWORD = re.compile(r"[a-z]+(?:-[a-z]+)?(?![\w-])")
@@ -39,42 +41,36 @@ _STRING = re.compile(r"\"([^\"]*)\"|'([^']*)'")
 _ANGLE = re.compile(r"<([^<>]*)>")
 _VARIABLE = re.compile(r"\$([^\W\d]\w*)")
 _TAG = re.compile(r"\{!\{(.*?)\}!\}|\{(?!!\{)([^}]*)\}", re.DOTALL)
-_WEIGHT = re.compile(r"/\s*(?:\d+(?:\.\d*)?|\.\d+)\s*/")
+_WEIGHT = re.compile(r"/\s*(\d+(?:\.\d*)?|\.\d+)\s*/")
 _QUOTED = re.compile(r'"([^"]*)"')
 _WORD = re.compile(r"[^\s;=|*+<>()\[\]{}/!$\"~?]+")
-_LANG = re.compile(r"![A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
-_COUNTS = re.compile(r"\s*([\d-]+)\s*(?:/\s*(?:0?\.\d+|0|1(?:\.0*)?|0\.)\s*/\s*)?")
+_LANG = re.compile(r"!([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)")
+_COUNTS = re.compile(r"\s*([\d-]+)\s*(?:/\s*(0?\.\d+|0|1(?:\.0*)?|0\.)\s*/\s*)?")
 _MEDIA_TYPE = re.compile(r"~\s*<[^<>]*>")
 
 
 def is_abnf(source: bytes) -> bool:
     """Whether a document begins as ABNF does (section 4.1)."""
-    start = source[:64]
-    if start.startswith((b"\xfe\xff", b"\xff\xfe")):
-        return start.decode("utf-16", "replace").lstrip("\ufeff").startswith("#ABNF")
-    return start.removeprefix(_MARKS[0]).startswith(b"#ABNF")
+    encoding = wide_encoding(source) or "latin-1"
+    start = source[:64].decode(encoding, "replace")
+    return start.removeprefix("\ufeff").startswith("#ABNF")
 
 
 def parse_abnf(source: bytes, uri: str, defaults: Defaults) -> Document:
     """The rule tree of an ABNF grammar. Raises `error.badfetch`."""
-    return _Reader(_decode(source, uri, defaults), uri, defaults).document()
+    text = decode(source, _DECLARED, uri, defaults.line_offset)
+    return parse_abnf_text(Text(text, Place(1 + defaults.line_offset, 1)), uri, defaults)
 
 
-def _decode(source: bytes, uri: str, defaults: Defaults) -> str:
-    encoding = "utf-8-sig"
-    if source.startswith((b"\xfe\xff", b"\xff\xfe")):
-        encoding = "utf-16"
-    elif found := _IDENTIFIER.match(source[:200].decode("latin-1").removeprefix("ï»¿")):
-        encoding = found["encoding"] or encoding
-    try:
-        return source.decode(encoding).removeprefix("\ufeff")
-    except (LookupError, UnicodeError) as error:
-        raise bad_grammar(f"cannot be read as {encoding}: {error}", uri, 1) from None
+def parse_abnf_text(text: Text, uri: str, defaults: Defaults) -> Document:
+    """The same for a text that stands somewhere in another document."""
+    return _Reader(text, uri, defaults).document()
 
 
 class _Reader:
-    def __init__(self, text: str, uri: str, defaults: Defaults) -> None:
-        self.text = text
+    def __init__(self, source: Text, uri: str, defaults: Defaults) -> None:
+        self.source = source
+        self.text = source.text
         self.at = 0
         self.uri = uri
         self.defaults = defaults
@@ -87,11 +83,11 @@ class _Reader:
         self.seen: set[str] = set()
 
     @property
-    def line(self) -> int:
-        return self.text.count("\n", 0, self.at) + 1 + self.defaults.line_offset
+    def place(self) -> Place:
+        return self.source.place(self.at)
 
-    def fail(self, message: str) -> VoiceXmlEvent:
-        return bad_grammar(message, self.uri, self.line)
+    def fail(self, message: str, place: Place | None = None) -> VoiceXmlEvent:
+        return bad_grammar(message, self.uri, *(place or self.place))
 
     # Scanning ----------------------------------------------------------------------------------
 
@@ -140,8 +136,8 @@ class _Reader:
             self.statement()
             self.skip()
         if self.mode == "voice" and not (self.lang or self.defaults.hosted):
-            raise bad_grammar("a grammar for voice must declare its language", self.uri, 1)
-        return check_rules(
+            raise self.fail("a grammar for voice must declare its language", self.source.start)
+        return finished(
             Document(
                 uri=self.uri,
                 mode=self.mode,
@@ -150,7 +146,8 @@ class _Reader:
                 rules=self.rules,
                 tag_format=self.tag_format,
                 tags=tuple(self.tags),
-                line=1 + self.defaults.line_offset,
+                line=self.source.start.line,
+                column=self.source.start.column,
             )
         )
 
@@ -159,7 +156,8 @@ class _Reader:
         if self.text.startswith("$", self.at):
             self.rule(public=False)
         elif self.text.startswith("{", self.at):
-            self.tags.append(self.tag(self.need(_TAG, "a tag")))
+            place = self.place
+            self.tags.append(self.tag(self.need(_TAG, "a tag"), place))
             self.need_sign(";")
         else:
             keyword = self.need(_KEYWORD, "a declaration or a rule")[0]
@@ -177,7 +175,7 @@ class _Reader:
         match keyword:
             case "language":
                 self.lang = self.need(_VALUE, "a language")[0]
-                if not _LANG.fullmatch(f"!{self.lang}"):
+                if not is_lang(self.lang):
                     raise self.fail(f"{self.lang!r} is not a language")
             case "mode":
                 match self.need(_VALUE, "a mode")[0]:
@@ -208,62 +206,81 @@ class _Reader:
         self.need_sign(";")
 
     def rule(self, *, public: bool) -> None:
-        line = self.line
+        place = self.place
         name = self.need(_VARIABLE, "a rule name")[1]
         if name in self.rules:
-            raise self.fail(f"the rule {name!r} is defined twice")
+            raise self.fail(f"the rule {name!r} is defined twice", place)
         self.need_sign("=")
         body = self.alternatives(0)
         self.need_sign(";")
-        self.rules[name] = Rule(name, body, public=public, line=line)
+        self.rules[name] = Rule(name, body, public, *place)
 
     # Expansions --------------------------------------------------------------------------------
 
     def alternatives(self, depth: int) -> Expansion:
         if depth > MAX_DEPTH:
             raise self.fail("the grammar is nested too deeply")
-        branches = [self.weighted(depth)]
+        weight, branch = self.weighted(depth)
+        branches, weights = [branch], [weight]
         while self.sign("|"):
-            branches.append(self.weighted(depth))
-        return branches[0] if len(branches) == 1 else OneOf(tuple(branches))
+            weight, branch = self.weighted(depth)
+            branches.append(branch)
+            weights.append(weight)
+        if len(branches) == 1:
+            return branch
+        same = all(weight == weights[0] for weight in weights)
+        return OneOf(tuple(branches), () if same else tuple(weights))
 
-    def weighted(self, depth: int) -> Expansion:
-        self.take(_WEIGHT)
+    def weighted(self, depth: int) -> tuple[float, Expansion]:
+        found = self.take(_WEIGHT)
         parts: list[Expansion] = []
         while (part := self.part(depth)) is not None:
             parts.append(part)
         if not parts:
             raise self.fail("an alternative is empty")
-        return parts[0] if len(parts) == 1 else Sequence(tuple(parts))
+        weight = float(found[1]) if found is not None else 1.0
+        return weight, parts[0] if len(parts) == 1 else Sequence(tuple(parts))
 
     def part(self, depth: int) -> Expansion | None:
         """One part of a sequence with what is attached to it; None where the sequence ends."""
         part = self.plain_part(depth)
         while part is not None:
-            self.take(_LANG)
-            if (angle := self.take(_ANGLE)) is None:
+            self.skip()
+            # What is attached begins with one of two signs.
+            if self.text.startswith("!", self.at):
+                found = self.need(_LANG, "a language")
+                part = attach(part, found[1])
+            elif self.text.startswith("<", self.at):
+                part = self.repeated(part)
+            else:
                 break
-            found = _COUNTS.fullmatch(angle[1])
-            counts = repeat_counts(found[1]) if found is not None else None
-            if counts is None:
-                raise self.fail(f"{angle[0]!r} is not a repeat")
-            part = Repeat(part, *counts)
-            self.take(_LANG)
         return part
 
+    def repeated(self, part: Expansion) -> Expansion:
+        place = self.place
+        angle = self.need(_ANGLE, "a repeat")
+        found = _COUNTS.fullmatch(angle[1])
+        counts = repeat_counts(found[1]) if found is not None else None
+        if found is None or counts is None:
+            raise self.fail(f"{angle[0]!r} is not a repeat", place)
+        return Repeat(part, *counts, float(found[2]) if found[2] is not None else None)
+
     def plain_part(self, depth: int) -> Expansion | None:
+        self.skip()
+        # A word is what most grammars are made of, and begins with none of the signs below.
+        if (found := _WORD.match(self.text, self.at)) is not None:
+            return self.token(found)
         if self.sign("("):
             return self.group(")", depth)
         if self.sign("["):
             return Repeat(self.group("]", depth), 0, 1)
+        place = self.place
         if (found := self.take(_TAG)) is not None:
-            return self.tag(found)
+            return self.tag(found, place)
         if self.sign("$"):
-            return self.reference()
-        if (found := self.take(_QUOTED)) is not None:
-            return self.token(fold(found[1]))
-        if (found := self.take(_WORD)) is not None:
-            return self.token(found[0])
+            return self.reference(place)
+        if (found := _QUOTED.match(self.text, self.at)) is not None:
+            return self.token(found)
         return None
 
     def group(self, close: str, depth: int) -> Expansion:
@@ -273,33 +290,37 @@ class _Reader:
         self.need_sign(close)
         return inner
 
-    def tag(self, found: re.Match[str]) -> Tag:
-        return Tag(found[1] if found[1] is not None else found[2], self.line)
+    def tag(self, found: re.Match[str], place: Place) -> Tag:
+        return Tag(found[1] if found[1] is not None else found[2], *place)
 
-    def token(self, text: str) -> Expansion:
+    def token(self, found: re.Match[str]) -> Expansion:
+        text = fold(found[1]) if found.re is _QUOTED else found[0]
         if self.mode == "dtmf":
             if not are_keys(text):
                 raise self.fail(f"{text!r} is not a key")
+            self.at = found.end()
             return Sequence(tuple(Token(key) for key, _ in words(text, "dtmf")))
+        self.at = found.end()
         return Token(text)
 
-    def reference(self) -> Expansion:
-        line = self.line
+    def reference(self, place: Place) -> Expansion:
         if (found := _ANGLE.match(self.text, self.at)) is None:
             self.at -= 1
             name = self.need(_VARIABLE, "a rule name")[1]
-            return Special[name] if name in RESERVED_NAMES else RuleRef("", name, f"${name}", line)
+            if name in RESERVED_NAMES:
+                return Special[name]
+            return RuleRef("", name, f"${name}", *place)
         self.at = found.end()
         self.take(_MEDIA_TYPE)
         written = found[1].strip()
-        place, name = split_reference(written)
-        if not place:
-            raise self.fail("the reference refers to nothing")
-        target = self.join(place)
+        document, name = split_reference(written)
+        if not document:
+            raise self.fail("the reference refers to nothing", place)
+        target = self.join(document)
         shown = (
             written if re.match(r"[A-Za-z][\w+.-]*:|/", written) else self.base_written + written
         )
-        return RuleRef(target, name, f"$<{shown}>", line)
+        return RuleRef(target, name, f"$<{shown}>", *place)
 
     def join(self, reference: str) -> str:
         try:

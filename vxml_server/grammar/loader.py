@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Generator
-from dataclasses import replace
 from pathlib import Path
 from urllib.request import url2pathname
 
-from lxml import etree
-
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.grammar.abnf import is_abnf, parse_abnf
+from vxml_server.grammar.abnf import is_abnf, parse_abnf, parse_abnf_text
 from vxml_server.grammar.builtins import builtin_document, is_builtin
+from vxml_server.grammar.elements import Element, parse_elements
 from vxml_server.grammar.grammar import Grammar
 from vxml_server.grammar.network import Network, compile_network
 from vxml_server.grammar.rules import (
@@ -27,7 +25,8 @@ from vxml_server.grammar.rules import (
     rule_refs,
     split_reference,
 )
-from vxml_server.grammar.srgs_xml import Defaults, inline_text, parse_element, parse_xml
+from vxml_server.grammar.source import Place, Text
+from vxml_server.grammar.srgs_xml import Defaults, inline_text, parse_xml
 
 MAX_BYTES = 8 * 1024 * 1024
 """The largest grammar document that is read."""
@@ -137,13 +136,15 @@ def _loading(
     inherited = Defaults(main.mode, defaults.lang)
     todo = [(main, reference) for reference in _external(main)]
     for document, reference in todo:
-        if reference.uri not in documents:
+        if reference.document not in documents:
             if len(documents) > MAX_DOCUMENTS:
-                raise bad_grammar("too many grammar documents", document.uri, reference.line)
-            found = yield from _document(reference.uri, "", inherited, lang=document.lang)
-            documents[reference.uri] = found
+                place = (reference.line, reference.column)
+                raise bad_grammar("too many grammar documents", document.uri, *place)
+            lang = reference.lang or document.lang
+            found = yield from _document(reference.uri, "", inherited, lang=lang)
+            documents[reference.document] = found
             todo.extend((found, further) for further in _external(found))
-        _check_reference(document, reference, documents[reference.uri])
+        _check_reference(document, reference, documents[reference.document])
     return _compile(main, documents, rule)
 
 
@@ -158,43 +159,43 @@ def _document(
 def parse(source: bytes, uri: str, media_type: str, defaults: Defaults) -> Document:
     """The rule tree of one document, of the form that its type or its content says."""
     line = defaults.line_offset
+    start = Place(1 + line, 1)
     if len(source) > MAX_BYTES:
-        raise bad_grammar("the grammar is too large", uri, line)
+        raise bad_grammar("the grammar is too large", uri, *start)
     kind = media_type.partition(";")[0].strip().lower()
     if kind not in _XML_TYPES | _ABNF_TYPES | _VAGUE_TYPES:
-        raise unsupported(f"grammars of type {kind} are not supported", uri, line)
+        raise unsupported(f"grammars of type {kind} are not supported", uri, start)
     if not _looks_like_xml(source):
         if kind in _XML_TYPES:
-            raise bad_grammar("not well-formed XML: it does not begin with <", uri, line + 1)
+            raise bad_grammar("not well-formed XML: it does not begin with <", uri, *start)
         if kind in _ABNF_TYPES or is_abnf(source):
             return parse_abnf(source, uri, defaults)
-        raise unsupported("the grammar is in no format known here", uri, line)
-    root = parse_element(source, uri, line)
-    if _holds_xml(root, kind, uri, line):
+        raise unsupported("the grammar is in no format known here", uri, start)
+    root, text = parse_elements(source, uri, line)
+    if _holds_xml(root, kind, uri):
         return parse_xml(root, uri, defaults)
-    return _inline_abnf(root, uri, defaults)
+    return _inline_abnf(root, text, uri, defaults)
 
 
-def _holds_xml(root: etree._Element, kind: str, uri: str, line: int) -> bool:
+def _holds_xml(root: Element, kind: str, uri: str) -> bool:
     """Whether the `<grammar>` element holds the XML form and not the text of another form."""
     kind = root.get("type", kind).partition(";")[0].strip().lower()
     if kind not in _XML_TYPES | _ABNF_TYPES | _VAGUE_TYPES:
-        line += root.sourceline or 0
-        raise unsupported(f"grammars of type {kind} are not supported", uri, line)
+        raise unsupported(f"grammars of type {kind} are not supported", uri, root.place)
     return kind not in _ABNF_TYPES and not is_abnf(inline_text(root).encode())
 
 
-def _inline_abnf(root: etree._Element, uri: str, defaults: Defaults) -> Document:
-    text = inline_text(root)
-    raw = root.text or ""
-    blank = raw[: len(raw) - len(raw.lstrip())]
-    before = (root.sourceline or 1) - 1 + blank.count("\n")
-    placed = replace(defaults, line_offset=defaults.line_offset + before)
-    return parse_abnf(text.encode(), uri, placed)
+def _inline_abnf(root: Element, document: str, uri: str, defaults: Defaults) -> Document:
+    inside = inline_text(root)
+    first_line = inside.partition("\n")[0]
+    at = document.find(first_line)
+    found = Text(document, Place(1 + defaults.line_offset, 1)).place(at) if at >= 0 else root.place
+    return parse_abnf_text(Text(inside, found), uri, defaults)
 
 
-def unsupported(message: str, uri: str, line: int) -> VoiceXmlEvent:
-    return VoiceXmlEvent("error.unsupported.format", message, uri=uri, line=line)
+def unsupported(message: str, uri: str, place: Place) -> VoiceXmlEvent:
+    line, column = place
+    return VoiceXmlEvent("error.unsupported.format", message, uri=uri, line=line, column=column)
 
 
 def _looks_like_xml(source: bytes) -> bool:
@@ -215,7 +216,9 @@ def _check_reference(document: Document, reference: RuleRef, target: Document) -
     """Whether a document may refer to that rule of another (sections 2.2.2, 3.2 and 4.6)."""
 
     def fail(message: str) -> VoiceXmlEvent:
-        return bad_grammar(f"{reference.written}: {message}", document.uri, reference.line)
+        return bad_grammar(
+            f"{reference.written}: {message}", document.uri, reference.line, reference.column
+        )
 
     if target.mode != document.mode:
         raise fail(f"a grammar for {document.mode} refers to one for {target.mode}")
@@ -233,9 +236,9 @@ def _check_reference(document: Document, reference: RuleRef, target: Document) -
 def _compile(main: Document, documents: dict[str, Document], rule: str) -> Grammar:
     root = rule or main.root
     if rule and rule not in main.rules:
-        raise bad_grammar(f"the rule {rule!r} is not defined", main.uri, main.line)
+        raise bad_grammar(f"the rule {rule!r} is not defined", main.uri, main.line, main.column)
     if rule and not main.rules[rule].public and rule != main.root:
-        raise bad_grammar(f"the rule {rule!r} is private", main.uri, main.line)
+        raise bad_grammar(f"the rule {rule!r} is private", main.uri, main.line, main.column)
     if not root and main.rules:
         public = [name for name, found in main.rules.items() if found.public]
         root = (public or list(main.rules))[0]

@@ -230,7 +230,7 @@ class _Builder:
                 branches = [self.expand(branch, uri, following) for branch in alternatives]
                 return branches[0] if len(branches) == 1 else self.add(Fork(tuple(branches)))
             case RuleRef():
-                target = self.number(expansion.uri or uri, expansion.rule)
+                target = self.number(expansion.document or uri, expansion.rule)
                 return self.add(Call(target, following, expansion.written))
             case Repeat():
                 return self.repeat(expansion, uri, following)

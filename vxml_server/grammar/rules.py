@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Literal
 from urllib.parse import unquote
@@ -31,9 +31,13 @@ class Special(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token as the grammar writes it, white space folded; it may hold several words."""
+    """One token as the grammar writes it, white space folded; it may hold several words.
+
+    `lang` is the language attached to it (section 2.7), "" for that of its grammar.
+    """
 
     text: str
+    lang: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Tag:
 
     text: str
     line: int = 0
+    column: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +56,33 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """Alternatives in document order, which is their preference."""
+    """Alternatives in document order; `weights` (section 2.4.1) one each, or none at all."""
 
     alternatives: tuple[Expansion, ...]
+    weights: tuple[float, ...] = ()
+
+    def preferred(self) -> list[int]:
+        """The indexes of the alternatives, the likeliest first; of two alike the earlier."""
+        order = range(len(self.alternatives))
+        return sorted(order, key=lambda i: -self.weights[i]) if self.weights else list(order)
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """`expansion` from `minimum` to `maximum` times; None is without limit."""
+    """`expansion` from `minimum` to `maximum` times; None is without limit.
+
+    `probability` is that of one more turn (section 2.5.1), None where it is not said.
+    """
 
     expansion: Expansion
     minimum: int
     maximum: int | None
+    probability: float | None = None
+
+    @property
+    def lazy(self) -> bool:
+        """Whether ending is likelier than one more turn."""
+        return self.probability is not None and self.probability < 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +90,21 @@ class RuleRef:
     """A reference to `rule` ("" is the root) of the grammar at `uri` ("" is this one).
 
     `uri` is absolute and without fragment; `written` is the reference as the logical parse
-    structure shows it.
+    structure shows it; `lang` is the language attached to it, which a grammar that has none of its
+    own takes.
     """
 
     uri: str
     rule: str
     written: str
     line: int = 0
+    column: int = 0
+    lang: str = ""
+
+    @property
+    def document(self) -> str:
+        """What names the document referred to: a built-in one is another in each language."""
+        return f"{self.uri} {self.lang}" if self.uri.startswith("builtin:") else self.uri
 
 
 Expansion = Token | Tag | Sequence | OneOf | Repeat | RuleRef | Special
@@ -90,6 +118,7 @@ class Rule:
     expansion: Expansion
     public: bool = False
     line: int = 0
+    column: int = 0
     value: Callable[[str], JsonValue] | None = None
 
 
@@ -106,6 +135,7 @@ class Document:
     tags: tuple[Tag, ...] = ()
     scope: str = ""
     line: int = 0
+    column: int = 0
 
 
 RESERVED_NAMES = frozenset(special.value for special in Special)
@@ -123,37 +153,64 @@ def split_reference(reference: str) -> tuple[str, str]:
     return place, unquote(fragment)
 
 
+def leaves(expansion: Expansion) -> Iterator[Token | Tag | RuleRef | Special]:
+    """What an expansion is made of in the end, in document order."""
+    todo = [expansion]
+    while todo:
+        match todo.pop():
+            case Sequence(parts) | OneOf(parts):
+                todo.extend(reversed(parts))
+            case Repeat(body):
+                todo.append(body)
+            case leaf:
+                yield leaf
+
+
 def rule_refs(expansion: Expansion) -> Iterator[RuleRef]:
     """The references of an expansion, in document order."""
+    return (leaf for leaf in leaves(expansion) if isinstance(leaf, RuleRef))
+
+
+def attach(expansion: Expansion, lang: str) -> Expansion:
+    """`expansion` with `lang` attached to what has no language attached (section 2.7)."""
     match expansion:
-        case RuleRef():
-            yield expansion
-        case Sequence(parts) | OneOf(parts):
-            for part in parts:
-                yield from rule_refs(part)
-        case Repeat(body):
-            yield from rule_refs(body)
+        case Token(lang="") | RuleRef(lang=""):
+            return replace(expansion, lang=lang)
+        case Sequence(parts):
+            return Sequence(tuple(attach(part, lang) for part in parts))
+        case OneOf(parts, weights):
+            return OneOf(tuple(attach(part, lang) for part in parts), weights)
+        case Repeat():
+            return replace(expansion, expansion=attach(expansion.expansion, lang))
         case _:
-            pass
+            return expansion
 
 
-def bad_grammar(message: str, uri: str, line: int = 0) -> VoiceXmlEvent:
+def bad_grammar(message: str, uri: str, line: int = 0, column: int = 0) -> VoiceXmlEvent:
     """The event for a grammar that is wrong: `error.badfetch`, as VoiceXML 2.0 5.2.6 has it."""
-    return VoiceXmlEvent("error.badfetch", message, uri=uri, line=line)
+    return VoiceXmlEvent("error.badfetch", message, uri=uri, line=line, column=column)
 
 
-def check_rules(document: Document) -> Document:
-    """`document`, when its names are legal and every name it uses of its own is defined."""
+def finished(document: Document) -> Document:
+    """`document`, when its names are legal and every name it uses of its own is defined.
+
+    A built-in grammar that it refers to without a language is one of the document's language.
+    """
+    rules = dict(document.rules)
     for rule in document.rules.values():
+        place = (document.uri, rule.line, rule.column)
         if rule.name in RESERVED_NAMES:
-            raise bad_grammar(f"a rule may not be named {rule.name}", document.uri, rule.line)
+            raise bad_grammar(f"a rule may not be named {rule.name}", *place)
         if not is_rule_name(rule.name):
-            raise bad_grammar(f"{rule.name!r} is not a rule name", document.uri, rule.line)
+            raise bad_grammar(f"{rule.name!r} is not a rule name", *place)
         for reference in rule_refs(rule.expansion):
             if not reference.uri and reference.rule not in document.rules:
                 message = f"the rule {reference.rule!r} is not defined"
-                raise bad_grammar(message, document.uri, reference.line)
+                raise bad_grammar(message, document.uri, reference.line, reference.column)
+            if reference.uri.startswith("builtin:") and not reference.lang:
+                body = attach(rules[rule.name].expansion, document.lang)
+                rules[rule.name] = replace(rule, expansion=body)
     if document.root and document.root not in document.rules:
         message = f"the root rule {document.root!r} is not defined"
-        raise bad_grammar(message, document.uri, document.line)
-    return document
+        raise bad_grammar(message, document.uri, document.line, document.column)
+    return replace(document, rules=rules)

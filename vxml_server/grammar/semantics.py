@@ -117,13 +117,13 @@ def _refuse(constant: str) -> JsonValue:
 
 
 @contextmanager
-def _placed(document: Document, line: int) -> Iterator[None]:
+def _placed(document: Document, line: int, column: int) -> Iterator[None]:
     """Gives a failure between tags, where the engine's own line means nothing, its place."""
     try:
         yield
     except VoiceXmlEvent as failure:
         name, message = failure.name, failure.message
-        raise VoiceXmlEvent(name, message, uri=document.uri, line=line) from None
+        raise VoiceXmlEvent(name, message, uri=document.uri, line=line, column=column) from None
 
 
 class _Interpreter:
@@ -160,7 +160,7 @@ class _Interpreter:
                 case _:
                     pass
         document = self.network.documents[0]
-        with _placed(document, document.line):
+        with _placed(document, document.line, document.column):
             plain: JsonValue = self.engine.to_json(value) if isinstance(value, Object) else value
         return plain
 
@@ -176,7 +176,7 @@ class _Interpreter:
 
     def script(self, frame: _Frame, tag: Tag) -> None:
         """Runs a tag in the scopes of its document and of its rule match."""
-        with _placed(frame.document, tag.line):
+        with _placed(frame.document, tag.line, tag.column):
             if frame.scope is None:
                 frame.scope = self.begin(frame)
         document = frame.document
@@ -203,20 +203,28 @@ class _Interpreter:
         try:
             self.engine.run(tag.text, scopes)
         except VoiceXmlEvent as failure:
+            # The engine tells the line within the script, and no column.
             line = tag.line + max(0, failure.line - 1)
+            column = tag.column if line == tag.line else 1
             raise VoiceXmlEvent(
-                failure.name, f"in a tag: {failure.message}", uri=document.uri, line=line
+                failure.name,
+                f"in a tag: {failure.message}",
+                uri=document.uri,
+                line=line,
+                column=column,
             ) from None
         self.spent += time.thread_time() - begun
         if self.spent > TIME_LIMIT:
             message = "the tags of one match ran too long"
-            raise VoiceXmlEvent("error.semantic", message, uri=document.uri, line=tag.line)
+            raise VoiceXmlEvent(
+                "error.semantic", message, uri=document.uri, line=tag.line, column=tag.column
+            )
 
     def receive(self, frame: _Frame, result: _Result) -> None:
         """Makes the value of a rule reference known to the rule that has it."""
         frame.results.append(result)
         if frame.scope is not None:
-            with _placed(frame.document, frame.document.line):
+            with _placed(frame.document, frame.document.line, frame.document.column):
                 self.pass_on(frame.scope, result)
 
     def pass_on(self, scope: Object, result: _Result) -> None:

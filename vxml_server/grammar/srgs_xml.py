@@ -1,21 +1,20 @@
 """The XML form of SRGS 1.0, read into a rule tree.
 
-Strict about what the recommendation calls an error, with the line; lenient where VoiceXML hosts the
-grammar, since an inline `<grammar>` takes language, version and namespace from its document: the
-caller says so by giving a default language. Elements of other namespaces are passed over
-(section 5.4). Untrusted: no entity is expanded, nothing is fetched, size and depth are bounded.
+Strict about what the recommendation calls an error, with the place; lenient where VoiceXML hosts
+the grammar, since an inline `<grammar>` takes language, version and namespace from its document:
+the caller says so by giving a default language. Elements of other namespaces are passed over
+(section 5.4), but for one that is called `optional`: what is in it may be said or left out, as in
+the recommendation's own tests. Size and depth are bounded.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
-from lxml import etree
-
 from vxml_server.events import VoiceXmlEvent
+from vxml_server.grammar.elements import BASE, LANG, Element
 from vxml_server.grammar.rules import (
     RESERVED_NAMES,
     Document,
@@ -29,15 +28,15 @@ from vxml_server.grammar.rules import (
     Special,
     Tag,
     Token,
+    attach,
     bad_grammar,
-    check_rules,
+    finished,
     split_reference,
 )
 from vxml_server.grammar.tokens import are_keys, fold, words
 
 SRGS = "http://www.w3.org/2001/06/grammar"
 VXML = "http://www.w3.org/2001/vxml"
-XML = "http://www.w3.org/XML/1998/namespace"
 _OURS = frozenset({SRGS, VXML, ""})
 
 MAX_DEPTH = 120
@@ -63,7 +62,7 @@ class Defaults:
         return bool(self.lang)
 
 
-def parse_xml(root: etree._Element, uri: str, defaults: Defaults) -> Document:
+def parse_xml(root: Element, uri: str, defaults: Defaults) -> Document:
     """The rule tree of a grammar document or of an inline `<grammar>` element.
 
     Raises `error.badfetch`, and `error.unsupported.format` for an element whose content is a
@@ -72,9 +71,14 @@ def parse_xml(root: etree._Element, uri: str, defaults: Defaults) -> Document:
     return _Reader(uri, defaults).document(root)
 
 
-def inline_text(root: etree._Element) -> str:
+def inline_text(root: Element) -> str:
     """The text of a `<grammar>` that holds no element; else ""."""
-    return "" if len(root) else (root.text or "").strip()
+    return "" if len(root) else root.text.strip()
+
+
+def is_lang(written: str) -> bool:
+    """Whether `written` is a language identifier (RFC 3066)."""
+    return _LANG.fullmatch(written) is not None
 
 
 def repeat_counts(written: str) -> tuple[int, int | None] | None:
@@ -89,29 +93,6 @@ def repeat_counts(written: str) -> tuple[int, int | None] | None:
     return minimum, maximum
 
 
-def parse_element(source: bytes, uri: str, line_offset: int) -> etree._Element:
-    """The root element of a document; `error.badfetch` when it is not well-formed or not safe."""
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
-    try:
-        root = etree.fromstring(source, parser)
-    except etree.XMLSyntaxError as error:
-        line = (error.lineno or 0) + line_offset
-        raise bad_grammar(f"not well-formed XML: {error.msg}", uri, line) from None
-    except (ValueError, LookupError) as error:
-        raise bad_grammar(f"not XML: {error}", uri, line_offset) from None
-    subset = root.getroottree().docinfo.internalDTD
-    if subset is not None and next(iter(subset.iterentities()), None) is not None:
-        raise bad_grammar("a grammar may not declare entities", uri, 1 + line_offset)
-    return root
-
-
 class _Reader:
     def __init__(self, uri: str, defaults: Defaults) -> None:
         self.uri = uri
@@ -120,19 +101,15 @@ class _Reader:
         self.base_written = ""
         self.mode: Mode = "voice"
 
-    def fail(self, element: etree._Element, message: str) -> VoiceXmlEvent:
-        return bad_grammar(message, self.uri, self.line(element))
-
-    def line(self, element: etree._Element) -> int:
-        return (element.sourceline or 0) + self.defaults.line_offset
+    def fail(self, element: Element, message: str) -> VoiceXmlEvent:
+        return bad_grammar(message, self.uri, *element.place)
 
     # The document ------------------------------------------------------------------------------
 
-    def document(self, root: etree._Element) -> Document:
-        namespace, name = _name(root)
-        if name != "grammar" or namespace not in _OURS:
-            raise self.fail(root, f"the root element is <{name}>, not <grammar>")
-        self.header(root, namespace)
+    def document(self, root: Element) -> Document:
+        if root.name != "grammar" or root.namespace not in _OURS:
+            raise self.fail(root, f"the root element is <{root.name}>, not <grammar>")
+        self.header(root)
         rules: dict[str, Rule] = {}
         tags = []
         for child in root:
@@ -145,31 +122,37 @@ class _Reader:
                     rules[rule.name] = rule
                 case "tag":
                     tags.append(self.tag(child))
-                case "meta" | "metadata" | "lexicon" | "":
+                case "meta" | "lexicon":
+                    self.described(child, kind)
+                case "metadata" | "":
                     pass
                 case _:
                     raise self.fail(child, f"<{kind}> may not stand here")
+            self.no_text(child, child.tail)
+        if len(root):
+            self.no_text(root, root.text)
         if not rules:
             rules = self.bare_text(root)
-        return check_rules(
+        return finished(
             Document(
                 uri=self.uri,
                 mode=self.mode,
-                lang=root.get(f"{{{XML}}}lang", "") or self.defaults.lang,
-                root=root.get("root", "").strip(),
+                lang=root.get(LANG) or self.defaults.lang,
+                root=root.get("root").strip(),
                 rules=rules,
-                tag_format=root.get("tag-format", "").strip(),
+                tag_format=root.get("tag-format").strip(),
                 tags=tuple(tags),
-                scope=root.get("scope", "").strip(),
-                line=self.line(root),
+                scope=root.get("scope").strip(),
+                line=root.place.line,
+                column=root.place.column,
             )
         )
 
-    def header(self, root: etree._Element, namespace: str) -> None:
+    def header(self, root: Element) -> None:
         """Checks the attributes of `<grammar>`, and takes the mode and base from them."""
         hosted = self.defaults.hosted
-        version = root.get("version")
-        if version != "1.0" and not (version is None and (hosted or namespace != SRGS)):
+        version = root.attributes.get("version")
+        if version != "1.0" and not (version is None and (hosted or root.namespace != SRGS)):
             raise self.fail(root, f"the version is {version!r}, not '1.0'")
         match root.get("mode", self.defaults.mode or "voice"):
             case "voice":
@@ -178,52 +161,68 @@ class _Reader:
                 self.mode = "dtmf"
             case other:
                 raise self.fail(root, f"the mode is {other!r}, not 'voice' or 'dtmf'")
-        lang = root.get(f"{{{XML}}}lang", "")
-        if self.mode == "voice" and not (lang or hosted):
+        if self.mode == "voice" and not (root.get(LANG) or hosted):
             raise self.fail(root, "a grammar for voice must declare its language (xml:lang)")
-        self.check_lang(root)
-        written = root.get(f"{{{XML}}}base", "").strip()
+        if root.get(LANG):
+            self.lang(root)
+        written = root.get(BASE).strip()
         self.base_written = written[: written.rfind("/") + 1]
         self.base = self.join(root, written)
 
-    def bare_text(self, root: etree._Element) -> dict[str, Rule]:
+    def described(self, element: Element, kind: str) -> None:
+        """Checks a `<meta>` or `<lexicon>`; what they say is not used (sections 4.9 and 4.11)."""
+        self.empty(element)
+        needed = {"lexicon": ("uri",), "meta": ("content",)}[kind]
+        for name in needed:
+            if name not in element.attributes:
+                raise self.fail(element, f"<{kind}> must have a {name}")
+        if kind == "meta" and ("name" in element.attributes) == (
+            "http-equiv" in element.attributes
+        ):
+            raise self.fail(element, "<meta> must have either a name or an http-equiv")
+        if kind == "lexicon":
+            self.join(element, element.get("uri"))
+
+    def empty(self, element: Element) -> None:
+        if len(element) or element.text.strip():
+            raise self.fail(element, f"<{element.name}> must be empty")
+
+    def bare_text(self, root: Element) -> dict[str, Rule]:
         """The one rule of an inline grammar that is nothing but words or keys."""
-        text = root.text or ""
+        text = root.text
         if len(root) or not text.strip():
             return {}
         if _OTHER_SYNTAX.search(text):
             message = "the content of <grammar> is in no format known here"
+            line, column = root.place
             raise VoiceXmlEvent(
-                "error.unsupported.format", message, uri=self.uri, line=self.line(root)
+                "error.unsupported.format", message, uri=self.uri, line=line, column=column
             )
-        name = root.get("root", "").strip() or "grammar"
+        name = root.get("root").strip() or "grammar"
         body = _sequence(list(self.tokens(root, text)))
-        return {name: Rule(name, body, public=True, line=self.line(root))}
+        return {name: Rule(name, body, True, *root.place)}
 
     # Rules and their expansions ----------------------------------------------------------------
 
-    def kind(self, element: etree._Element) -> str:
+    def kind(self, element: Element) -> str:
         """The local name of an element of ours, "" for one to be passed over."""
-        if not isinstance(element.tag, str):
-            raise self.fail(element, "entities are not expanded in grammars")
-        namespace, name = _name(element)
-        return name if namespace in _OURS else ""
+        return element.name if element.namespace in _OURS else ""
 
-    def rule(self, element: etree._Element) -> Rule:
-        name = element.get("id", "").strip()
+    def rule(self, element: Element) -> Rule:
+        name = element.get("id").strip()
         if not name:
             raise self.fail(element, "a rule must have an id")
         scope = element.get("scope", "private").strip()
         if scope not in {"public", "private"}:
             raise self.fail(element, f"the scope is {scope!r}, not 'public' or 'private'")
         body = self.content(element, 0, examples=True)
-        return Rule(name, body, public=scope == "public", line=self.line(element))
+        return Rule(name, body, scope == "public", *element.place)
 
-    def content(self, element: etree._Element, depth: int, *, examples: bool = False) -> Expansion:
+    def content(self, element: Element, depth: int, *, examples: bool = False) -> Expansion:
         """What stands inside a rule or an item: a sequence."""
         if depth > MAX_DEPTH:
             raise self.fail(element, "the grammar is nested too deeply")
-        parts: list[Expansion] = list(self.tokens(element, element.text))
+        parts: list[Expansion] = self.tokens(element, element.text)
         for child in element:
             kind = self.kind(child)
             match kind:
@@ -239,6 +238,8 @@ class _Reader:
                     parts.append(self.tag(child))
                 case "example" if examples:
                     pass
+                case "" if child.name == "optional":
+                    parts.append(Repeat(self.content(child, depth + 1), 0, 1))
                 case "":
                     pass
                 case _:
@@ -246,36 +247,39 @@ class _Reader:
             parts.extend(self.tokens(child, child.tail))
         return _sequence(parts)
 
-    def item(self, element: etree._Element, depth: int) -> Expansion:
-        self.check_lang(element)
-        self.check_number(element, "weight")
-        probability = self.check_number(element, "repeat-prob")
-        if probability > 1:
+    def item(self, element: Element, depth: int) -> Expansion:
+        self.number(element, "weight")
+        probability = self.number(element, "repeat-prob")
+        if probability is not None and probability > 1:
             raise self.fail(element, "a repeat-prob may not exceed 1")
         body = self.content(element, depth + 1)
         # The grammars of 2000 put the tag into an attribute.
-        if (text := element.get("tag")) is not None:
-            body = _sequence([body, Tag(text, self.line(element))])
-        repeat = element.get("repeat")
+        if (text := element.attributes.get("tag")) is not None:
+            body = _sequence([body, Tag(text, *element.place)])
+        if LANG in element.attributes:
+            body = attach(body, self.lang(element))
+        repeat = element.attributes.get("repeat")
         if repeat is None:
             return body
         minimum, maximum = self.counts(element, repeat.strip())
-        return Repeat(body, minimum, maximum)
+        return Repeat(body, minimum, maximum, probability)
 
-    def counts(self, element: etree._Element, written: str) -> tuple[int, int | None]:
+    def counts(self, element: Element, written: str) -> tuple[int, int | None]:
         counts = repeat_counts(written)
         if counts is None:
             raise self.fail(element, f"{written!r} is not a repeat")
         return counts
 
-    def one_of(self, element: etree._Element, depth: int) -> Expansion:
-        self.check_lang(element)
+    def one_of(self, element: Element, depth: int) -> Expansion:
         self.no_text(element, element.text)
         alternatives = []
+        weights: list[float] = []
         for child in element:
-            self.no_text(element, child.tail)
+            self.no_text(child, child.tail)
             match self.kind(child):
                 case "item":
+                    weight = self.number(child, "weight")
+                    weights.append(1.0 if weight is None else weight)
                     alternatives.append(self.item(child, depth + 1))
                 case "":
                     pass
@@ -283,26 +287,29 @@ class _Reader:
                     raise self.fail(child, f"<{other}> may not stand in <one-of>")
         if not alternatives:
             raise self.fail(element, "<one-of> must have an <item>")
-        return OneOf(tuple(alternatives))
+        same = all(weight == weights[0] for weight in weights)
+        made = OneOf(tuple(alternatives), () if same else tuple(weights))
+        return attach(made, self.lang(element)) if LANG in element.attributes else made
 
-    def no_text(self, element: etree._Element, text: str | None) -> None:
-        if text and text.strip():
-            raise self.fail(element, "text may not stand directly in <one-of>")
+    def no_text(self, element: Element, text: str) -> None:
+        if text and not text.isspace():
+            raise self.fail(element, f"text may not stand here: {text.strip()[:40]!r}")
 
-    def token(self, element: etree._Element) -> Expansion:
-        self.check_lang(element)
+    def token(self, element: Element) -> Expansion:
         if len(element):
             raise self.fail(element, "<token> holds only text")
-        return _sequence(list(self.checked(element, [fold(element.text or "").strip('"')])))
+        made = _sequence(self.checked(element, [fold(element.text).strip('"')]))
+        return attach(made, self.lang(element)) if LANG in element.attributes else made
 
-    def tag(self, element: etree._Element) -> Tag:
+    def tag(self, element: Element) -> Tag:
         if len(element):
             raise self.fail(element, "<tag> holds only text")
-        return Tag(element.text or "", self.line(element))
+        return Tag(element.text, *element.place)
 
-    def ruleref(self, element: etree._Element) -> Expansion:
-        self.check_lang(element)
-        uri, special = element.get("uri"), element.get("special")
+    def ruleref(self, element: Element) -> Expansion:
+        lang = self.lang(element) if LANG in element.attributes else ""
+        self.empty(element)
+        uri, special = element.attributes.get("uri"), element.attributes.get("special")
         if (uri is None) == (special is None):
             raise self.fail(element, "<ruleref> must have either a uri or a special")
         if special is not None:
@@ -314,53 +321,51 @@ class _Reader:
         if not written or (written.endswith("#") and not place):
             raise self.fail(element, "<ruleref> refers to nothing")
         if not place:
-            return RuleRef("", name, f"${name}", self.line(element))
+            return RuleRef("", name, f"${name}", *element.place)
         target = self.join(element, place)
         shown = (
             written if re.match(r"[A-Za-z][\w+.-]*:|/", written) else self.base_written + written
         )
-        return RuleRef(target, name, f"$<{shown}>", self.line(element))
+        return RuleRef(target, name, f"$<{shown}>", *element.place, lang)
 
     # Text and attributes -----------------------------------------------------------------------
 
-    def tokens(self, element: etree._Element, text: str | None) -> Iterator[Expansion]:
+    def tokens(self, element: Element, text: str) -> list[Expansion]:
         """The tokens of character data: words, or several words in double quotes."""
-        if not text or not text.strip():
-            return
+        if not text or text.isspace():
+            return []
+        if self.mode == "voice" and '"' not in text:
+            return [Token(word) for word in text.split()]
         if text.count('"') % 2:
             raise self.fail(element, "a double quote is not closed")
-        yield from self.checked(element, (fold(m[1] or m[2] or "") for m in _TOKENS.finditer(text)))
+        return self.checked(element, [fold(m[1] or m[2] or "") for m in _TOKENS.finditer(text)])
 
-    def checked(self, element: etree._Element, texts: Iterator[str] | list[str]) -> Iterator[Token]:
-        for text in texts:
-            if self.mode == "dtmf" and not are_keys(text):
-                raise self.fail(element, f"{text!r} is not a key")
-            if self.mode == "dtmf":
-                yield from (Token(key) for key, _ in words(text, "dtmf"))
-            elif text:
-                yield Token(text)
+    def checked(self, element: Element, texts: list[str]) -> list[Expansion]:
+        if self.mode == "voice":
+            return [Token(text) for text in texts if text]
+        if wrong := [text for text in texts if not are_keys(text)]:
+            raise self.fail(element, f"{wrong[0]!r} is not a key")
+        return [Token(key) for text in texts for key, _ in words(text, "dtmf")]
 
-    def join(self, element: etree._Element, reference: str) -> str:
+    def join(self, element: Element, reference: str) -> str:
         try:
             return urljoin(self.base, reference)
         except ValueError:
             raise self.fail(element, f"{reference!r} is not a URI") from None
 
-    def check_lang(self, element: etree._Element) -> None:
-        lang = element.get(f"{{{XML}}}lang")
-        if lang is not None and not _LANG.fullmatch(lang):
+    def lang(self, element: Element) -> str:
+        lang = element.get(LANG)
+        if not is_lang(lang):
             raise self.fail(element, f"{lang!r} is not a language")
+        return lang
 
-    def check_number(self, element: etree._Element, name: str) -> float:
-        written = element.get(name, "0").strip()
-        if not _NUMBER.fullmatch(written):
+    def number(self, element: Element, name: str) -> float | None:
+        written = element.attributes.get(name)
+        if written is None:
+            return None
+        if not _NUMBER.fullmatch(written.strip()):
             raise self.fail(element, f"the {name} is {written!r}, not a number")
         return float(written)
-
-
-def _name(element: etree._Element) -> tuple[str, str]:
-    qualified = etree.QName(element)
-    return qualified.namespace or "", qualified.localname
 
 
 def _sequence(parts: list[Expansion]) -> Expansion:
