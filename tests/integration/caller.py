@@ -18,6 +18,7 @@ from tests.integration.server import Json, VxmlServer
 from tests.integration.sipp import Sipp, SippResult, info_keys
 from tests.integration.waiting import until
 from tests.integration.wire import RtpPacket, Wire
+from tests.integration.witness import Witness
 
 T = TypeVar("T")
 
@@ -76,6 +77,8 @@ class FinishedCall:
     """What the VoiceXML document reported."""
     records: list[Json]
     rows: list[Json]
+    stalls: list[tuple[float, float]]
+    """When the machine ran nobody."""
 
     @property
     def answered_at(self) -> float:
@@ -125,6 +128,7 @@ class Caller:
     server: VxmlServer
     documents: DocumentServer
     wire: Wire
+    witness: Witness
     folder: Path
     _started: list[Sipp] = field(default_factory=list)
 
@@ -240,6 +244,7 @@ class Caller:
             told=self.documents.reports(name),
             records=self.server.records(call_id),
             rows=self.server.rows(call_id),
+            stalls=self.witness.stalls(),
         )
 
 

@@ -19,6 +19,7 @@ from tests.integration.documents import DocumentServer
 from tests.integration.ports import free_ports
 from tests.integration.server import COMMAND, VxmlServer
 from tests.integration.wire import Wire
+from tests.integration.witness import Witness
 
 HERE = Path(__file__).parent
 
@@ -71,6 +72,13 @@ def wire(peers: None) -> Iterator[Wire]:
     wire = Wire()
     yield wire
     wire.close()
+
+
+@pytest.fixture(scope="session")
+def witness(peers: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Witness]:
+    witness = Witness(tmp_path_factory.mktemp("witness"))
+    yield witness
+    witness.close()
 
 
 @pytest.fixture(scope="session")
@@ -130,8 +138,9 @@ def caller(
     server: VxmlServer,
     documents: DocumentServer,
     wire: Wire,
+    witness: Witness,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Caller]:
-    caller = Caller(server, documents, wire, tmp_path_factory.mktemp("calls"))
+    caller = Caller(server, documents, wire, witness, tmp_path_factory.mktemp("calls"))
     yield caller
     caller.close()

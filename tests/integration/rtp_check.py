@@ -6,6 +6,7 @@ timestamps follow each other without a jump; a sender may pause between spurts, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 import numpy as np
@@ -66,14 +67,22 @@ def faults(packets: list[RtpPacket]) -> list[str]:
     return found
 
 
-def late(packets: list[RtpPacket], allowed: float = LATE_SECONDS) -> list[str]:
-    """Packets within a talk spurt that came more than `allowed` seconds after their time."""
+def late(
+    packets: list[RtpPacket],
+    allowed: float = LATE_SECONDS,
+    stalls: Iterable[tuple[float, float]] = (),
+) -> list[str]:
+    """Packets within a talk spurt that came more than `allowed` seconds after their time.
+
+    One that was due while the machine stalled (see `witness`) is not counted.
+    """
     found = []
     for spurt in spurts(packets):
         for a, b in pairwise(spurt):
-            passed = b.at - a.at
-            if passed > len(a.payload) / audio.RATE + allowed:
-                found.append(f"{passed * 1000:.1f} ms before sequence {b.sequence}")
+            due = a.at + len(a.payload) / audio.RATE
+            stalled = any(start < b.at and due < end for start, end in stalls)
+            if b.at > due + allowed and not stalled:
+                found.append(f"{(b.at - a.at) * 1000:.1f} ms before sequence {b.sequence}")
     return found
 
 

@@ -44,7 +44,7 @@ def test_the_keys_arrive_and_the_record_is_complete(calls: Calls, name: str) -> 
     call.assert_one_record("exit", "application")
     # Packets of 30 ms leave at ticks of 20 ms, one after 20 and the next after 40.
     allowed = 0.020 if name == "ptime 30" else rtp_check.LATE_SECONDS
-    assert rtp_check.late(call.received, allowed) == []
+    assert rtp_check.late(call.received, allowed, call.stalls) == []
 
 
 @pytest.mark.parametrize(("name", "event_type"), [("event 96", 96), ("event 127", 127)])

@@ -65,6 +65,14 @@ def test_a_packet_eleven_milliseconds_late_is_found(speech: list[RtpPacket]) -> 
     assert len(rtp_check.late(speech)) == 1
 
 
+def test_only_a_stall_of_the_machine_excuses_a_late_packet(speech: list[RtpPacket]) -> None:
+    due = speech[50].at
+    speech[50] = later(speech[50], 0.011)
+    assert rtp_check.late(speech, stalls=[(due + 0.001, due + 0.010)]) == []
+    assert len(rtp_check.late(speech, stalls=[(due - 0.010, due - 0.001)])) == 1
+    assert len(rtp_check.late(speech, stalls=[(due + 0.012, due + 0.020)])) == 1
+
+
 def test_the_end_of_speech_is_found_to_the_packet(speech: list[RtpPacket]) -> None:
     assert rtp_check.speech_stopped(speech, 1001.5) == pytest.approx(0.5, abs=0.001)
     assert rtp_check.speech_stopped(speech, 1002.5) == pytest.approx(-0.5, abs=0.001)

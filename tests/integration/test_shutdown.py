@@ -17,12 +17,15 @@ from tests.integration.documents import DocumentServer
 from tests.integration.server import COMMAND, VxmlServer
 from tests.integration.waiting import until
 from tests.integration.wire import Wire
+from tests.integration.witness import Witness
 
 DRAIN_SECONDS = 8
 
 
 @pytest.fixture
-def own_caller(documents: DocumentServer, wire: Wire, tmp_path: Path) -> Iterator[Caller]:
+def own_caller(
+    documents: DocumentServer, wire: Wire, witness: Witness, tmp_path: Path
+) -> Iterator[Caller]:
     """A caller of a server that this test alone may end."""
     (tmp_path / "server").mkdir()
     (tmp_path / "calls").mkdir()
@@ -30,7 +33,7 @@ def own_caller(documents: DocumentServer, wire: Wire, tmp_path: Path) -> Iterato
     server.numbers = applications(server, documents)
     try:
         server.start()
-        caller = Caller(server, documents, wire, tmp_path / "calls")
+        caller = Caller(server, documents, wire, witness, tmp_path / "calls")
         yield caller
         caller.close()
     finally:
