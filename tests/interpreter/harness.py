@@ -76,6 +76,11 @@ def yes(scope: str = "", word: str = "yes", kind: str = "voice") -> str:
     )
 
 
+def field(content: str = "", name: str = "f") -> str:
+    """A field that takes "yes"."""
+    return f'<field name="{name}">{yes()}<prompt>Well?</prompt>{content}</field>'
+
+
 def slots(*names: str) -> str:
     """A grammar of `a one`, `b one` and any sequence of these: it fills the slots named."""
     items = "".join(

@@ -68,10 +68,10 @@ _LONE_SURROGATE = re.compile(r"(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}")
 _FAILURES = (quickjs.JSException, TypeError, ValueError, MemoryError)
 
 
-def _semantic_error(failure: BaseException) -> VoiceXmlEvent:
+def _semantic_error(failure: BaseException, *, of_script: bool = False) -> VoiceXmlEvent:
     """`error.semantic` with ECMAScript's own words and, for a script, the line inside it."""
     text = str(failure).strip()
-    place = _PLACE.search(text)
+    place = _PLACE.search(text) if of_script else None
     summary = text.splitlines()[0] if text else type(failure).__name__
     return VoiceXmlEvent("error.semantic", summary, line=int(place[1]) if place else 0)
 
@@ -105,7 +105,7 @@ def declared_names(source: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         scratch.eval("throw null;" + source)
     except quickjs.JSException as thrown:
         if str(thrown).strip() != "null":
-            raise _semantic_error(thrown) from None
+            raise _semantic_error(thrown, of_script=True) from None
     names = "Object.getOwnPropertyNames(globalThis).filter(n => !before.has(n))"
     declared = json.loads(
         scratch.eval(f"JSON.stringify({names}.map(n => [n, typeof globalThis[n] === 'function']))")
@@ -244,7 +244,11 @@ class Engine:
         # Inside a block, functions exist from its start: they are put into the scope before the
         # first statement, and replace what an earlier script left there.
         hoist = "".join(f"__{len(scopes) - 1}[{json.dumps(name)}]={name};" for name in functions)
-        self._call(self._function("script", hoist + source, len(scopes)), *scopes)
+        function = self._function("script", hoist + source, len(scopes))
+        try:
+            function(*scopes)
+        except _FAILURES as failure:
+            raise _semantic_error(failure, of_script=True) from None
 
     # The engine room ---------------------------------------------------------------------------
 
@@ -258,7 +262,7 @@ class Engine:
         try:
             made: Object = self._context.eval(f"(function({','.join(names)}){{{chain}{{{body}}}}})")
         except _FAILURES as failure:
-            raise _semantic_error(failure) from None
+            raise _semantic_error(failure, of_script=template == "script") from None
         self._functions[key] = made
         return made
 

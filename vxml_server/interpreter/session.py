@@ -292,7 +292,10 @@ class Session:
             await asyncio.sleep(0)
 
     async def fetch(self, request: FetchRequest) -> Resource:
-        """Fetches for a document, and tells the observer."""
+        """Fetches for a document, and tells the observer.
+
+        What cannot be fetched has no lines: the event's place is left to who asked for it.
+        """
         record: dict[str, Json] = {"uri": request.uri, "method": request.method}
         try:
             resource = await self._fetcher.fetch(request)
@@ -302,7 +305,9 @@ class Session:
                 "fetch",
                 record | {"status": int(status) if status.isdigit() else 0, "cached": False},
             )
-            raise
+            raise VoiceXmlEvent(
+                event.name, f"{event.uri or request.uri}: {event.message}"
+            ) from None
         self.observe("fetch", record | {"status": resource.status, "cached": resource.cached})
         return resource
 
