@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from vxml_server.sip.message import (
     parse_message,
     phrase,
 )
+from vxml_server.sip.uri import Address
 
 TORTURE = Path(__file__).parent / "torture"
 
@@ -194,6 +197,32 @@ def test_content_length_is_always_that_of_the_body() -> None:
 )
 def test_an_unknown_status_has_the_phrase_of_its_class(status: int, words: str) -> None:
     assert phrase(status) == words
+
+
+HOSTILE = [" ", '"', "\\", ";", ",", "<", ";a=", ';a="', " \r\n ", "\r\n\t", "; x", ":", "a"]
+
+
+@pytest.mark.parametrize("fill", HOSTILE, ids=repr)
+@pytest.mark.parametrize("name", ["To", "From", "Via", "CSeq", "Call-ID", "Contact", "Subject"])
+def test_no_message_of_64_kib_takes_long(fill: str, name: str) -> None:
+    # What is quadratic takes seconds here, what is linear a few milliseconds.
+    fields = {
+        "Via": "SIP/2.0/UDP 127.0.0.1;branch=z9hG4bKx",
+        "From": "<sip:a@b>;tag=1",
+        "To": "<sip:a@b>",
+        "Call-ID": "x",
+        "CSeq": "1 OPTIONS",
+        "Subject": "a\r\n b",
+    }
+    for beginning in ("", fields.get(name, "")):
+        fields[name] = beginning + fill * (60_000 // len(fill)) + "x"
+        lines = "".join(f"{field}: {value}\r\n" for field, value in fields.items())
+        data = f"OPTIONS sip:a@b SIP/2.0\r\n{lines}\r\n".encode()
+        begun = time.process_time()
+        with contextlib.suppress(Malformed):
+            for value in parse_message(data).headers.values(name):
+                Address.parse(value)
+        assert time.process_time() - begun < 1.0
 
 
 @given(st.binary(max_size=300))

@@ -18,7 +18,7 @@ from vxml_server.sip.uri import TOKEN, Address, Via
 MAX_MESSAGE = 65536
 MAX_HEADERS = 128
 
-_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
+_FOLD = re.compile(r"\r\n[ \t]+")
 _REQUEST_LINE = re.compile(r"(\S+) (\S+) SIP/(\d{1,3}\.\d{1,3})")
 _STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6]\d\d)(?: (.*))?", re.DOTALL)
 _CSEQ = re.compile(r"(\d{1,10})[ \t]+(\S+)")
