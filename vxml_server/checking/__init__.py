@@ -1,0 +1,1 @@
+"""Checking documents and grammars before a caller meets them."""
