@@ -18,6 +18,7 @@ from tests.integration.caller import Caller
 from tests.integration.documents import DocumentServer
 from tests.integration.ports import free_ports
 from tests.integration.server import COMMAND, VxmlServer
+from tests.integration.waiting import until
 from tests.integration.wire import Wire
 from tests.integration.witness import Witness
 
@@ -128,6 +129,12 @@ def server(
     try:
         server.start()
         yield server
+        # Timers H, I and J hold transactions for 64*T1 after the last call (RFC 3261, 17.2).
+        until(
+            lambda: not server.metrics()["vxml_server_sip_transactions_active"],
+            40,
+            "all SIP transactions have ended",
+        )
         server.stop()
     finally:
         server.close()
