@@ -78,6 +78,73 @@ def call(
 
 
 @app.command()
+def test(
+    paths: Annotated[list[Path], typer.Argument(help="Files, or folders of *.test.yaml files.")],
+    junit: Annotated[Path | None, typer.Option(help="Write the results as JUnit XML.")] = None,
+    word: Annotated[
+        str,
+        typer.Option("-k", metavar="WORD", help="Only tests whose file or name has WORD in it."),
+    ] = "",
+) -> None:
+    """Run scripted dialogues: one line a test, and for a failure what was heard.
+
+    Exit status: 0 all passed, 1 one failed, 2 bad usage, or a file that cannot be used.
+    """
+    from vxml_server import testing  # noqa: PLC0415 (slow)
+    from vxml_server.interpreter.script import ScriptError  # noqa: PLC0415 (slow)
+
+    try:
+        cases = testing.find_cases(paths, word)
+        if not cases:
+            raise typer.BadParameter("there is no test to run")
+        _print_anything()
+        results = testing.show(testing.run_cases(cases), typer.echo)
+        if junit is not None:
+            testing.write_junit(junit, "dialogues", results)
+    except (ScriptError, OSError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(USAGE_ERROR) from None
+    raise typer.Exit(testing.exit_status(results))
+
+
+@app.command()
+def conformance(
+    folder: Annotated[Path, typer.Argument(help="The suite.", exists=True, file_okay=False)],
+    report: Annotated[Path | None, typer.Option(help="Write the results as a page.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write the results as JUnit XML.")] = None,
+    word: Annotated[
+        str, typer.Option("-k", metavar="WORD", help="Only assertions whose id has WORD in it.")
+    ] = "",
+) -> None:
+    """Run a conformance suite: W3C implementation reports, or folders of assertions.
+
+    Exit status: 0 none failed, 1 one failed, 2 bad usage, or a suite that cannot be used.
+    """
+    from datetime import datetime  # noqa: PLC0415 (slow)
+
+    from vxml_server import __version__, testing  # noqa: PLC0415 (slow)
+    from vxml_server.interpreter.script import ScriptError  # noqa: PLC0415 (slow)
+
+    try:
+        assertions = [each for each in testing.discover(folder) if word in each.id]
+        if not assertions:
+            raise typer.BadParameter("there is no assertion in this folder")
+        _print_anything()
+        results = testing.show(testing.run_assertions(folder, assertions), typer.echo)
+        name = testing.suite_name(folder)
+        if report is not None:
+            now = datetime.now().astimezone()
+            heading = testing.Heading("vxml-server", __version__, name, now)
+            testing.write_report(report, heading, results)
+        if junit is not None:
+            testing.write_junit(junit, name, results)
+    except (ScriptError, OSError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(USAGE_ERROR) from None
+    raise typer.Exit(testing.exit_status(results))
+
+
+@app.command()
 def serve(
     config: Annotated[Path | None, typer.Option(help="Settings (TOML); else the defaults.")] = None,
 ) -> None:
