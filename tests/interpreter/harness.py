@@ -40,10 +40,10 @@ class Web:
     async def fetch(self, request: FetchRequest) -> Resource:
         self.requests.append(request)
         uri, _ = split_fragment(request.uri)
-        page = self._page(uri)
+        page = self.page(uri)
         while isinstance(page, Moved):
             uri = resolve_uri(uri, page.to)
-            page = self._page(uri)
+            page = self.page(uri)
         if page is None:
             raise VoiceXmlEvent("error.badfetch.http.404", "Not Found", uri=uri)
         if isinstance(page, VoiceXmlEvent):
@@ -52,7 +52,8 @@ class Web:
         digest = hashlib.sha256(body).hexdigest()
         return Resource(uri, 200, media_type_of(uri), "", body, digest=digest)
 
-    def _page(self, uri: str) -> Page | None:
+    def page(self, uri: str) -> Page | None:
+        """What is at this URI."""
         return self.pages.get(uri, self.pages.get(uri.removeprefix(HOME)))
 
     @property
