@@ -19,7 +19,7 @@ _META = re.compile(r"""meta\s+["']((?:in|out)\.\d+)["']\s+is\s+(?:'([^']*)'|"([^
 
 # What these expect has a bracket that opens nowhere, and no grammar has a tree like that.
 SURPLUS_BRACKET = {"lang-ruleref.grxml", "lang-ruleref.gram"}
-# And this takes a <token> of four words apart, which is one token (section 2.1, token-element.grxml).
+# And this takes a <token> of four words apart, which is one (section 2.1, token-element.grxml).
 TAKEN_APART = {
     "lang-ruleref.grxml": {
         '"in","the","US","and"': '"in the US and"',

@@ -14,8 +14,7 @@ from functools import lru_cache
 
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.grammar.abnf import parse_abnf
-from vxml_server.grammar.grammar import Grammar
-from vxml_server.grammar.network import compile_network
+from vxml_server.grammar.grammar import Grammar, compile_grammar
 from vxml_server.grammar.rules import (
     Document,
     Expansion,
@@ -104,8 +103,7 @@ def builtin(uri: str, lang: str = "", mode: Mode | None = None) -> Grammar:
     `error.badfetch` for bad parameters.
     """
     document = builtin_document(uri, lang, mode)
-    network = compile_network({"": document}, document.root)
-    return Grammar(document.mode, lang, uri, document.root, "", network)
+    return compile_grammar(document, {}, document.root)
 
 
 def is_builtin(uri: str) -> bool:
@@ -121,7 +119,7 @@ def builtin_document(uri: str, lang: str, mode: Mode | None) -> Document:
         raise VoiceXmlEvent("error.unsupported.builtin", message, uri=uri)
     mode = _KINDS[kind] if kind is not None else mode or "voice"
     wanted = _Type(found["type"], _parameters(found["query"] or "", uri), uri)
-    return _keys(wanted) if mode == "dtmf" else _words(wanted, lang)
+    return _keys(wanted, lang) if mode == "dtmf" else _words(wanted, lang)
 
 
 def _parameters(query: str, uri: str) -> dict[str, str]:
@@ -200,10 +198,10 @@ _KEY_TYPES: Mapping[str, _Reading] = {
 }
 
 
-def _keys(wanted: _Type) -> Document:
+def _keys(wanted: _Type, lang: str) -> Document:
     body, value = _key_type(wanted)
     rule = Rule(wanted.name, body, public=True, value=value)
-    return Document(wanted.uri, "dtmf", "", wanted.name, {wanted.name: rule})
+    return Document(wanted.uri, "dtmf", lang, wanted.name, {wanted.name: rule})
 
 
 def _key_type(wanted: _Type) -> _Reading:

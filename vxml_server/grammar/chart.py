@@ -7,8 +7,10 @@ whenever it is pressed; left recursion, empty rules and ambiguity are all polyno
 A parse is read off the finished chart (`Chart.parse`). Where a grammar is ambiguous, the parse is
 chosen so, and always the same way:
 
-1. alternatives are tried in document order, and the first that fits the whole input is taken;
-2. a repeat takes one more turn before it takes none; GARBAGE takes no word before it takes one;
+1. alternatives are tried in the order of their weights, those of equal weight (or of none) in
+   document order, and the first that fits the whole input is taken;
+2. a repeat takes one more turn before it takes none, unless its repeat-prob is less than a half;
+   GARBAGE takes no word before it takes one;
 3. a rule reference takes the longest stretch of input with which the rest still matches;
 4. a recursive rule that could stand for itself over the same words does so as few times as
    possible: only over a parse that the chart found before.
@@ -292,7 +294,8 @@ class _Reader:
             empty_goal = goal.start == goal.end
             if not (circular and empty_goal and info.null_order >= own.null_order):
                 ends.append(at)
-        return ends
+        counted = self.network.nodes[info.start]
+        return ends[::-1] if isinstance(counted, Loop) and counted.lazy else ends
 
 
 def _emitted(step: _Step) -> list[Token | Tag | Heard | RuleMatch]:

@@ -2,19 +2,21 @@
 
 `Grammar` is immutable and shared by all calls; a `Matcher` is one listener's progress through it.
 The two must agree: what `Grammar.match` makes of a text is what a matcher fed the same words or
-keys ends with, since both are the same chart.
+keys ends with, since both go the same way. That is the automaton for a regular grammar, the chart
+for any other, and nobody outside this module knows which.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
+from vxml_server.grammar.automaton import Automaton, Run, automaton_of
 from vxml_server.grammar.chart import Chart, RuleMatch
-from vxml_server.grammar.network import Network
-from vxml_server.grammar.rules import JsonValue, Mode
+from vxml_server.grammar.network import Network, compile_network
+from vxml_server.grammar.rules import Document, JsonValue, Mode
 from vxml_server.grammar.semantics import interpret
 from vxml_server.grammar.tokens import words
 from vxml_server.grammar.tree import notation, tokens_of
@@ -76,8 +78,8 @@ class Grammar:
     `mode` and `lang` are the grammar's own; `uri` is where it came from (with the base URI for an
     inline one); `root` is the name of the rule that is matched ("" in a grammar without rules,
     which matches nothing); `scope` is the `scope` attribute of an inline VoiceXML `<grammar>`
-    element ("dialog", "document" or ""), which is the interpreter's to use. `network` is for this
-    room alone.
+    element ("dialog", "document" or ""), which is the interpreter's to use. `network` and
+    `automaton` are for this room alone.
     """
 
     mode: Mode
@@ -86,6 +88,7 @@ class Grammar:
     root: str
     scope: str
     network: Network = field(repr=False)
+    automaton: Automaton | None = field(repr=False, default=None)
 
     def match(self, tokens: Sequence[str] | str) -> Match | None:
         """The match of the whole input, or None.
@@ -104,31 +107,41 @@ class Grammar:
         return Matcher(self)
 
 
+def compile_grammar(main: Document, documents: Mapping[str, Document], root: str) -> Grammar:
+    """The grammar of the rule `root` of `main`; `documents` are all that it refers to."""
+    network = compile_network({**documents, "": main}, root) if root else Network.empty(main)
+    return Grammar(
+        *(main.mode, main.lang, main.uri, root, main.scope, network), automaton_of(network)
+    )
+
+
 class Matcher:
     """One listener's progress: feed tokens as they come, ask for the match at any time."""
 
     def __init__(self, grammar: Grammar) -> None:
         self._grammar = grammar
-        self._chart = Chart(grammar.network)
+        self._progress: Chart | Run = (
+            Chart(grammar.network) if grammar.automaton is None else Run(grammar.automaton)
+        )
 
     @property
     def status(self) -> Status:
-        chart = self._chart
-        if chart.accepted:
-            return Status.MATCH_OPEN if chart.extensible else Status.COMPLETE
-        return Status.PARTIAL if chart.alive else Status.DEAD
+        progress = self._progress
+        if progress.accepted:
+            return Status.MATCH_OPEN if progress.extensible else Status.COMPLETE
+        return Status.PARTIAL if progress.alive else Status.DEAD
 
     def feed(self, token: str) -> Status:
         """Takes one key or one word, or several; once DEAD it stays so."""
         pairs: Iterable[tuple[str, str]] = words(token, self._grammar.mode)
         for word, written in pairs:
-            if not self._chart.alive:
+            if not self._progress.alive:
                 break
-            self._chart.feed(word, written)
+            self._progress.feed(word, written)
         return self.status
 
     def match(self) -> Match | None:
         """The match of what was fed so far, or None."""
         grammar = self._grammar
-        parse = self._chart.parse(f"${grammar.root}")
+        parse = self._progress.parse(f"${grammar.root}")
         return None if parse is None else Match(grammar.network, grammar.mode, parse)

@@ -15,8 +15,7 @@ from vxml_server.events import VoiceXmlEvent
 from vxml_server.grammar.abnf import is_abnf, parse_abnf, parse_abnf_text
 from vxml_server.grammar.builtins import builtin_document, is_builtin
 from vxml_server.grammar.elements import Element, parse_elements
-from vxml_server.grammar.grammar import Grammar
-from vxml_server.grammar.network import Network, compile_network
+from vxml_server.grammar.grammar import Grammar, compile_grammar
 from vxml_server.grammar.rules import (
     Document,
     Mode,
@@ -242,6 +241,4 @@ def _compile(main: Document, documents: dict[str, Document], rule: str) -> Gramm
     if not root and main.rules:
         public = [name for name, found in main.rules.items() if found.public]
         root = (public or list(main.rules))[0]
-    documents[""] = main
-    network = compile_network(documents, root) if root else Network.empty(main)
-    return Grammar(main.mode, main.lang, main.uri, root, main.scope, network)
+    return compile_grammar(main, documents, root)

@@ -92,12 +92,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """The only node of a counted network: `body`, `minimum` to `maximum` times."""
+    """The only node of a counted network: `body`, `minimum` to `maximum` times; when `lazy`, as
+    few as possible."""
 
     rule: int
     body: int
     minimum: int
     maximum: int | None
+    lazy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +156,13 @@ def compile_network(documents: Mapping[str, Document], root: str) -> Network:
     builder.number("", root)
     builder.build()
     nodes, rules = builder.nodes, builder.rules
-    productive = _least(nodes, rules, _needs_to_end)
-    nullable = _least(nodes, rules, _needs_to_end_unheard)
-    _prune(nodes, rules, productive)
     components = _components(nodes, rules)
+    recursive = len(set(components)) < len(rules) or _calls_itself(nodes, rules)
+    # What has no VOID and no recursion in it ends anyway.
+    if recursive or any(isinstance(node, Void) for node in nodes):
+        _prune(nodes, rules, _least(nodes, rules, _needs_to_end))
+        components = _components(nodes, rules)
+    nullable = _least(nodes, rules, _needs_to_end_unheard)
     order = {node: position for position, node in enumerate(nullable)}
     rules = [
         replace(
@@ -227,7 +232,10 @@ class _Builder:
                     following = self.expand(item, uri, following)
                 return following
             case OneOf(alternatives):
-                branches = [self.expand(branch, uri, following) for branch in alternatives]
+                branches = [
+                    self.expand(alternatives[index], uri, following)
+                    for index in expansion.preferred()
+                ]
                 return branches[0] if len(branches) == 1 else self.add(Fork(tuple(branches)))
             case RuleRef():
                 target = self.number(expansion.document or uri, expansion.rule)
@@ -260,18 +268,22 @@ class _Builder:
                 return self.expand(repeat.expansion, uri, following)
             case 0, 1:
                 body = self.expand(repeat.expansion, uri, following)
-                return self.add(Fork((body, following)))
+                return self.add(_again_or_on(body, following, repeat))
             case (0 | 1) as minimum, None:
                 again = self.add(Void())
                 body = self.expand(repeat.expansion, uri, again)
-                self.nodes[again] = Fork((body, following))
+                self.nodes[again] = _again_or_on(body, following, repeat)
                 return body if minimum else again
             case minimum, maximum:
                 body = self.add_rule(uri, repeat.expansion)
                 self.rules.append(RuleInfo(len(self.nodes)))
                 counted = len(self.rules) - 1
-                self.add(Loop(counted, body, minimum, maximum))
+                self.add(Loop(counted, body, minimum, maximum, repeat.lazy))
                 return self.add(Call(counted, following))
+
+
+def _again_or_on(body: int, following: int, repeat: Repeat) -> Fork:
+    return Fork((following, body) if repeat.lazy else (body, following))
 
 
 # What is known before any input ------------------------------------------------------------------
@@ -365,6 +377,10 @@ def _components(nodes: list[Node], rules: list[RuleInfo]) -> list[int]:
                     while component[rule] < 0:
                         component[open_rules.pop()] = rule
     return component
+
+
+def _calls_itself(nodes: list[Node], rules: list[RuleInfo]) -> bool:
+    return any(number in _called(nodes, rule.start) for number, rule in enumerate(rules))
 
 
 def _called(nodes: list[Node], start: int) -> list[int]:

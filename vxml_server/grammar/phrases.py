@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from vxml_server.grammar.grammar import Grammar
-from vxml_server.grammar.network import compile_network
+from vxml_server.grammar.grammar import Grammar, compile_grammar
 from vxml_server.grammar.rules import (
     Document,
     Expansion,
@@ -41,7 +40,7 @@ def phrase(
     tokens = [Token(word) for word in said]
     body = _any_of(tokens) if approximate and mode == "voice" else Sequence(tuple(tokens))
     document = Document("", mode, lang, "phrase", {"phrase": Rule("phrase", body, public=True)})
-    return Grammar(mode, lang, "", "phrase", "", compile_network({"": document}, "phrase"))
+    return compile_grammar(document, {}, "phrase")
 
 
 def _any_of(tokens: list[Token]) -> Expansion:

@@ -5,32 +5,27 @@ rule has its own `out`, `rules` and `meta`, and variables of its own; the global
 document run before its first tag, and their variables belong to that document. A rule match in
 which no tag was met has the value of its last rule reference, or without one its text.
 
-A document says by its `tag-format` how its tags are to be read. Without one, they are read as
-authors write them: one that assigns to `out`, `$` or a `var` is a script, anything else is a value,
-written as JSON, in single quotes, or bare. An ECMAScript engine is made only for a parse that has
-a script in it, and thrown away with its results, so nothing leaks from one match to the next.
+An ECMAScript engine is made only for a parse with a script in it that does more than assign, and
+thrown away with its results, so nothing leaks from one match to the next.
 """
 
 from __future__ import annotations
 
-import json
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from vxml_server.ecmascript import Engine, Object
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.grammar.chart import RuleMatch
+from vxml_server.grammar.direct import NotDirectError, interpret_directly
 from vxml_server.grammar.network import Network
 from vxml_server.grammar.rules import Document, JsonValue, Tag
+from vxml_server.grammar.tags import LITERAL_FORMAT, read_tag
 from vxml_server.grammar.tree import Leave, events, tokens_of
-
-SCRIPT_FORMAT = "semantics/1.0"
-LITERAL_FORMAT = "semantics/1.0-literals"
 
 TIME_LIMIT = 0.25
 MEMORY_LIMIT = 8 * 1024 * 1024
@@ -60,12 +55,6 @@ var begin = function (text) {
 };
 """
 
-_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
-_ASSIGNS = re.compile(
-    r"(?<![\w.$'\"])(?:out|\$)(?:\.\w+|\[[^\]]*\])*\s*(?:[-+*/%|&^]|<<|>>>?)?=(?!=)"
-    r"|\bout\.\w+\s*\(|^var\s+\w+\s*="
-)
-
 
 @dataclass(slots=True)
 class _Frame:
@@ -89,31 +78,11 @@ class _Result:
 
 def interpret(network: Network, parse: RuleMatch) -> JsonValue:
     """The value of the root rule of `parse`, as JSON. Raises `error.semantic`."""
-    return _Interpreter(network).run(parse)
-
-
-def read_tag(text: str, tag_format: str) -> tuple[Literal["script", "value"], JsonValue]:
-    """Whether a tag is a script, or the value that it gives."""
-    if tag_format == SCRIPT_FORMAT:
-        return "script", None
-    if tag_format == LITERAL_FORMAT:
-        return "value", text
-    bare = text.strip().rstrip(";").rstrip()
-    if _QUOTED.fullmatch(bare):
-        return "value", re.sub(r"\\(.)", r"\1", bare[1:-1])
-    if _ASSIGNS.search(bare):
-        return "script", None
+    interpreter = _Interpreter(network)
     try:
-        value: JsonValue = json.loads(bare, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return "value", bare
-    # "007" and a number too long for ECMAScript are names, not quantities.
-    exact = not isinstance(value, int | float) or (json.dumps(value) == bare and len(bare) < 16)
-    return "value", value if exact else bare
-
-
-def _refuse(constant: str) -> JsonValue:
-    raise ValueError(f"{constant} is not JSON")
+        return interpret_directly(network, parse, interpreter.text)
+    except NotDirectError:
+        return interpreter.run(parse)
 
 
 @contextmanager
