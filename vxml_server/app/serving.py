@@ -104,7 +104,10 @@ def configure_logging(settings: LogSettings) -> None:
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if settings.as_json
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        # A traceback that shows variables would show passwords.
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     )
     level = getattr(logging, settings.level.upper())
     logging.basicConfig(

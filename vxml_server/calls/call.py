@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, replace
+from urllib.parse import unquote
 
 import structlog
 
@@ -40,6 +41,8 @@ _log = structlog.get_logger(__name__)
 # How long an application may go on after its caller has gone (VoiceXML 2.0 section 1.5.4 has it
 # clean up; it does not say for how long).
 FINAL_PROCESSING = 30.0
+# A document that dials again whenever it is refused must not keep the loop to itself (seconds).
+REFUSED_PAUSE = 0.2
 # What of a session's trace is kept in the event log; the rest is for debugging.
 _KEPT = frozenset({"log", "throw", "transfer", "end"})
 
@@ -190,6 +193,7 @@ class Call:
         transfer = Transfer(self._resources.line, self.leg, renderer, request)
         if (refused := transfer.dial()) is not None:
             self._transferred(transfer)
+            await self._resources.clock.sleep(REFUSED_PAUSE)
             return refused
         running = asyncio.create_task(transfer.run(), name=f"transfer {self.id}")
         self._transfers.add(running)
@@ -270,11 +274,15 @@ class Call:
 
 
 def connection_of(incoming: IncomingCall) -> Connection:
-    """`session.connection` of a SIP call (VoiceXML 2.0 section 5.1.4, RFC 5552 section 2.4)."""
+    """`session.connection` of a SIP call (VoiceXML 2.0 section 5.1.4, RFC 5552 section 2.4).
+
+    `aai` is what a User-to-User header says, or the Request-URI's parameter of that name.
+    """
     return Connection(
         local_uri=incoming.local_uri,
         remote_uri=incoming.remote_uri,
-        aai=_user_to_user(incoming.headers.get("User-to-User")),
+        aai=_user_to_user(incoming.headers.get("User-to-User"))
+        or _uri_parameter(incoming.request_uri, "aai"),
         originator="remote",
         protocol_name="sip",
         protocol_version="2.0",
@@ -293,3 +301,12 @@ def _user_to_user(value: str) -> str | None:
         except ValueError:
             return data.strip()
     return data.strip()
+
+
+def _uri_parameter(uri: str, name: str) -> str | None:
+    """A parameter of a SIP URI, unescaped."""
+    for parameter in uri.rpartition("@")[2].partition("?")[0].split(";")[1:]:
+        key, _, value = parameter.partition("=")
+        if key.lower() == name:
+            return unquote(value)
+    return None

@@ -230,10 +230,11 @@ class _Wait:
             return None
         if playing is not None:
             self._hotword = is_hotword(playing)
-        elif not player.is_stopped:
+        else:
             # Also after its end a prompt with hotword barge-in has input that matches nothing
-            # passed over.
-            self._hotword = bool(self._prompts) and is_hotword(self._prompts[-1])
+            # passed over; a key that stopped a prompt is ordinary input.
+            last = self._prompts[-1] if self._prompts and not player.is_stopped else None
+            self._hotword = last is not None and is_hotword(last)
         if not self._hotword:
             player.stop()
         if self._collector is None:

@@ -118,8 +118,11 @@ class Player:
             self._pieces.clear()
 
     def raise_trouble(self) -> None:
-        """Raises what went wrong while prompts were rendered, once those before were heard."""
-        if self._trouble is not None and self.is_over:
+        """Raises what went wrong while prompts were rendered, once those before were heard.
+
+        A key that stopped them came first.
+        """
+        if self._trouble is not None and self.is_over and not self.is_stopped:
             raise self._trouble
 
     def mark(self) -> tuple[str | None, float | None]:

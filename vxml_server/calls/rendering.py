@@ -137,7 +137,8 @@ class PromptRenderer:
                 await self._render(segment.fallback, out)
             else:
                 out.sounds.append(sound)
-                out.audio.append(segment.uri)
+                if segment.uri:
+                    out.audio.append(segment.uri)
 
     async def _speak(self, segment: SpeechSegment, out: RenderedPrompt) -> None:
         speech = await self._synthesizer.synthesize(SpeechRequest(segment.ssml, segment.lang))

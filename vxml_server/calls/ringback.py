@@ -18,10 +18,15 @@ _CADENCES: dict[str, tuple[tuple[int, ...], float, float]] = {
 }
 
 
-@cache
 def ringback(lang: str) -> Sound:
-    """One period of the tone, to be repeated."""
-    frequencies, on, off = _CADENCES.get(lang.split("-", maxsplit=1)[0].lower(), _CADENCES["en"])
+    """One period of the tone, to be repeated; for all languages that are not here, English's."""
+    primary = lang.split("-", maxsplit=1)[0].lower()
+    return _sound(primary if primary in _CADENCES else "en")
+
+
+@cache
+def _sound(primary: str) -> Sound:
+    frequencies, on, off = _CADENCES[primary]
     time = np.arange(int(on * RATE)) / RATE
     tone = sum(np.sin(2 * np.pi * frequency * time) for frequency in frequencies)
     samples = np.concatenate([tone * LEVEL * 32767, np.zeros(int(off * RATE))])

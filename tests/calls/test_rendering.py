@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from tests.calls.world import FakeFetcher, FakeSynthesizer
+from vxml_server.audio import encode_wav
+from vxml_server.calls import PromptRenderer, SoundCache
+from vxml_server.calls.ringback import ringback
+from vxml_server.clock import VirtualClock
+from vxml_server.events import VoiceXmlEvent
+from vxml_server.fetch import FetchRequest
+from vxml_server.interpreter import AudioSegment, Prompt, Segment, SpeechSegment
+from vxml_server.media import Sound
+from vxml_server.tts import Mark
+
+
+def wav(seconds: float = 0.5) -> bytes:
+    return encode_wav(np.ones(round(8000 * seconds), np.int16))
+
+
+def silence(samples: int) -> Sound:
+    return Sound(np.zeros(samples, np.int16))
+
+
+def speech(text: str) -> SpeechSegment:
+    return SpeechSegment(f"<speak>{text}</speak>", text, "en")
+
+
+def audio(name: str, *fallback: Segment) -> AudioSegment:
+    return AudioSegment(FetchRequest(f"http://apps.test/{name}"), fallback=fallback)
+
+
+class Studio:
+    def __init__(self, capacity: int = 1_000_000) -> None:
+        self.clock = VirtualClock()
+        self.fetcher = FakeFetcher(self.clock)
+        self.synthesizer = FakeSynthesizer(self.clock)
+        self.sounds = SoundCache(capacity)
+        self.renderer = PromptRenderer(self.fetcher, self.synthesizer, self.sounds)
+
+    def file(self, name: str, body: bytes, media_type: str = "audio/x-wav") -> None:
+        self.fetcher.files[f"http://apps.test/{name}"] = body
+        self.fetcher.media_types[f"http://apps.test/{name}"] = media_type
+
+    async def render(self, *segments: Segment):
+        return await self.renderer.render(Prompt(segments, "en"))
+
+
+async def test_speech_and_audio_are_sounds_in_their_order() -> None:
+    studio = Studio()
+    studio.file("a.wav", wav(0.5))
+    studio.synthesizer.marks["two"] = (Mark("m", 0.25),)
+    rendered = await studio.render(speech("one"), audio("a.wav"), speech("two"))
+    assert [sound.seconds for sound in rendered.sounds] == [1.0, 0.5, 1.0]
+    assert rendered.text == ["one", "two"]
+    assert rendered.audio == ["http://apps.test/a.wav"]
+    assert rendered.marks == [("m", 1.75)]
+    assert rendered.seconds == 2.5
+
+
+async def test_a_file_that_is_missing_is_replaced_by_its_fallback() -> None:
+    studio = Studio()
+    rendered = await studio.render(audio("missing.wav", speech("sorry")))
+    assert rendered.text == ["sorry"]
+    assert rendered.audio == []
+
+
+async def test_a_file_that_is_no_audio_is_replaced_by_its_fallback() -> None:
+    studio = Studio()
+    studio.file("a.wav", b"<html>not found</html>", "text/html")
+    assert (await studio.render(audio("a.wav", speech("sorry")))).text == ["sorry"]
+
+
+async def test_fallbacks_nest() -> None:
+    studio = Studio()
+    studio.file("b.wav", b"", "audio/x-wav")
+    studio.file("c.wav", wav(0.25))
+    rendered = await studio.render(
+        audio("a.wav", audio("b.wav", speech("first"), audio("c.wav", speech("never"))))
+    )
+    assert rendered.text == ["first"]
+    assert rendered.audio == ["http://apps.test/c.wav"]
+
+
+async def test_a_fallback_is_not_rendered_when_it_is_not_needed() -> None:
+    studio = Studio()
+    studio.file("a.wav", wav())
+    await studio.render(audio("a.wav", speech("sorry")))
+    assert studio.synthesizer.said == []
+
+
+async def test_audio_without_anything_to_play_is_silent() -> None:
+    rendered = await Studio().render(AudioSegment())
+    assert rendered.sounds == []
+
+
+async def test_speech_that_cannot_be_synthesised_is_an_event() -> None:
+    studio = Studio()
+    studio.synthesizer.failing.add("one")
+    with pytest.raises(VoiceXmlEvent):
+        await studio.render(speech("one"))
+
+
+async def test_the_same_prompt_is_the_same_sound_in_all_calls() -> None:
+    studio = Studio()
+    studio.file("a.wav", wav())
+    other = PromptRenderer(studio.fetcher, studio.synthesizer, studio.sounds)
+    prompt = Prompt((speech("one"), audio("a.wav")), "en")
+    first, second = await studio.renderer.render(prompt), await other.render(prompt)
+    assert [id(sound) for sound in first.sounds] == [id(sound) for sound in second.sounds]
+
+
+async def test_calls_that_want_a_file_at_once_share_its_decoding() -> None:
+    studio = Studio()
+    studio.file("a.wav", wav())
+    renders = [studio.render(audio("a.wav")) for _ in range(5)]
+    rendered = await asyncio.gather(*renders)
+    assert len({id(one.sounds[0]) for one in rendered}) == 1
+
+
+async def test_one_who_gives_up_does_not_spoil_the_decoding_for_others() -> None:
+    studio = Studio()
+    studio.file("a.wav", wav())
+    first = asyncio.create_task(studio.render(audio("a.wav")))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(studio.render(audio("a.wav")))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert (await second).audio == ["http://apps.test/a.wav"]
+    assert first.cancelled()
+
+
+async def test_a_changed_file_is_another_sound() -> None:
+    studio = Studio()
+    studio.file("a.wav", wav(0.5))
+    await studio.render(audio("a.wav"))
+    studio.file("a.wav", wav(0.25))
+    assert (await studio.render(audio("a.wav"))).seconds == 0.25
+
+
+async def test_a_recording_in_memory_is_played_and_not_kept() -> None:
+    studio = Studio()
+    for seconds in (0.5, 0.25):
+        rendered = await studio.render(AudioSegment(data=wav(seconds), media_type="audio/x-wav"))
+        assert rendered.seconds == seconds
+        assert rendered.audio == []
+    assert studio.sounds.bytes == 0
+
+
+# The cache ---------------------------------------------------------------------------------------
+
+
+def test_a_sound_that_is_put_again_counts_once() -> None:
+    cache = SoundCache(1000)
+    for _ in range(10):
+        cache.put("a", silence(100))
+    assert cache.bytes == 400
+
+
+def test_the_least_recently_used_sounds_go_first() -> None:
+    cache = SoundCache(1000)
+    for key in "ab":
+        cache.put(key, silence(100))
+    cache.get("a")
+    cache.put("c", silence(100))
+    assert [cache.get(key) is not None for key in "abc"] == [True, False, True]
+    assert cache.bytes == 800
+
+
+def test_a_sound_larger_than_the_cache_is_played_and_not_kept() -> None:
+    cache = SoundCache(1000)
+    cache.put("a", silence(100))
+    assert len(cache.put("b", silence(1000))) == 1000
+    assert cache.bytes == 0
+
+
+async def test_what_cannot_be_made_is_tried_again() -> None:
+    cache = SoundCache(1000)
+
+    def fail() -> Sound:
+        raise VoiceXmlEvent("error.badfetch")
+
+    with pytest.raises(VoiceXmlEvent):
+        await cache.make("a", fail)
+    assert len(await cache.make("a", lambda: silence(10))) == 10
+    assert await cache.make("a", fail) is cache.get("a")
+
+
+# Ringing -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lang", "seconds", "tones"), [("en-US", 6.0, (440, 480)), ("fr-FR", 5.0, (440,))]
+)
+def test_ringing_sounds_as_in_the_country(
+    lang: str, seconds: float, tones: tuple[int, ...]
+) -> None:
+    sound = ringback(lang)
+    assert sound.seconds == seconds
+    spectrum = np.abs(np.fft.rfft(sound.pcm[:8000].astype(float)))
+    assert set(np.argsort(spectrum)[-len(tones) :]) == set(tones)
+    assert ringback(lang) is sound
+    assert not sound.pcm[-8000:].any()
+
+
+def test_a_language_without_a_cadence_rings_as_in_english() -> None:
+    assert len(ringback("xx")) == len(ringback("en"))
