@@ -299,7 +299,7 @@ class FormInterpretation:
                 self.fill(item, best.interpretation if value is None else value, best, result)
             case OptionOwner(element, dtmf):
                 item = next(item for item in self._items if element in item.element.elements)
-                value = element.get("value") or dtmf or choice_text(element)
+                value = element.get("value") or choice_text(element) or dtmf
                 self.fill(item, value, best, result)
             case FormOwner(form, document) if form is not self.dialog:
                 raise Transition(self._place_of(form, document, result))

@@ -71,12 +71,10 @@ class GrammarStore:
         self._capacity = capacity
         self._grammars: OrderedDict[Hashable, Grammar] = OrderedDict()
 
-    def _get(self, key: Hashable, make: Callable[[], Grammar]) -> Grammar:
-        found = self._grammars.get(key)
-        if found is None:
-            found = self._put(key, make())
-        self._grammars.move_to_end(key)
-        return found
+    def _known(self, key: Hashable) -> Grammar | None:
+        if key in self._grammars:
+            self._grammars.move_to_end(key)
+        return self._grammars.get(key)
 
     def _put(self, key: Hashable, grammar: Grammar) -> Grammar:
         self._grammars[key] = grammar
@@ -85,19 +83,20 @@ class GrammarStore:
         return grammar
 
     def builtin(self, uri: str, lang: str, mode: Mode | None = None) -> Grammar:
-        return self._get(("builtin", uri, lang, mode), lambda: builtin(uri, lang, mode))
+        key = ("builtin", uri, lang, mode)
+        return self._known(key) or self._put(key, builtin(uri, lang, mode))
 
     def phrase(self, text: str, lang: str, mode: Mode, *, approximate: bool = False) -> Grammar:
-        return self._get(
-            ("phrase", text, lang, mode, approximate),
-            lambda: phrase(text, lang, mode=mode, approximate=approximate),
+        key = ("phrase", text, lang, mode, approximate)
+        return self._known(key) or self._put(
+            key, phrase(text, lang, mode=mode, approximate=approximate)
         )
 
     async def inline(self, element: Element, lang: str, uri: str, fetch: Fetch) -> Grammar:
         """The content of a `<grammar>` element of the document at `uri`."""
         mode = _mode(element)
         key = ("inline", element.source, element.base, lang, mode, element.line)
-        if (found := self._grammars.get(key)) is not None:
+        if (found := self._known(key)) is not None:
             return found
         loaded = await load_async(
             element.source,
@@ -120,7 +119,7 @@ class GrammarStore:
         uri, rule = split_fragment(request.uri)
         resource = await fetch(request)
         key = ("external", uri, rule, resource.digest, mode, lang)
-        if (found := self._grammars.get(key)) is not None:
+        if (found := self._known(key)) is not None:
             return found
         loaded = await load_async(
             resource.body,
@@ -305,9 +304,9 @@ class Activation:
     async def _load(self, element: Element, document: Document) -> Grammar:
         lang = element.lang or self._lang
         uri = element.get("src")
-        if expression := element.get("srcexpr"):
-            uri = self._scopes.text(expression)
         try:
+            if expression := element.get("srcexpr"):
+                uri = self._scopes.text(expression)
             if not uri:
                 return await self._store.inline(element, lang, document.uri, self._fetch)
             if uri.startswith("builtin:"):

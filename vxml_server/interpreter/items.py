@@ -32,8 +32,12 @@ Visit: TypeAlias = Callable[["FormInterpretation", "FormItem"], Awaitable[None]]
 async def _block(form: FormInterpretation, item: FormItem) -> None:
     """Section 2.3.2: the variable is set before the content is executed."""
     form.scopes.engine.set(form.scopes.scope("dialog"), item.variable, True)
+    # A form item may have properties (section 6.3), and they are no content.
+    content = [
+        node for node in item.element.children if isinstance(node, str) or node.name != "property"
+    ]
     with form.scopes.anonymous():
-        await execute(item.element.children, item.element, form.frame(item))
+        await execute(content, item.element, form.frame(item))
 
 
 async def _subdialog(form: FormInterpretation, item: FormItem) -> None:
