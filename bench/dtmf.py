@@ -290,9 +290,9 @@ class Bench:
         joined = np.concatenate([recording for _, recording in self.recordings])
         gain = rms_of(-18) / (32768 * 10 ** (active_level_dbfs(joined) / 20))
         samples = pcm.astype(float)
-        for row in samples[len(samples) - round(0.4 * len(samples)) :]:
-            start = int(random.integers(0, len(joined) - len(row)))
-            row += gain * joined[start : start + len(row)]
+        for row in range(round(0.6 * len(samples)), len(samples)):
+            start = int(random.integers(0, len(joined) - samples.shape[1]))
+            samples[row] += gain * joined[start : start + samples.shape[1]]
         return through(samples)
 
     def _speeds(self, pcm: Pcm) -> tuple[float, float | None]:

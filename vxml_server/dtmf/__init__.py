@@ -2,15 +2,15 @@
 
 Each way has its own module and they know nothing of each other: `detector` hears tones in the
 samples of many channels at once, `rfc4733` reads and makes telephone-event payloads, `info` reads
-and makes the bodies of SIP INFO, `generator` makes the tones. All are plain objects that are fed and
-answer; none has a clock or a thread of its own.
+and makes the bodies of SIP INFO, `generator` makes the tones. All are plain objects that are fed
+and answer; none has a clock or a thread of its own.
 """
 
 from vxml_server.dtmf.detector import DtmfBank, DtmfDetector
+from vxml_server.dtmf.generator import dial, silence, tone
 from vxml_server.dtmf.info import BadDtmfInfo, KeyPress, build_info, parse_info
 from vxml_server.dtmf.keys import COLUMNS, KEYS, ROWS
 from vxml_server.dtmf.rfc4733 import EventPacket, EventReceiver, event_packets
-from vxml_server.dtmf.generator import dial, silence, tone
 
 __all__ = [
     "COLUMNS",

@@ -39,6 +39,7 @@ from vxml_server.dtmf.projection import (
 MIN_LEVEL_DBM0 = -40.0
 PRESENT = 0.4  # of the key's own amplitude, over three blocks
 REFERENCE_RANK = 3  # ... which is the third largest, so that a click is not taken for it
+RECENT = 12  # ... of so many blocks: the digit before may have been much louder
 MAX_GAP = 5  # blocks of absence that do not end a digit
 MAX_GAP_AROUND_LOSS = 2  # ... beside lost frames
 MAX_LOST = 2 * BLOCKS_PER_FRAME  # blocks lost in a row that a digit may bridge
@@ -48,14 +49,17 @@ _HUM = hum_basis()
 _HUM_TURNED = np.ascontiguousarray(_HUM.T)
 _PAIRS = pair_basis()
 _ROTATIONS = rotations()
-_PER_TURN = np.float32(1 / (2 * np.pi * BLOCK_SECONDS)) / np.array(
+# What a phase advance of one radian in two blocks is as a share of the nominal frequency.
+_PER_RADIAN = np.float32(1 / (4 * np.pi * BLOCK_SECONDS)) / np.array(
     [frequencies(key) for key in KEYS], np.float32
 )
 _INDEX = np.arange(BLOCKS)
-_TIMES = 1j * _INDEX[:, np.newaxis].astype(np.complex64)
-_NEIGHBOURS = np.full((BLOCKS, 1), 3, np.float32)
-_NEIGHBOURS[[0, -1]] = 2
+_HALF_STEPS = _INDEX.astype(np.float32) / 2
 _BITS = 2.0**_INDEX
+# [start, end]: 1 in the blocks of a run but for the outermost, which are partly filled.
+_WITHIN = ((_INDEX[:, np.newaxis, np.newaxis] < _INDEX) & (_INDEX[:, np.newaxis] > _INDEX)).astype(
+    np.float32
+)
 
 Value = TypeVar("Value", np.float32, np.complex64)
 
@@ -71,16 +75,26 @@ class Grade:
 
 
 GRADES = (
-    Grade(8, 0.85, 0.026, (-12.0, 12.0)),
-    Grade(10, 0.70, 0.018, (-10.5, 8.5)),
+    Grade(8, 0.90, 0.026, (-12.0, 12.0)),
+    Grade(10, 0.78, 0.018, (-10.5, 8.5)),
     Grade(11, 0.60, 0.010, (-6.0, 5.0)),
+    Grade(14, 0.52, 0.008, (-4.0, 4.0)),
+    Grade(18, 0.46, 0.008, (-4.0, 4.0)),
 )
 MIN_BLOCKS = min(grade.blocks for grade in GRADES)
-_BLOCKS = np.array([[grade.blocks] for grade in GRADES])
-_SHARE = np.array([[grade.share] for grade in GRADES], np.float32)
-_DEVIATION = np.array([[grade.deviation] for grade in GRADES], np.float32)
-# The twist as the ratio of the amplitudes.
-_TWIST = 10 ** (np.array([[grade.high_above_low] for grade in GRADES], np.float32) / 20)
+
+
+def _limits(grade: Grade) -> list[tuple[float, float]]:
+    """The least and the most of each of `LookBack.measures`."""
+    low, high = (10 ** (decibels / 20) for decibels in grade.high_above_low)
+    least = float(MIN_AMPLITUDE)
+    return [
+        (grade.blocks, BLOCKS), (grade.share, 2), (0, grade.deviation), (low, high), (least, 1e9)
+    ]  # fmt: skip
+
+
+# [measures, grades, 1]
+_LEAST, _MOST = np.array([_limits(grade) for grade in GRADES], np.float32).T[..., np.newaxis]
 
 
 class LookBack:
@@ -90,88 +104,102 @@ class LookBack:
     is bool [c, BLOCKS], false in blocks of lost frames, or None where nothing was lost.
     """
 
-    __slots__ = ("_blocks", "_keys", "_present", "_tones", "end", "start")
+    __slots__ = ("_blocks", "_keys", "_present", "_tones", "end", "length", "start")
 
     start: Indices
     """First block of the last run of presence, by channel."""
     end: Indices
     """Last block of it; -1 where there is none."""
+    length: Indices
+    """How many blocks that is."""
 
     def __init__(self, samples: Floats, keys: Indices, known: Flags | None = None) -> None:
         samples -= (samples @ _HUM) @ _HUM_TURNED
         self._keys = keys
         self._blocks = samples.reshape(-1, BLOCKS, BLOCK)
-        tones: Complex = (self._blocks @ _PAIRS[keys]).view(np.complex64)
-        tones *= _ROTATIONS[keys]
+        fitted: Complex = (self._blocks @ _PAIRS[keys]).view(np.complex64)
+        # Time comes last from here on, so that each step runs along it.
+        tones = _ROTATIONS[keys]
+        tones *= fitted.transpose(0, 2, 1)
         if known is not None:
-            tones *= known[..., np.newaxis]
+            tones *= known[:, np.newaxis]
         self._tones = tones
         self._present = _presence(tones, known)
-        present = _as_integers(self._present)
-        lost = [0] * len(present) if known is None else _as_integers(~known)
-        runs = np.array([last_run(*both) for both in zip(present, lost, strict=True)], np.intp)
-        self.start, self.end = runs[:, 0], runs[:, 1]
+        lost = None if known is None else _as_integers(~known)
+        self.start, self.end, self.length = _last_runs(_as_integers(self._present), lost)
 
-    def are_digits(self, which: Indices) -> Flags:
-        """Whether the runs of these rows are digits, by any of `GRADES`."""
-        start, end = self.start[which], self.end[which]
-        # The outermost blocks of a run are partly filled.
-        body = self._present[which]
-        body &= start[:, np.newaxis] < _INDEX
-        body &= end[:, np.newaxis] > _INDEX
-        weight = body.astype(np.float32)
-        tones = self._tones[which]
-        tones *= weight[..., np.newaxis]
-        blocks = self._blocks[which]
+    def are_digits(self) -> Flags:
+        """bool [c]: whether each run is a digit, by any of `GRADES`."""
+        measures = self.measures()[:, np.newaxis]
+        good = measures >= _LEAST
+        good &= measures <= _MOST
+        return np.logical_or.reduce(np.logical_and.reduce(good))
+
+    def measures(self) -> Floats:
+        """float32 [5, c] of each run: blocks, share of the energy, the larger deviation of the two
+        tones from nominal, high tone over low one, amplitude of the weaker tone."""
+        weight = _WITHIN[self.start, self.end] * self._present
+        tones = self._tones * weight[:, np.newaxis]
         # vecdot conjugates its first operand.
-        advance = np.vecdot(tones[:, :-2], tones[:, 2:], axis=1)
-        turn = np.arctan2(advance.imag, advance.real)[:, np.newaxis]  # radians in two blocks
-        turn *= 0.5
-        sums = np.abs(np.vecdot(np.exp(turn * _TIMES), tones, axis=1))
-        turn = turn[:, 0]
-        # A tone off its nominal frequency loses a little within each block: x / sin x, nearly.
-        sums *= 1 + turn * turn / 24
-        count = np.maximum(weight.sum(axis=1), 1)
-        energy = np.maximum(np.vecdot(np.vecdot(blocks, blocks), weight), 1)
-        share = np.vecdot(sums, sums) * (BLOCK / 2) / (count * energy)
-        deviation = np.abs(turn * _PER_TURN[self._keys[which]]).max(axis=1)
-        low, high = sums[:, 0], sums[:, 1]
-        good = end - start + 1 >= _BLOCKS
-        good &= share >= _SHARE
-        good &= deviation <= _DEVIATION
-        good &= (high >= low * _TWIST[..., 0]) & (high <= low * _TWIST[..., 1])
-        accepted: Flags = good.any(axis=0)
-        accepted &= np.minimum(low, high) >= MIN_AMPLITUDE * count
-        return accepted
+        advance = np.vecdot(tones[..., :-2], tones[..., 2:])
+        turn = np.arctan2(advance.imag, advance.real)  # radians in two blocks
+        angle = turn[..., np.newaxis] * _HALF_STEPS
+        steady = np.empty_like(tones)
+        np.cos(angle, out=steady.real)
+        np.sin(angle, out=steady.imag)
+        count = np.maximum(np.add.reduce(weight, axis=1), 1)
+        mean = np.abs(np.vecdot(steady, tones))
+        mean /= count[:, np.newaxis]
+        energy = np.vecdot(np.vecdot(self._blocks, self._blocks), weight)
+        deviation = np.abs(turn * _PER_RADIAN[self._keys])
+        low, high = np.maximum(mean.T, 1)
+        measures = np.empty((5, len(count)), np.float32)
+        length, share, off, twist, level = measures
+        # Little can be said of a run that is mostly gaps.
+        np.minimum(self.length, 2 * count, out=length)
+        np.divide(np.vecdot(mean, mean) * count, np.maximum(energy, 1), out=share)
+        share *= BLOCK / 2
+        np.maximum(deviation[:, 0], deviation[:, 1], out=off)
+        np.divide(high, low, out=twist)
+        np.minimum(low, high, out=level)
+        return measures
 
 
 def _presence(tones: Complex, known: Flags | None) -> Flags:
     """[c, BLOCKS]: whether both tones of the key are there, judged over three blocks."""
     amplitudes = np.abs(_over_three(tones))
-    if known is None:
-        amplitudes /= _NEIGHBOURS
-    else:
-        amplitudes /= np.maximum(_over_three(known[..., np.newaxis].astype(np.float32)), 1)
-    reference = np.sort(amplitudes, axis=1)[:, BLOCKS - REFERENCE_RANK]
-    threshold = np.maximum(PRESENT * reference, MIN_AMPLITUDE / 2)
-    there = amplitudes >= threshold[:, np.newaxis]
-    present: Flags = there[..., 0] & there[..., 1]
+    if known is not None:
+        amplitudes *= 3 / np.maximum(_over_three(known.astype(np.float32)), 1)[:, np.newaxis]
+    threshold = np.sort(amplitudes[..., -RECENT:])[..., -REFERENCE_RANK, np.newaxis]
+    threshold *= PRESENT
+    np.maximum(threshold, MIN_AMPLITUDE * 3 / 2, out=threshold)
+    there = amplitudes >= threshold
+    present: Flags = there[:, 0] & there[:, 1]
     if known is not None:
         present &= known
     return present
 
 
 def _over_three(values: npt.NDArray[Value]) -> npt.NDArray[Value]:
-    """Sums of each block with its neighbours, along axis 1; the outermost have one."""
+    """Sums of each block with its neighbours, along the last axis; the outermost have but one."""
     sums = values.copy()
-    sums[:, 1:] += values[:, :-1]
-    sums[:, :-1] += values[:, 1:]
+    sums[..., 1:] += values[..., :-1]
+    sums[..., :-1] += values[..., 1:]
     return sums
 
 
 def _as_integers(flags: Flags) -> list[int]:
     """Each row of flags as the bits of an integer, the first flag lowest."""
     return [int(number) for number in (flags @ _BITS).tolist()]
+
+
+def _last_runs(present: list[int], lost: list[int] | None) -> tuple[Indices, Indices, Indices]:
+    """(first block, last block, number of blocks) of each row's last run."""
+    if lost is None:
+        lost = [0] * len(present)
+    runs = np.array(list(map(last_run, present, lost)), np.intp)
+    start, end = runs[:, 0], runs[:, 1]
+    return start, end, end - start + 1
 
 
 def last_run(present: int, lost: int) -> tuple[int, int]:

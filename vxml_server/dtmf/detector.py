@@ -51,9 +51,11 @@ from vxml_server.dtmf.projection import (
 
 SCREEN_SHARE = 0.22  # of a frame's energy in the strongest low and high tone
 SCREEN_TWIST = 20.0  # the weaker of the two is at least the stronger over this, in power
-HELD_POWER = 0.3  # of the power it was accepted with: a held digit, not its echo
+HELD_POWER = 0.3  # of its strongest frame: a digit that goes on, not its echo
 # A held frame has the key in its first blocks at least; it may end after them.
 HELD_UNTIL = 4  # blocks before the end of the frame
+
+PORTION = 250  # channels
 
 _SCREEN = screen_basis()
 _MIN_FRAME_POWER = np.float32(FRAME * float(MIN_AMPLITUDE) ** 2 / 2 / 16)
@@ -72,16 +74,17 @@ class DtmfBank:
 
     def __init__(self, n: int) -> None:
         self._n = n
-        self._frames = np.zeros((FRAMES, n, FRAME), np.float32)  # a ring
+        self._frames = np.zeros((FRAMES, n, FRAME), np.int16)  # a ring
         self._lost = np.zeros((FRAMES, n), np.bool_)
         self._loss_tick = -FRAMES  # when the network last lost anything
         self._tick = 0
         self._pending = _NOBODY  # passed the screen in the frame before and are not held
         self._reported = np.full(n, -1, np.intp)  # key last reported
         self._until = np.full(n, _NEVER, np.intp)  # block count in which it was last present
-        self._power = np.zeros(n, np.float32)  # it was accepted with
-        self._held = np.zeros(n, np.bool_)  # whether it was present in the frame before
-        self._anyone_held = False
+        self._power = np.zeros(n, np.float32)  # of its strongest frame
+        self._held = np.full(n, _NEVER, np.intp)  # tick in which it was last held
+        self._portion = np.empty((min(n, PORTION), FRAME), np.float32)
+        self._product = np.empty((n, 2 * TONES), np.float32)
 
     def feed(self, pcm: npt.NDArray[np.int16], lost: Flags | None = None) -> list[str]:
         """The keys that were recognised with this frame, '' for channels without.
@@ -91,15 +94,14 @@ class DtmfBank:
         """
         slot = self._tick % FRAMES
         self._tick += 1
-        frame = self._frames[slot]
-        frame[:] = pcm
-        self._note_loss(slot, lost)
-        passed = _screen(frame)
+        self._take(slot, pcm, lost)
+        passed = _screen(self._frames[slot], self._product)
         digits = [""] * self._n
         if len(self._pending[0]):
-            for channel, key in self._decide(*self._with_stronger(passed)):
+            for channel, key in self._decide(*self._pending):
                 digits[channel] = KEYS[key]
-        if len(passed[0]) or len(self._pending[0]) or self._anyone_held:
+            self._pending = _NOBODY
+        if len(passed[0]):
             self._hold(*passed)
         return digits
 
@@ -111,54 +113,58 @@ class DtmfBank:
         channels, keys, power = self._pending
         self._pending = channels[others], keys[others], power[others]
         self._reported[i] = -1
-        self._held[i] = False
+        self._held[i] = _NEVER
 
-    def _note_loss(self, slot: int, lost: Flags | None) -> None:
+    def _take(self, slot: int, pcm: npt.NDArray[np.int16], lost: Flags | None) -> None:
+        """Puts a frame into the ring and projects it onto the tones."""
+        frame = self._frames[slot]
+        # In portions, which the product finds in the cache.
+        frame[:] = pcm
+        for start in range(0, self._n, PORTION):
+            some = pcm[start : start + PORTION]
+            portion = self._portion[: len(some)]
+            portion[:] = some
+            np.matmul(portion, _SCREEN, out=self._product[start : start + PORTION])
         if lost is not None and lost.any():
             self._loss_tick = self._tick
             self._lost[slot] = lost
-            self._frames[slot, lost] = 0
+            frame[lost] = 0
+            self._product[lost] = 0
         elif self._tick - self._loss_tick <= FRAMES:
             self._lost[slot] = False
-
-    def _with_stronger(self, passed: Candidates) -> Candidates:
-        """What is pending, with the key and power of this frame where that is the stronger."""
-        channels, keys, power = self._pending
-        now, keys_now, power_now = passed
-        if not len(now):
-            return self._pending
-        place = np.searchsorted(now, channels)
-        place[place == len(now)] = 0
-        better = (now[place] == channels) & (power_now[place] >= power)
-        place = place[better]
-        keys[better], power[better] = keys_now[place], power_now[place]
-        return channels, keys, power
 
     def _decide(self, channels: Indices, keys: Indices, power: Floats) -> list[tuple[int, int]]:
         """(channel, key) of the digits that begin."""
         look = LookBack(self._look_back(channels), keys, self._known(channels))
         first = self._tick * BLOCKS_PER_FRAME - BLOCKS  # block count at which the look-back begins
         same = self._reported[channels] == keys
-        same &= first + look.start <= self._until[channels] + MAX_GAP + 1
+        same &= look.start <= self._until[channels] + (MAX_GAP + 1 - first)
         # A run that goes on from the digit before need not be one by itself any more.
-        lasting = np.flatnonzero(same & (look.end >= 0))
-        begun = np.flatnonzero(~same & (look.end - look.start >= MIN_BLOCKS - 1))
-        if len(begun):
-            begun = begun[look.are_digits(begun)]
-        for which in (lasting, begun):
-            if len(which):
-                who = channels[which]
-                self._until[who] = first + look.end[which]
-                self._held[who] = True
+        lasting = same & (look.length > 0)
+        begun = look.length >= MIN_BLOCKS
+        begun &= ~same
+        if begun.any():
+            begun &= look.are_digits()
+            lasting |= begun
+        who = channels[lasting]
+        self._until[who] = look.end[lasting] + first
+        self._held[who] = self._tick - 1  # this frame is judged by `_hold`
         who = channels[begun]
-        self._reported[who] = keys[begun]
+        if not len(who):
+            return []
+        keys = keys[begun]
+        self._reported[who] = keys
         self._power[who] = power[begun]
-        return list(zip(who.tolist(), keys[begun].tolist(), strict=True))
+        return list(zip(who.tolist(), keys.tolist(), strict=True))
 
     def _look_back(self, channels: Indices) -> Floats:
         """float32 [c, LOOK_BACK]: the last 100 ms of these channels, oldest first."""
         order = _ORDERS[self._tick % FRAMES]
-        return self._frames[order, channels[:, np.newaxis]].reshape(len(channels), LOOK_BACK)
+        return (
+            self._frames[order, channels[:, np.newaxis]]
+            .reshape(len(channels), LOOK_BACK)
+            .astype(np.float32)
+        )
 
     def _known(self, channels: Indices) -> Flags | None:
         if self._tick - self._loss_tick >= FRAMES:
@@ -169,16 +175,18 @@ class DtmfBank:
 
     def _hold(self, channels: Indices, keys: Indices, power: Floats) -> None:
         """Of what passed the screen, what was held goes on to be; the rest is pending."""
-        held = self._held[channels]
+        loudest = self._power[channels]
+        held = self._held[channels] >= self._tick - 1
         held &= self._reported[channels] == keys
-        held &= power >= HELD_POWER * self._power[channels]
+        held &= power >= HELD_POWER * loudest
         who = channels[held]
-        self._held[:] = False
-        self._held[who] = True
-        self._anyone_held = len(who) > 0
-        self._until[who] = self._tick * BLOCKS_PER_FRAME - HELD_UNTIL
-        rest = ~held
-        self._pending = channels[rest], keys[rest], power[rest]
+        if len(who):
+            self._held[who] = self._tick
+            self._until[who] = self._tick * BLOCKS_PER_FRAME - HELD_UNTIL
+            self._power[who] = np.maximum(power, loudest)[held]
+        if len(who) < len(channels):
+            rest = ~held
+            self._pending = channels[rest], keys[rest], power[rest]
 
 
 class DtmfDetector:
@@ -192,27 +200,31 @@ class DtmfDetector:
         return self._bank.feed(pcm.reshape(1, FRAME))[0]
 
 
-def _screen(samples: Floats) -> Candidates:
-    """The channels whose strongest pair of tones stands out in this frame."""
+def _screen(samples: Floats, product: Floats) -> Candidates:
+    """The channels whose strongest pair of tones stands out in this frame.
+
+    `product` is `samples` projected onto `screen_basis`.
+    """
     # Turned over so that each step below runs along the channels, ten times faster with many.
-    parts = np.ascontiguousarray((samples @ _SCREEN).T)
+    parts = product.T.copy()
     parts *= parts
     power = parts[:TONES]
     power += parts[TONES:]
-    rows, columns = power[: len(ROWS)], power[len(ROWS) :]
-    low, high = np.maximum.reduce(rows), np.maximum.reduce(columns)
+    low = np.maximum.reduce(power[: len(ROWS)])
+    high = np.maximum.reduce(power[len(ROWS) :])
     both = low + high
-    threshold = np.vecdot(samples, samples)
-    threshold *= SCREEN_SHARE
-    np.maximum(threshold, _MIN_FRAME_POWER, out=threshold)
-    passed = both > threshold
-    who = passed.nonzero()[0]
+    loud = (both > _MIN_FRAME_POWER).nonzero()[0]
+    if not len(loud):
+        return _NOBODY
+    low, high, both = low[loud], high[loud], both[loud]
+    heard = samples[loud].astype(np.float32)
+    passed = both > SCREEN_SHARE * np.vecdot(heard, heard)
+    passed &= np.maximum(low, high) < SCREEN_TWIST * np.minimum(low, high)
+    who = loud[passed]
     if not len(who):
         return _NOBODY
-    low, high = low[who], high[who]
-    balanced = np.maximum(low, high) < SCREEN_TWIST * np.minimum(low, high)
-    who = who[balanced]
-    keys = rows[:, who].argmax(axis=0)
+    strongest = power[:, who]
+    keys = strongest[: len(ROWS)].argmax(axis=0)
     keys *= len(COLUMNS)
-    keys += columns[:, who].argmax(axis=0)
-    return who, keys, both[who]
+    keys += strongest[len(ROWS) :].argmax(axis=0)
+    return who, keys, both[passed]

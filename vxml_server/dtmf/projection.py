@@ -76,11 +76,11 @@ def pair_basis() -> Floats:
 
 
 def rotations() -> Complex:
-    """[16, BLOCKS, 2]: what turns each block's phases back to those of the first block.
+    """[16, 2, BLOCKS]: what turns each block's phases back to those of the first block.
 
     After it a tone at its nominal frequency has the same complex amplitude in every block, so that
     blocks may be added, and a deviation shows as a steady advance of phase.
     """
-    time = np.arange(BLOCKS)[:, np.newaxis] * BLOCK / RATE
-    turns = [np.exp(-2j * np.pi * time * np.array(frequencies(key))) for key in KEYS]
-    return np.stack(turns).astype(np.complex64)
+    time = np.arange(BLOCKS) * BLOCK / RATE
+    tones = np.array([frequencies(key) for key in KEYS])
+    return np.exp(-2j * np.pi * time * tones[..., np.newaxis]).astype(np.complex64)
