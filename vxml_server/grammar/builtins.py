@@ -1,8 +1,8 @@
 """The built-in grammar types of VoiceXML 2.0 appendix P.
 
-Keys have every type, and no language; words have `boolean`, `digits`, `number` and `phone` in the
-languages of `spoken`. A type is a rule tree like any other, whose root rule has a function that
-makes the interpretation of its text: a boolean, or a string in the form that the appendix gives.
+Keys have every type, and no language; words have every type in the languages of `spoken`. A type
+is a rule tree like any other, whose root rule has a function that makes the interpretation of what
+was said: a boolean, or a string in the form that the appendix gives.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from vxml_server.grammar.rules import (
     Token,
     bad_grammar,
 )
-from vxml_server.grammar.spoken import GRAMMARS, NUMERALS
+from vxml_server.grammar.spoken import GRAMMARS, values
 from vxml_server.grammar.srgs_xml import Defaults
 from vxml_server.grammar.tokens import KEYS
 
@@ -169,6 +169,14 @@ def _time_keys(text: str) -> str:
     return f"{text}{'?' if 1 <= int(text[:2]) <= 12 else 'h'}"
 
 
+_DAYS = OneOf(
+    tuple(
+        Sequence((_one_of(months), _one_of(_numbers(1, last))))
+        for last, months in ((31, "01 03 05 07 08 10 12"), (30, "04 06 09 11"), (29, "02 "))
+    )
+)
+
+
 _Reading = tuple[Expansion, Callable[[str], JsonValue]]
 
 # A decimal point is a star (appendix P); a phone number's extension follows one too.
@@ -187,7 +195,7 @@ _KEY_TYPES: Mapping[str, _Reading] = {
         _currency_keys,
     ),
     "date": (
-        Sequence((Repeat(_DIGIT, 4, 4), _one_of(_numbers(1, 12)), _one_of(_numbers(1, 31)))),
+        Sequence((Repeat(_DIGIT, 4, 4), _DAYS)),
         str,
     ),
     "time": (Sequence((_one_of(_numbers(0, 23)), _one_of(_numbers(0, 59)))), _time_keys),
@@ -200,7 +208,7 @@ _KEY_TYPES: Mapping[str, _Reading] = {
 
 def _keys(wanted: _Type, lang: str) -> Document:
     body, value = _key_type(wanted)
-    rule = Rule(wanted.name, body, public=True, value=value)
+    rule = Rule(wanted.name, body, public=True, value=lambda said: value(said.text))
     return Document(wanted.uri, "dtmf", lang, wanted.name, {wanted.name: rule})
 
 
@@ -234,30 +242,30 @@ def _boolean_keys(wanted: _Type) -> _Reading:
 
 @lru_cache(maxsize=16)
 def _language(language: str) -> Document:
-    return parse_abnf(GRAMMARS[language].encode(), "", Defaults())
+    document = parse_abnf(GRAMMARS[language].encode(), "", Defaults())
+    made = values(language)
+    rules = {
+        name: replace(rule, value=made[name]) if name in made else rule
+        for name, rule in document.rules.items()
+    }
+    return replace(document, rules=rules)
 
 
 def _words(wanted: _Type, lang: str) -> Document:
     name = wanted.name
-    if name != "digits" and name not in {"boolean", *_KEY_TYPES}:
+    if name not in {"digits", "boolean", *_KEY_TYPES}:
         raise wanted.unsupported(f"there is no built-in type {name!r}")
     language = lang.partition("-")[0].lower()
-    if language not in GRAMMARS or name in {"currency", "date", "time"}:
-        raise wanted.unsupported(
-            f"the built-in type {name!r} is not spoken in {lang or 'no language'}"
-        )
-    words, numerals = _language(language), NUMERALS[language]
-    digit = RuleRef("", "digit", "$digit")
+    if language not in GRAMMARS:
+        message = f"the built-in type {name!r} is not spoken in {lang or 'no language'}"
+        raise wanted.unsupported(message)
+    rules = dict(_language(language).rules)
     match name:
         case "digits":
-            rule = Rule(name, _digits(digit, wanted), public=True, value=numerals.digits)
-        case "phone":
-            wanted.only()
-            rule = Rule(name, Repeat(digit, 1, None), public=True, value=numerals.digits)
+            body = _digits(RuleRef("", "digit", "$digit"), wanted)
+            rules[name] = Rule(name, body, public=True, value=values(language)[name])
         case "boolean":
             _boolean_keys(wanted)  # y and n name keys; they are checked, and mean nothing to words
-            rule = words.rules[name]
         case _:
             wanted.only()
-            rule = replace(words.rules[name], value=numerals.number)
-    return replace(words, uri=wanted.uri, lang=lang, root=name, rules={**words.rules, name: rule})
+    return replace(_language(language), uri=wanted.uri, lang=lang, root=name, rules=rules)

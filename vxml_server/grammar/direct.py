@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from vxml_server.grammar.chart import RuleMatch
 from vxml_server.grammar.network import Network
-from vxml_server.grammar.rules import Document, JsonValue, Tag
+from vxml_server.grammar.rules import Document, JsonValue, Said, Tag
 from vxml_server.grammar.tags import Assignment, Operand, assignments, read_tag
 from vxml_server.grammar.tree import Leave, events
 
@@ -28,7 +28,7 @@ class _Frame:
     tagged: bool = False
     rules: dict[str, JsonValue] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
-    latest: list[JsonValue] = field(default_factory=list)
+    results: list[JsonValue] = field(default_factory=list)
 
 
 def interpret_directly(
@@ -52,7 +52,7 @@ def interpret_directly(
                     outer = frames[-1]
                     outer.rules[name] = value
                     outer.texts[name] = text(frame.match)
-                    outer.latest = [value]
+                    outer.results.append(value)
             case _:
                 pass
     return _copied(value)
@@ -100,9 +100,9 @@ def _operand(frame: _Frame, operand: Operand, text: Callable[[RuleMatch], str]) 
         return frame.texts[operand.rule]
     if operand.rule:
         return _property(frame.rules, (operand.rule, *operand.path))
-    if not frame.latest:
+    if not frame.results:
         raise NotDirectError
-    return _property(frame.latest[0], operand.path)
+    return _property(frame.results[-1], operand.path)
 
 
 def _property(value: JsonValue, path: tuple[str, ...]) -> JsonValue:
@@ -114,11 +114,12 @@ def _property(value: JsonValue, path: tuple[str, ...]) -> JsonValue:
 
 
 def _value(frame: _Frame, network: Network, text: Callable[[RuleMatch], str]) -> JsonValue:
+    if (make := network.rules[frame.match.rule].value) is not None:
+        out = frame.out if frame.tagged else None
+        return make(Said(text(frame.match), out, tuple(frame.results)))
     if frame.tagged:
         return frame.out
-    if (make := network.rules[frame.match.rule].value) is not None:
-        return make(text(frame.match))
-    return frame.latest[0] if frame.latest else text(frame.match)
+    return frame.results[-1] if frame.results else text(frame.match)
 
 
 def _copied(value: JsonValue) -> JsonValue:

@@ -24,6 +24,7 @@ from vxml_server.grammar.rules import (
     OneOf,
     Repeat,
     RuleRef,
+    Said,
     Sequence,
     Special,
     Tag,
@@ -129,7 +130,7 @@ class RuleInfo:
     start: int
     name: str = ""
     document: int = 0
-    value: Callable[[str], JsonValue] | None = None
+    value: Callable[[Said], JsonValue] | None = None
     nullable: bool = False
     null_order: int = 0
     component: int = 0

@@ -111,15 +111,25 @@ Expansion = Token | Tag | Sequence | OneOf | Repeat | RuleRef | Special
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What a rule of a built-in grammar matched: its text, what its tags made (None: it has none),
+    and what the rules that it refers to came to, in their order."""
+
+    text: str
+    out: JsonValue = None
+    parts: tuple[JsonValue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
-    """A named rule. `value`, in built-in grammars, makes the interpretation of its text."""
+    """A named rule. `value`, in built-in grammars, makes its interpretation."""
 
     name: str
     expansion: Expansion
     public: bool = False
     line: int = 0
     column: int = 0
-    value: Callable[[str], JsonValue] | None = None
+    value: Callable[[Said], JsonValue] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from vxml_server.events import VoiceXmlEvent
 from vxml_server.grammar.chart import RuleMatch
 from vxml_server.grammar.direct import NotDirectError, interpret_directly
 from vxml_server.grammar.network import Network
-from vxml_server.grammar.rules import Document, JsonValue, Tag
+from vxml_server.grammar.rules import Document, JsonValue, Said, Tag
 from vxml_server.grammar.tags import LITERAL_FORMAT, read_tag
 from vxml_server.grammar.tree import Leave, events, tokens_of
 
@@ -130,8 +130,7 @@ class _Interpreter:
                     pass
         document = self.network.documents[0]
         with _placed(document, document.line, document.column):
-            plain: JsonValue = self.engine.to_json(value) if isinstance(value, Object) else value
-        return plain
+            return self.plain(value)
 
     def tag(self, frame: _Frame, tag: Tag) -> None:
         frame.tagged = True
@@ -209,13 +208,18 @@ class _Interpreter:
 
     def value(self, frame: _Frame) -> Any:
         """The value of a rule that has been matched."""
-        if frame.scope is not None:
-            return self.engine.get(frame.scope, "out")
-        if frame.tagged:
-            return frame.value
+        out = frame.value if frame.scope is None else self.engine.get(frame.scope, "out")
         if (make := self.network.rules[frame.match.rule].value) is not None:
-            return make(self.text(frame.match))
+            with _placed(frame.document, frame.document.line, frame.document.column):
+                parts = tuple(self.plain(result.value) for result in frame.results)
+                return make(Said(self.text(frame.match), self.plain(out), parts))
+        if frame.tagged:
+            return out
         return frame.results[-1].value if frame.results else self.text(frame.match)
+
+    def plain(self, value: Any) -> JsonValue:
+        made: JsonValue = self.engine.to_json(value) if isinstance(value, Object) else value
+        return made
 
     def text(self, match: RuleMatch) -> str:
         mode = self.network.documents[0].mode

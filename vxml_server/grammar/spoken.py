@@ -1,13 +1,17 @@
 """The words of the built-in types, a grammar a language (VoiceXML 2.0 appendix P).
 
-A language is added by adding its grammar and its number words; nothing else knows any language.
-What a grammar below says of numbers and what `Numerals` makes of the words must agree.
+A language is added by adding its grammar and its number words here and in `spoken_types`; nothing
+else knows any language. What a grammar below says of numbers and what `Numerals` makes of the words
+must agree.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from vxml_server.grammar import spoken_types
+from vxml_server.grammar.rules import JsonValue, Said
 
 _FIGURES = """
 $figure = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9;
@@ -73,7 +77,7 @@ class Numerals:
 
     `values` add up, `scales` multiply what stands before them, `points` begin the decimals,
     `minus` words negate; any other word says nothing. `score` is a word that multiplies a 4 before
-    it by 20 (quatre-vingts).
+    it by 20 (quatre-vingts). `repeats` say a digit several times (double five).
     """
 
     values: Mapping[str, int]
@@ -81,6 +85,7 @@ class Numerals:
     points: frozenset[str]
     minus: frozenset[str]
     score: frozenset[str] = frozenset()
+    repeats: Mapping[str, int] = field(default_factory=dict)
 
     def number(self, text: str) -> str:
         """The number that the words say, as digits with an optional sign and decimal point."""
@@ -125,6 +130,20 @@ class Numerals:
         """The digits of words that say one each."""
         return "".join(word if word.isdecimal() else self.digit(word) for word in text.split())
 
+    def phone_group(self, text: str) -> str:
+        """The digits of a part of a telephone number that is said as one."""
+        first, *rest = text.lower().split()
+        if first in self.repeats:
+            return self.digits(" ".join(rest)) * self.repeats[first]
+        return str(self.whole([first, *rest]))
+
+    def year(self, text: str) -> str:
+        """The four digits of a year, which may be said in two halves."""
+        words = text.lower().split()
+        if words[0].isdecimal() or any(word in self.scales for word in words):
+            return str(self.whole(words))
+        return str(self.values[words[0]] * 100 + self.whole(words[1:]))
+
 
 def _values(words: str, first: int, step: int = 1) -> dict[str, int]:
     return {word: first + step * index for index, word in enumerate(words.split())}
@@ -145,6 +164,7 @@ NUMERALS: Mapping[str, Numerals] = {
         scales={"hundred": 100, "thousand": 1000, "million": 1_000_000},
         points=frozenset({"point", "·"}),
         minus=frozenset({"minus", "negative", "−"}),
+        repeats={"double": 2, "triple": 3},
     ),
     "fr": Numerals(
         values={
@@ -170,4 +190,30 @@ NUMERALS: Mapping[str, Numerals] = {
     ),
 }
 
-GRAMMARS: Mapping[str, str] = {"en": _ENGLISH, "fr": _FRENCH}
+GRAMMARS: Mapping[str, str] = {
+    "en": _ENGLISH + spoken_types.ENGLISH,
+    "fr": _FRENCH + spoken_types.FRENCH,
+}
+
+
+def _of_text(make: Callable[[str], str]) -> Callable[[Said], JsonValue]:
+    return lambda said: make(said.text)
+
+
+def values(language: str) -> Mapping[str, Callable[[Said], JsonValue]]:
+    """What makes the values of the rules in a language's grammar."""
+    numerals = NUMERALS[language]
+    written_together = _of_text(lambda text: text.replace(" ", ""))
+    return {
+        "digits": lambda said: "".join(map(str, said.parts)),
+        "digit": _of_text(numerals.digits),
+        **dict.fromkeys(("number", "magnitude", "dozens"), _of_text(numerals.number)),
+        "year": _of_text(numerals.year),
+        "phone_group": _of_text(numerals.phone_group),
+        "extension": lambda said: "x",
+        "phone": lambda said: "".join(map(str, said.parts)),
+        **dict.fromkeys(("iso_year", "iso29", "iso30", "iso31"), written_together),
+        "date": spoken_types.date,
+        "time": spoken_types.time,
+        "currency": spoken_types.currency,
+    }

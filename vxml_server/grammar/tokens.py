@@ -21,7 +21,9 @@ _FIGURES = re.compile("[0-9]+")
 _NUMERAL = re.compile(r"[^\w-]*(-?)([0-9]+(?:[.,][0-9]+)*)\W*")
 # How a grammar writes the sign and the separators of a numeral; alone, in a text, they are bare
 # punctuation.
-_MARKS = {"−": "-", "·": ".", "‚": ","}
+_MARKS = {"−": "-", "·": ".", "‚": ",", "∶": ":"}
+# 2:30, 2:30pm, 14h30: figures and what stands between them.
+_CLOCK = re.compile(r"([0-9]{1,2})(?:(:)([0-9]{2}))?(?:(h|[ap]m|[ap]\.m)([0-9]{2})?)?")
 
 
 def fold(text: str) -> str:
@@ -54,6 +56,10 @@ def _pieces(part: str) -> tuple[str, ...]:
     numeral = _NUMERAL.fullmatch(part.replace("−", "-"))
     if numeral is not None:
         return (*numeral[1], *numeral[2])
+    clock = _CLOCK.fullmatch(_EDGES.sub("", part.lower()))
+    if clock is not None:
+        hour, colon, minute, letters, after = (found or "" for found in clock.groups())
+        return tuple(piece for piece in (*hour, colon, *minute, letters, *after) if piece)
     pieces: list[str] = []
     for word in map(normal_word, part.split("-")):
         pieces.extend(word if _FIGURES.fullmatch(word) else [word] if word else [])
