@@ -4,7 +4,7 @@ A folder below the suite's is one assertion if it holds
 
 - `assertion.yaml`: a manifest, a line `---`, and a script (the dialogue format). The manifest has
   `section` and `text`, what the recommendation says there in a sentence; if wanted `document`
-  (`index.vxml`) and `pending: true`, which puts on record that this is not implemented yet;
+  (`index.vxml`) and `pending: true`, which puts on record that what fails is not implemented yet;
 - or VoiceXML (`.txml`, `.vxml`), as the folders of the W3C's implementation reports.
 
 A grammar with samples in its `meta` is an assertion for each of them.
