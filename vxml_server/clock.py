@@ -99,18 +99,25 @@ class VirtualClock:
 
     def next_due(self) -> float | None:
         """When the next timer fires, in seconds from now; None when there is none."""
-        while self._timers and self._timers[0][2].cancelled:
-            heapq.heappop(self._timers)
-        return self._timers[0][0] - self._now if self._timers else None
+        at = self._next_at()
+        return None if at is None else at - self._now
 
     def advance(self, seconds: float) -> None:
         """Moves time on, firing what falls due in order, timers started on the way included."""
-        end = self._now + seconds
-        while (due := self.next_due()) is not None and self._now + due <= end:
-            at, _, timer = heapq.heappop(self._timers)
+        self._advance_to(self._now + seconds)
+
+    def _next_at(self) -> float | None:
+        """The time at which the next timer fires."""
+        while self._timers and self._timers[0][2].cancelled:
+            heapq.heappop(self._timers)
+        return self._timers[0][0] if self._timers else None
+
+    def _advance_to(self, end: float) -> None:
+        while (at := self._next_at()) is not None and at <= end:
+            _, _, timer = heapq.heappop(self._timers)
             self._now = max(self._now, at)
             timer.callback()
-        self._now = end
+        self._now = max(self._now, end)
 
     async def settle(self, rounds: int = 50) -> None:
         """Lets the tasks of the loop run until they wait for time or for the network."""
@@ -121,8 +128,8 @@ class VirtualClock:
         """`advance()` for coroutines: every timer's consequences happen before the next fires."""
         end = self._now + seconds
         await self.settle()
-        while (due := self.next_due()) is not None and self._now + due <= end:
-            self.advance(due)
+        while (at := self._next_at()) is not None and at <= end:
+            self._advance_to(at)
             await self.settle()
-        self.advance(end - self._now)
+        self._advance_to(end)
         await self.settle()

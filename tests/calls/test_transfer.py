@@ -259,8 +259,8 @@ async def test_the_document_s_audio_is_heard_if_it_can_be_had(body: object, seco
         content = encode_wav(np.ones(4000, np.int16)) if body == "wav" else body
         handing.world.fetcher.files["http://apps.test/wait.wav"] = content
     await handing.begin()
-    while not handing.world.caller.is_playing:
-        await asyncio.sleep(0.001)  # decoding takes place beside the loop
+    # Decoding takes place beside the loop.
+    await asyncio.wait([t for t in asyncio.all_tasks() if t.get_name() == "transfer audio"])
     assert handing.world.caller.sounding.seconds == seconds
     handing.far.refuse(486)
     await handing.clock.settle()

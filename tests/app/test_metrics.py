@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from vxml_server.app.metrics import ServerCollector
+from vxml_server.calls import ExchangeCounters
+from vxml_server.media import EngineStatistics
+from vxml_server.sip import Counters
+
+
+def exposed(lateness: tuple[tuple[float, int], ...] = ((5.0, 90), (float("inf"), 10))) -> str:
+    counters = ExchangeCounters(ended={"exit": 3, "hangup": 2}, refused={404: 1})
+    media = EngineStatistics(2, 100, 5, 1, lateness, 0.25, 7, 8, {"late": 4})
+    observed = SimpleNamespace(
+        exchange=SimpleNamespace(active=lambda: ["a call", "another"], counters=counters),
+        engine=SimpleNamespace(statistics=lambda: media),
+        user_agent=SimpleNamespace(
+            active_dialogs=2, active_transactions=6, counters=Counters(malformed=9)
+        ),
+        store=SimpleNamespace(pending=11),
+        synthesizer=SimpleNamespace(hits=12, misses=13, bytes=14),
+        tasks=15,
+    )
+    registry = CollectorRegistry()
+    registry.register(ServerCollector(observed))
+    return generate_latest(registry).decode()
+
+
+def samples(text: str) -> dict[str, float]:
+    lines = [line for line in text.splitlines() if line and line[0] != "#"]
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+
+def test_every_room_s_figures_are_exposed_under_their_names() -> None:
+    found = samples(exposed())
+    expected = {
+        "calls_active": 2,
+        'calls_ended_total{reason="exit"}': 3,
+        'calls_ended_total{reason="hangup"}': 2,
+        'calls_refused_total{status="404"}': 1,
+        "sip_dialogs_active": 2,
+        "sip_transactions_active": 6,
+        "sip_malformed_total": 9,
+        "media_channels_open": 2,
+        "media_ticks_total": 100,
+        "media_ticks_late_total": 5,
+        "media_ticks_skipped_total": 1,
+        "media_busy_seconds_total": 0.25,
+        "media_packets_received_total": 7,
+        "media_packets_sent_total": 8,
+        'media_packets_dropped_total{reason="late"}': 4,
+        "tts_cache_hits_total": 12,
+        "tts_cache_misses_total": 13,
+        "tts_cache_bytes": 14,
+        "store_rows_pending": 11,
+        "tasks": 15,
+    }
+    assert {name: found[f"vxml_server_{name}"] for name in expected} == expected
+
+
+def test_lateness_is_a_histogram_in_seconds() -> None:
+    found = samples(exposed())
+    name = "vxml_server_media_tick_lateness_seconds_bucket"
+    assert found[f'{name}{{le="0.005"}}'] == 90
+    assert found[f'{name}{{le="+Inf"}}'] == 100
+
+
+def test_a_histogram_without_an_open_end_gets_one() -> None:
+    name = "vxml_server_media_tick_lateness_seconds_bucket"
+    assert samples(exposed(((5.0, 90),)))[f'{name}{{le="+Inf"}}'] == 90
+    assert samples(exposed(()))[f'{name}{{le="+Inf"}}'] == 0
+
+
+def test_a_collector_may_be_registered_before_the_server_has_started() -> None:
+    CollectorRegistry().register(ServerCollector(object()))
