@@ -227,6 +227,16 @@ async def test_a_field_has_a_type(type_: str, step: str, value: object) -> None:
     assert result.outcome.value == value
 
 
+async def test_a_type_is_for_the_chosen_modes_of_input() -> None:
+    content = (
+        '<form><property name="inputmodes" value="%s"/><field name="f" type="digits"/>'
+        '<block><exit expr="lastresult$.inputmode"/></block></form>'
+    )
+    for mode in ("dtmf", "voice"):
+        result = await call(content % mode, "say: one", 'dtmf: "1#"', "say: one")
+        assert result.outcome.value == mode
+
+
 async def test_a_type_that_nobody_knows_is_not_supported() -> None:
     result = await call('<form><field name="f" type="nonsense"/></form>')
     assert thrown(result)[0].startswith("error.unsupported")

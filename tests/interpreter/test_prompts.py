@@ -81,6 +81,17 @@ def test_what_is_heard_is_plain_words() -> None:
     ]
 
 
+def test_an_envelope_in_the_prompt_is_taken_off() -> None:
+    assert ssml('<speak version="1.0"><s>one</s></speak>') == ["<s>one</s>"]
+
+
+async def test_a_prompt_with_nothing_in_it_is_not_heard() -> None:
+    result = await call(
+        f'<form><field name="f">{yes()}<prompt/><prompt>one</prompt></field></form>', "say: yes"
+    )
+    assert heard(result) == ["one"]
+
+
 def test_what_is_not_for_the_ear_is_left_out() -> None:
     assert words('a<desc>x</desc><metadata>y</metadata><lexicon uri="z"/>b') == ["ab"]
 

@@ -16,11 +16,16 @@ from vxml_server.interpreter.platform import (
     Platform,
     Prompt,
     Recognition,
+    RecordedAudio,
+    RecordEnding,
+    RecordRequest,
+    RecordResult,
     Segment,
     SpeechSegment,
     TransferRequest,
     TransferResult,
 )
+from vxml_server.interpreter.recording import RecordKeys
 from vxml_server.interpreter.session import Connection, DocumentStore, Limits, Outcome, Session
 from vxml_server.interpreter.trace import Observer, ignore
 
@@ -43,6 +48,11 @@ __all__ = [
     "Platform",
     "Prompt",
     "Recognition",
+    "RecordEnding",
+    "RecordKeys",
+    "RecordRequest",
+    "RecordResult",
+    "RecordedAudio",
     "Segment",
     "Session",
     "SpeechSegment",

@@ -60,8 +60,6 @@ def _parse(body: bytes, uri: str) -> etree._Element:
         raise VoiceXmlEvent(
             "error.badfetch", f"not well-formed: {error.msg}", uri=uri, line=error.lineno or 0
         ) from None
-    except ValueError as error:
-        raise VoiceXmlEvent("error.badfetch", f"not XML: {error}", uri=uri) from None
     subset = root.getroottree().docinfo.internalDTD
     if subset is not None and any(True for _ in subset.iterentities()):
         raise _bad("a document may not declare entities", uri, root)

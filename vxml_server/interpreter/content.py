@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Frame:
-    """Where content is executed: the context, the dialog if there is one, what holds there.
+    """Where content is executed: the context, the dialog, what holds there.
 
     `reprompt` is set by `<reprompt>`; only a handler's frame is asked for it. `base` overrides the
     base URI of the elements executed: a handler works as if it were copied to where the event was
@@ -35,7 +35,7 @@ class Frame:
     """
 
     context: ExecutionContext
-    form: FormInterpretation | None
+    form: FormInterpretation
     document: Document
     properties: Properties
     prompts: PromptBuilder
@@ -113,29 +113,30 @@ async def _assign(element: Element, frame: Frame) -> None:
 
 
 async def _clear(element: Element, frame: Frame) -> None:
-    names = element.get("namelist").split()
-    if frame.form is None:
-        for name in names:
-            frame.scopes.clear(name)
-    else:
-        frame.form.clear(names)
+    frame.form.clear(element.get("namelist").split())
 
 
 async def _script(element: Element, frame: Frame) -> None:
-    await run_script(element, frame)
+    await run_script(element, frame.context, frame.document, frame.properties, frame.base)
 
 
-async def run_script(element: Element, frame: Frame) -> None:
+async def run_script(
+    element: Element,
+    context: ExecutionContext,
+    document: Document,
+    properties: Properties,
+    base: str = "",
+) -> None:
     """`<script>`, inline or fetched (section 5.3.12); lines in errors are the document's."""
     uri = element.get("src")
     if expression := element.get("srcexpr"):
-        uri = frame.scopes.text(expression)
+        uri = context.scopes.text(expression)
     if not uri:
-        source, place, first_line = element.text, frame.document.uri, element.line
+        source, place, first_line = element.text, document.uri, element.line
     else:
-        target = frame.resolve(element, uri)
-        resource = await frame.context.fetch(
-            fetch_request(element, frame.properties, "script", target, base=frame.document.uri)
+        target = resolve_uri(base or element.base, uri)
+        resource = await context.fetch(
+            fetch_request(element, properties, "script", target, base=document.uri)
         )
         charset = resource.charset or element.get("charset") or "utf-8"
         try:
@@ -144,7 +145,7 @@ async def run_script(element: Element, frame: Frame) -> None:
             raise VoiceXmlEvent("error.badfetch", str(error), uri=resource.uri) from None
         place, first_line = resource.uri, 1
     try:
-        frame.scopes.run(source)
+        context.scopes.run(source)
     except VoiceXmlEvent as event:
         line = first_line + event.line - 1 if event.line else first_line
         raise VoiceXmlEvent(event.name, event.message, uri=place, line=line) from None
@@ -177,7 +178,7 @@ async def _goto(element: Element, frame: Frame) -> None:
     if expression := element.get("expritem"):
         item = frame.scopes.text(expression)
     if "nextitem" in element.attributes or "expritem" in element.attributes:
-        if frame.form is None or not frame.form.has_item(item):
+        if not frame.form.has_item(item):
             raise VoiceXmlEvent("error.badfetch", f"this dialog has no form item {item!r}")
         raise GotoItem(item)
     raise await follow(element, frame, frame.document)
@@ -207,7 +208,7 @@ def submission(element: Element, uri: str, frame: Frame) -> FetchRequest:
     """The request of a `<submit>` or `<subdialog>`: its namelist as fields (section 5.3.8)."""
     if "namelist" in element.attributes:
         names = element.get("namelist").split()
-    elif element.name == "submit" and frame.form is not None:
+    elif element.name == "submit":
         names = frame.form.input_item_names()
     else:
         names = []

@@ -143,13 +143,13 @@ class ExecutionContext:
 
     async def _initialise(self, document: Document) -> None:
         """Runs a document's own `<var>` and `<script>` elements in document order."""
-        frame = self.frame(document, [document.root])
+        properties = self.properties(document.root)
         for element in document.root.named("var", "script"):
             try:
                 if element.name == "var":
                     self.scopes.declare(element.get("name"), element.attributes.get("expr"))
                 else:
-                    await run_script(element, frame)
+                    await run_script(element, self, document, properties)
             except VoiceXmlEvent as event:
                 raise event.at(document.uri, element.line) from None
 
@@ -164,7 +164,7 @@ class ExecutionContext:
         self,
         document: Document,
         elements: list[Element],
-        form: FormInterpretation | None = None,
+        form: FormInterpretation,
         *,
         as_copied: bool = False,
     ) -> Frame:

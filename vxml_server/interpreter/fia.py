@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from vxml_server.interpreter.context import ExecutionContext
 
 # Whose grammars alone are active while they are visited (section 3.1.4), unless they say otherwise.
-_MODAL_BY_DEFAULT = frozenset({"record", "transfer"})
+_MODAL_BY_DEFAULT = {"field": "false", "record": "true", "transfer": "true"}
 # What the platform does with an event that no handler takes (section 5.2.5): the message it says,
 # and whether the dialog goes on. The nearest name by prefix counts; all others are errors.
 _DEFAULTS: dict[str, tuple[str, bool]] = {
@@ -91,8 +91,8 @@ class FormItem:
 
     @property
     def is_modal(self) -> bool:
-        stated = self.element.get("modal")
-        return stated == "true" if stated else self.kind in _MODAL_BY_DEFAULT
+        default = _MODAL_BY_DEFAULT.get(self.kind)
+        return default is not None and self.element.get("modal", default) == "true"
 
 
 class FormInterpretation:
@@ -166,7 +166,7 @@ class FormInterpretation:
             self._items.append(FormItem(self.dialog, "(menu)"))
             self.scopes.engine.set_undefined(self._variables, "(menu)")
             return
-        frame = self.frame(None)
+        properties = self.context.properties(self.dialog)
         expected = (
             set() if self._parameters is None else set(self.scopes.engine.keys(self._parameters))
         )
@@ -181,7 +181,7 @@ class FormInterpretation:
                     else:
                         self.scopes.declare(name, element.attributes.get("expr"))
                 elif element.name == "script":
-                    await run_script(element, frame)
+                    await run_script(element, self.context, self.document, properties)
                 elif element.name in FORM_ITEMS:
                     self._declare_item(element, position)
             except VoiceXmlEvent as event:

@@ -207,8 +207,6 @@ class Activation:
             root = situation.root
             if root is not None and root is not document:
                 await self._add_document(root, "application", running=dialog)
-        elif item.name == "menu":
-            await self._add_choices(item, document)
         return tuple(self._active)
 
     async def _add_item(self, item: Element, document: Document) -> None:

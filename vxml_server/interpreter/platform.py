@@ -212,6 +212,64 @@ class TransferResult:
     message: str = ""
 
 
+# Recording ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRequest:
+    """A `<record>` (VoiceXML 2.0 section 2.3.6).
+
+    After the prompts and the tone (`beep`) the caller speaks, until `final_silence` of silence, a
+    key (any that no grammar takes, with `dtmf_term`), a match of `grammars`, `max_time` of audio,
+    or the end of the call. `properties.timeout` is how long the speech may be awaited.
+    """
+
+    media_type: str
+    prompts: tuple[Prompt, ...] = ()
+    beep: bool = False
+    max_time: float = 60.0
+    final_silence: float = 3.0
+    dtmf_term: bool = True
+    grammars: tuple[ActiveGrammar, ...] = ()
+    properties: InputProperties = field(default_factory=InputProperties)
+    lang: str = ""
+
+
+class RecordEnding(Enum):
+    """What ended a recording."""
+
+    SILENCE = "finalsilence"
+    MAX_TIME = "maxtime"
+    INPUT = "input"
+    NOINPUT = "noinput"
+    HANGUP = "hangup"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAudio:
+    """What a caller said, as a file: its bytes, their media type, how long it lasts (seconds)."""
+
+    data: bytes = field(repr=False)
+    media_type: str
+    duration: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecordResult:
+    """How a recording ended.
+
+    `audio` is None when nothing was said before the end. `recognition` is the input of INPUT; its
+    `active` is None for keys that no grammar takes. `mark_name` and `mark_time` are as in
+    `InputResult`.
+    """
+
+    ending: RecordEnding
+    audio: RecordedAudio | None = None
+    recognition: Recognition | None = None
+    mark_name: str | None = None
+    mark_time: float | None = None
+
+
 # The seam ----------------------------------------------------------------------------------------
 
 
@@ -241,6 +299,9 @@ class Platform(Protocol):
 
     async def play(self, prompts: Sequence[Prompt]) -> None:
         """Plays the prompts to their end, or until the caller hangs up; keys are kept."""
+
+    async def record(self, request: RecordRequest) -> RecordResult:
+        """Plays the prompts, then records what the caller says."""
 
     async def transfer(self, request: TransferRequest) -> TransferResult:
         """Connects the caller to another party."""
