@@ -212,8 +212,8 @@ class ScriptSettings(_Section):
     """[script]: what the ECMAScript of one session may use."""
 
     memory_bytes: PositiveInt = 16 * _MIB
-    seconds: PositiveFloat = 1.0
-    """CPU seconds of one evaluation."""
+    seconds: PositiveFloat = 0.2
+    """CPU seconds of one evaluation: a script runs on the event loop, and others wait for it."""
 
 
 class TtsSettings(_Section):
