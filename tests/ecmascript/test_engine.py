@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vxml_server.ecmascript import Engine, declared_names
+from vxml_server.ecmascript.engine import MAX_DEPTH
 from vxml_server.events import VoiceXmlEvent
 
 
@@ -158,6 +159,44 @@ def test_values_without_json_become_null(engine: Engine) -> None:
     assert engine.evaluate_json("undefined") is None
     with pytest.raises(VoiceXmlEvent, match="circular"):
         engine.evaluate_json("(function () { var a = []; a.push(a); return a; })()")
+
+
+def test_an_expression_has_no_lines_of_its_own(engine: Engine) -> None:
+    for evaluate in (engine.evaluate, engine.evaluate_text, engine.evaluate_truth):
+        for expression in ("nosuch", "1 +"):
+            with pytest.raises(VoiceXmlEvent) as raised:
+                evaluate(expression)
+            assert (raised.value.name, raised.value.line) == ("error.semantic", 0)
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        (r"['\ud800']", ["\ufffd"]),
+        (r"['\udfff x \ud83d']", ["\ufffd x \ufffd"]),
+        (r"['\ud83d\ude00']", ["\U0001f600"]),
+        (r"['\\ud800']", ["\\ud800"]),
+        (r"({'\\\ud800': 1})", {"\\\ufffd": 1}),
+    ],
+)
+def test_half_a_character_does_not_get_out(
+    engine: Engine, expression: str, expected: object
+) -> None:
+    assert engine.evaluate_json(expression) == expected
+
+
+def test_json_is_not_nested_without_end(engine: Engine) -> None:
+    nested = "(function () { var a = []; for (var i = 1; i < %d; i++) a = [a, '[{']; return a })()"
+    assert engine.evaluate_json(nested % MAX_DEPTH)
+    for depth in (MAX_DEPTH + 1, 2000, 100_000):
+        with pytest.raises(VoiceXmlEvent) as raised:
+            engine.evaluate_json(nested % depth)
+        assert raised.value.name == "error.semantic"
+    value: list[object] = []
+    for _ in range(100_000):
+        value = [value]
+    with pytest.raises(VoiceXmlEvent, match="too deeply"):
+        engine.from_json(value)
 
 
 @pytest.mark.parametrize(
