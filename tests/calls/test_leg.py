@@ -31,7 +31,8 @@ class Incoming:
         self.call.listener = self.leg
 
     def accept(self) -> Incoming:
-        self.call.answer(self.leg.accept(self.call))
+        self.leg.accept(self.call)
+        self.leg.answer()
         return self
 
     def up(self) -> Incoming:
@@ -65,7 +66,10 @@ class Outgoing(Incoming):
 async def test_an_offer_is_answered_and_its_stream_configured() -> None:
     far = far_end(codecs=("PCMA",))
     one = Incoming(offer=far.offer())
-    media = far.accept(one.leg.accept(one.call))
+    one.leg.accept(one.call)
+    assert one.channel.streams == []  # nothing is sent to a caller who still rings
+    one.leg.answer()
+    media = far.accept(one.call.answered_with)
     assert media.remote_port == one.channel.local_port
     assert one.channel.stream.codec is Codec.PCMA
     assert (one.channel.stream.remote_address, one.channel.stream.remote_port) == (

@@ -47,7 +47,7 @@ class Line:
         self.call = FakeIncoming()
         self.leg = Leg(self.engine, self.clock, 1)
         self.call.listener = self.leg
-        self.description = self.leg.accept(self.call)
+        self.leg.accept(self.call)
         self.trace: list[tuple[str, dict]] = []
         self.transferred: list[TransferRequest] = []
         self.outcome = "far_end_disconnect"
@@ -57,7 +57,7 @@ class Line:
             clock=self.clock,
             renderer=PromptRenderer(fetcher, self.synthesizer, SoundCache(10_000_000)),
             observer=lambda kind, record: self.trace.append((kind, record)),
-            answer=lambda: self.call.answer(self.description),
+            answer=self.leg.answer,
             transfer=self._transfer,
         )
 
@@ -70,7 +70,7 @@ class Line:
         return self.engine.channels[0]
 
     def up(self) -> Line:
-        self.call.answer(self.description)
+        self.leg.answer()
         self.call.ack()
         self.leg.events.take()
         return self
@@ -129,6 +129,16 @@ async def test_silence_is_measured_from_the_end_of_the_last_prompt(line: Line) -
 
 async def test_without_prompts_silence_is_measured_from_the_beginning(line: Line) -> None:
     wait = line.listen()
+    await line.at(4.9)
+    assert not wait.done()
+    await line.at(5.1)
+    await ended(wait, InputKind.NOINPUT)
+
+
+async def test_being_looked_at_does_not_shorten_the_silence(line: Line) -> None:
+    wait = line.listen()
+    await line.at(4.0)
+    line.leg.events.nudge()
     await line.at(4.9)
     assert not wait.done()
     await line.at(5.1)

@@ -35,7 +35,8 @@ class Handing:
         self.caller_call = FakeIncoming()
         self.caller = Leg(self.world.engine, self.clock, 1)
         self.caller_call.listener = self.caller
-        self.caller_call.answer(self.caller.accept(self.caller_call))
+        self.caller.accept(self.caller_call)
+        self.caller.answer()
         self.caller_call.ack()
         self.caller.events.take()
         renderer = PromptRenderer(
@@ -260,7 +261,7 @@ async def test_the_document_s_audio_is_heard_if_it_can_be_had(body: object, seco
         handing.world.fetcher.files["http://apps.test/wait.wav"] = content
     await handing.begin()
     # Decoding takes place beside the loop.
-    await asyncio.wait([t for t in asyncio.all_tasks() if t.get_name() == "transfer audio"])
+    await asyncio.gather(*(t for t in asyncio.all_tasks() if t.get_name() == "transfer audio"))
     assert handing.world.caller.sounding.seconds == seconds
     handing.far.refuse(486)
     await handing.clock.settle()

@@ -33,7 +33,7 @@ from vxml_server.interpreter import (
     TransferRequest,
     TransferResult,
 )
-from vxml_server.sip import IncomingCall, SessionDescription
+from vxml_server.sip import IncomingCall
 from vxml_server.store import CallEnd, CallRecord, HungUpBy, NewEvent, Store
 from vxml_server.tts import Synthesizer
 
@@ -72,13 +72,11 @@ class Call:
         resources: Resources,
         incoming: IncomingCall,
         leg: Leg,
-        answer: SessionDescription,
         record: CallRecord,
     ) -> None:
         self.leg = leg
         self._resources = resources
         self._incoming = incoming
-        self._answer = answer
         self._record = record
         self._answered_at = 0.0
         self._platform: CallPlatform | None = None
@@ -170,7 +168,7 @@ class Call:
     # The leg -----------------------------------------------------------------------------------
 
     def _send_answer(self) -> None:
-        self._incoming.answer(self._answer)
+        self.leg.answer()
         self._answered_at = self._resources.clock.monotonic()
         now = self._resources.clock.utc_now()
         self._record = replace(self._record, answered_at=now, codec=self.leg.codec)

@@ -71,7 +71,7 @@ class Exchange:
             self._refuse(call, 503, {"Retry-After": "5"})
             return None
         try:
-            answer = leg.accept(call)
+            leg.accept(call)
         except Rejection as rejection:
             leg.close()
             self._refuse(call, rejection.status)
@@ -90,7 +90,7 @@ class Exchange:
             started_at=now,
         )
         _log.info("call", call=record.id, number=number, caller=call.remote_uri)
-        taken = Call(self._resources, call, leg, answer, record)
+        taken = Call(self._resources, call, leg, record)
         self._calls[taken.id] = taken
         self._empty.clear()
         task = asyncio.create_task(self._run(taken), name=f"call {taken.id}")

@@ -113,6 +113,7 @@ class Leg:
         local = LocalMedia(self._channel.local_address, self._channel.local_port)
         self._negotiation = OfferAnswer(local, session_id=session_id)
         self._sip: InviteSession | None = None
+        self._send_answer: Callable[[], None] = lambda: None
         self._is_outgoing = False
         self._failure: Ended | None = None
         self._presses = _Presses()
@@ -139,17 +140,19 @@ class Leg:
         else:
             self._on_end.append(callback)
 
-    def accept(self, call: IncomingCall) -> SessionDescription:
-        """Binds an incoming call; returns the description to answer it with.
-
-        Raises `Rejection` when its offer has nothing for us.
-        """
+    def accept(self, call: IncomingCall) -> None:
+        """Binds an incoming call. Raises `Rejection` when its offer has nothing for us."""
         self._sip = call
         if call.remote_offer is None:
-            return self._negotiation.offer()
-        answer = self._negotiation.answer(call.remote_offer)
+            description = self._negotiation.offer()
+        else:
+            description = self._negotiation.answer(call.remote_offer)
+        self._send_answer = lambda: call.answer(description)
+
+    def answer(self) -> None:
+        """Answers the accepted call; our media begins with it, and not while the caller rings."""
+        self._send_answer()
         self._configure()
-        return answer
 
     def offer(self) -> SessionDescription:
         """The description to call somebody with."""

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from vxml_server.calls.leg import Leg
-from vxml_server.calls.mailbox import Ended, KeyPressed, Played
+from vxml_server.calls.mailbox import KeyPressed, Played
 from vxml_server.calls.player import Player, is_hotword
 from vxml_server.calls.rendering import PromptRenderer
 from vxml_server.calls.transfer import HANGUP, TRANSFERRED
@@ -202,8 +202,6 @@ class _Wait:
             event = await self._leg.events.get(self._deadline(player))
             result: InputResult | None = None
             match event:
-                case Ended():
-                    return InputResult(InputKind.HANGUP)
                 case Played():
                     player.played(event)
                 case KeyPressed(key):
