@@ -1,8 +1,10 @@
 """From bytes to a `Document`.
 
 Refused is what no interpreter could run: XML that is not well-formed, entity declarations, and what
-`vocabulary` and `constraints` forbid. All of that is `error.badfetch` with a line. What can only be
-known at run time is left to run time.
+`schema` and `constraints` forbid. All of that is `error.badfetch` with a line. What can only be
+known at run time is left to run time. Unless it is to be strict, a document is repaired first (see
+`lenient`), and of the schema's complaints only the fatal ones count; the rest is told in
+`Document.tolerated`.
 """
 
 from __future__ import annotations
@@ -14,18 +16,22 @@ from lxml import etree
 
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import resolve_uri, split_fragment
-from vxml_server.interpreter import constraints, vocabulary
-from vxml_server.interpreter.document import DIALOGS, Document, Element, Node
+from vxml_server.interpreter import constraints, lenient, schema
+from vxml_server.interpreter.document import DIALOGS, Document, Element, Node, Tolerated
+from vxml_server.interpreter.repairs import Remark, Remarks
 
 XML = "{http://www.w3.org/XML/1998/namespace}"
 
 
-def compile_document(body: bytes, uri: str) -> Document:
+_OURS = frozenset({schema.VXML, schema.SRGS})
+# As many remarks as anyone reads.
+_MOST_REMARKS = 100
+
+
+def compile_document(body: bytes, uri: str, *, strict: bool = False) -> Document:
     """The document in `body`, which came from `uri`; raises `error.badfetch`."""
-    root = _parse(body, uri)
-    if etree.QName(root).localname != "vxml":
-        raise _bad(f"the root element is <{etree.QName(root).localname}>, not <vxml>", uri, root)
-    tree = _convert(root, uri, "", uri, etree.QName(root).namespace)
+    root, remarks = read_document(body, uri, strict=strict)
+    tree = _convert(root, uri, "", uri)
     if (found := constraints.first_problem(tree)) is not None:
         element, problem = found
         raise VoiceXmlEvent("error.badfetch", problem, uri=uri, line=element.line)
@@ -37,14 +43,40 @@ def compile_document(body: bytes, uri: str) -> Document:
         application=split_fragment(resolve_uri(tree.base, application))[0] if application else "",
         dialogs=dialogs,
         by_id=MappingProxyType({dialog.get("id"): dialog for dialog in dialogs}),
+        tolerated=tuple(
+            Tolerated(remark.code, remark.message, remark.line)
+            for remark in remarks[:_MOST_REMARKS]
+        ),
     )
+
+
+def read_document(
+    body: bytes, uri: str, *, strict: bool = False
+) -> tuple[etree._Element, list[Remark]]:
+    """The tree of a document as it is compiled, and what was tolerated on the way.
+
+    Raises `error.badfetch`.
+    """
+    remarks = Remarks()
+    root = parse_document(body if strict else lenient.readable(body, remarks), uri)
+    if etree.QName(root).localname != "vxml":
+        raise _bad(f"the root element is <{etree.QName(root).localname}>, not <vxml>", uri, root)
+    if not strict:
+        lenient.repair(root, body, remarks)
+    if not schema.is_valid(root):
+        for problem in schema.problems(root):
+            if strict or problem.is_fatal:
+                raise _bad(problem.message, uri, problem.node)
+            remarks.add(problem.kind, problem.message, problem.node, problem.attribute)
+    return root, remarks.found
 
 
 def _bad(message: str, uri: str, node: etree._Element) -> VoiceXmlEvent:
     return VoiceXmlEvent("error.badfetch", message, uri=uri, line=node.sourceline or 0)
 
 
-def _parse(body: bytes, uri: str) -> etree._Element:
+def parse_document(body: bytes, uri: str) -> etree._Element:
+    """The XML in `body`, without entities, comments and processing instructions."""
     parser = etree.XMLParser(
         resolve_entities=False,
         no_network=True,
@@ -66,10 +98,8 @@ def _parse(body: bytes, uri: str) -> etree._Element:
     return root
 
 
-def _convert(
-    node: etree._Element, uri: str, lang: str, base: str, namespace: str | None
-) -> Element:
-    """The tree below `node`; `namespace` is the root's, which need not be the right one."""
+def _convert(node: etree._Element, uri: str, lang: str, base: str) -> Element:
+    """The tree below `node`; elements of other namespaces are somebody else's."""
     name = etree.QName(node).localname
     line = node.sourceline or 0
     lang = node.get(f"{XML}lang", lang)
@@ -93,8 +123,8 @@ def _convert(
         for child in node:
             if not isinstance(child.tag, str):
                 raise _bad(f"the entity {child.text} is not known", uri, node)
-            if vocabulary.is_ours(etree.QName(child).namespace, namespace):
-                children.append(_convert(child, uri, lang, base, namespace))
+            if etree.QName(child).namespace in _OURS:
+                children.append(_convert(child, uri, lang, base))
             if child.tail:
                 children.append(child.tail)
     return Element(

@@ -1,4 +1,4 @@
-"""What VoiceXML demands of elements together, beyond what each alone must be (see `vocabulary`).
+"""What VoiceXML demands of elements together, beyond what a schema can say (see `schema`).
 
 Each rule is a function that looks at one element and its parent and says what is wrong. All of it
 is `error.badfetch` when the document is loaded, before any of it runs.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from vxml_server.interpreter import vocabulary
 from vxml_server.interpreter.document import (
     CONTROL_ITEMS,
     DIALOGS,
@@ -35,10 +34,6 @@ def _with_parents(root: Element) -> Iterator[tuple[Element | None, Element]]:
         parent, element = pending.pop()
         yield parent, element
         pending.extend((element, child) for child in reversed(list(element.elements)))
-
-
-def _alone(element: Element, parent: Element | None) -> str:
-    return vocabulary.problem(element.name, element.attributes)
 
 
 def _dialog_names(element: Element, parent: Element | None) -> str:
@@ -109,7 +104,6 @@ def _menu_keys(element: Element, parent: Element | None) -> str:
 
 
 _RULES: tuple[Rule, ...] = (
-    _alone,
     _dialog_names,
     _item_names,
     _filled,

@@ -51,15 +51,26 @@ class Element:
 Node: TypeAlias = Element | str
 
 
+@dataclass(frozen=True, slots=True)
+class Tolerated:
+    """What was passed over or repaired in a document; `code` is a word for it."""
+
+    code: str
+    message: str
+    line: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Document:
-    """A compiled document. `application` is the root document's absolute URI, or ""."""
+    """A compiled document. `application` is the root document's absolute URI, or ""; `tolerated`
+    is what a strict reader would have refused."""
 
     uri: str
     root: Element
     application: str
     dialogs: tuple[Element, ...]
     by_id: Mapping[str, Element]
+    tolerated: tuple[Tolerated, ...] = ()
 
     @property
     def lang(self) -> str:

@@ -168,7 +168,6 @@ def _repair_attributes(node: etree._Element, remarks: Remarks) -> None:
                     )
 
 
-_BOOLEANS = {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false", "0": "false"}
 # What has been written for the codes of ISO 3166 and ISO 639.
 _SUBTAGS = {"uk": "GB", "en-uk": "en-GB"}
 
@@ -176,9 +175,7 @@ _SUBTAGS = {"uk": "GB", "en-uk": "en-GB"}
 def repaired_value(text: str, kind: Type) -> str | None:
     """A value that the type allows and that says the same; None where there is no such."""
     candidates = [text.strip(), text.strip().lower()]
-    if kind.name == "Boolean":
-        candidates.append(_BOOLEANS.get(text.strip().lower(), ""))
-    elif kind.name == "Time":
+    if kind.name == "Time":
         candidates.append(_with_unit(text))
     elif kind.name == "Language":
         parts = text.strip().replace("_", "-").split("-")
@@ -267,11 +264,8 @@ def _wrap(
     remarks: Remarks,
 ) -> None:
     """Puts the run of content around a misplaced child into an element that may hold it."""
-    remarks.add(
-        "misplaced-element",
-        f"<{name_of(child)}> may not stand in <{name_of(parent)}>: it is taken to be in a <{holder}>",
-        child,
-    )
+    place = f"<{name_of(child)}> may not stand in <{name_of(parent)}>"
+    remarks.add("misplaced-element", f"{place}: it is taken to be in a <{holder}>", child)
     allowed = schema.model().elements[name_of(parent)].children
     first = parent.index(child)
     while first > 0 and _joins(parent[first - 1], kinds, allowed, holder):

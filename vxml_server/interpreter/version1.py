@@ -30,9 +30,6 @@ def _old_version(node: etree._Element, remarks: Remarks) -> None:
         if old in node.attrib and key_of(new) not in node.attrib:
             _deprecated(node, old, new, remarks)
             node.set(key_of(new), str(node.attrib.pop(old)))
-    if "version" not in node.attrib:
-        remarks.add("missing-version", "<vxml> has no version: it is taken for 2.0", node)
-        node.set("version", "2.0")
 
 
 def _dtmf(node: etree._Element, remarks: Remarks) -> None:
