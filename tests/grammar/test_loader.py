@@ -110,12 +110,13 @@ def test_a_voicexml_host_gives_its_language_to_all_documents() -> None:
 @pytest.mark.parametrize(
     ("content", "media_type"),
     [
-        (b"[(hear one)]", ""),
-        (b"#JSGF V1.0;", "text/plain"),
-        (b"<grammar><rule id='r'>x</rule></grammar>", "application/x-nuance-gsl"),
-        (b"<grammar type='application/x-jsgf'>x</grammar>", ""),
+        (b"no grammar at all", ""),
+        (b"BNF: <a> ::= b", "text/plain"),
+        (b"<grammar><rule id='r'>x</rule></grammar>", "application/x-abc"),
+        (b"<grammar type='application/x-abc'>x</grammar>", ""),
         (b"<grammar>[(hear one)]</grammar>", "application/srgs+xml"),
-        (b"<grammar type='text/gsl'><rule id='r'>x</rule></grammar>", ""),
+        (b"<grammar type='text/abc'><rule id='r'>x</rule></grammar>", ""),
+        (b"<grammar>a = b</grammar>", ""),
     ],
 )
 def test_other_formats_are_unsupported(content: bytes, media_type: str) -> None:

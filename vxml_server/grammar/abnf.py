@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from urllib.parse import urljoin
 
-from vxml_server.events import VoiceXmlEvent
 from vxml_server.grammar.rules import (
     RESERVED_NAMES,
     Document,
@@ -24,10 +23,10 @@ from vxml_server.grammar.rules import (
     Tag,
     Token,
     attach,
-    bad_grammar,
     finished,
     split_reference,
 )
+from vxml_server.grammar.scanner import Scanner
 from vxml_server.grammar.source import Place, Text, decode, wide_encoding
 from vxml_server.grammar.srgs_xml import MAX_DEPTH, Defaults, is_lang, repeat_counts
 from vxml_server.grammar.tokens import are_keys, fold, words
@@ -67,12 +66,9 @@ def parse_abnf_text(text: Text, uri: str, defaults: Defaults) -> Document:
     return _Reader(text, uri, defaults).document()
 
 
-class _Reader:
+class _Reader(Scanner):
     def __init__(self, source: Text, uri: str, defaults: Defaults) -> None:
-        self.source = source
-        self.text = source.text
-        self.at = 0
-        self.uri = uri
+        super().__init__(source, uri, _BLANK)
         self.defaults = defaults
         self.mode: Mode = defaults.mode or "voice"
         self.base = uri
@@ -81,46 +77,6 @@ class _Reader:
         self.tags: list[Tag] = []
         self.rules: dict[str, Rule] = {}
         self.seen: set[str] = set()
-
-    @property
-    def place(self) -> Place:
-        return self.source.place(self.at)
-
-    def fail(self, message: str, place: Place | None = None) -> VoiceXmlEvent:
-        return bad_grammar(message, self.uri, *(place or self.place))
-
-    # Scanning ----------------------------------------------------------------------------------
-
-    def skip(self) -> None:
-        found = _BLANK.match(self.text, self.at)
-        if found is not None:
-            self.at = found.end()
-
-    def take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        """What `pattern` matches here, behind white space and comments."""
-        self.skip()
-        found = pattern.match(self.text, self.at)
-        if found is not None:
-            self.at = found.end()
-        return found
-
-    def need(self, pattern: re.Pattern[str], what: str) -> re.Match[str]:
-        found = self.take(pattern)
-        if found is None:
-            raise self.fail(f"{what} is missing before {self.text[self.at : self.at + 20]!r}")
-        return found
-
-    def sign(self, sign: str) -> bool:
-        """Takes `sign` if it stands here."""
-        self.skip()
-        if self.text.startswith(sign, self.at):
-            self.at += len(sign)
-            return True
-        return False
-
-    def need_sign(self, sign: str) -> None:
-        if not self.sign(sign):
-            raise self.fail(f"{sign!r} is missing before {self.text[self.at : self.at + 20]!r}")
 
     # The document ------------------------------------------------------------------------------
 
@@ -131,10 +87,8 @@ class _Reader:
         self.at = found.end()
         if re.match(r"[ \t]*(?:\r|\n|$)", self.text[self.at :]) is None:
             raise self.fail("a new line must follow '#ABNF 1.0;'")
-        self.skip()
-        while self.at < len(self.text):
+        while not self.at_end:
             self.statement()
-            self.skip()
         if self.mode == "voice" and not (self.lang or self.defaults.hosted):
             raise self.fail("a grammar for voice must declare its language", self.source.start)
         return finished(

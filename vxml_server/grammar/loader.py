@@ -14,8 +14,10 @@ from urllib.request import url2pathname
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.grammar.abnf import is_abnf, parse_abnf, parse_abnf_text
 from vxml_server.grammar.builtins import builtin_document, is_builtin
-from vxml_server.grammar.elements import Element, parse_elements
+from vxml_server.grammar.elements import LANG, Element, parse_elements
 from vxml_server.grammar.grammar import Grammar, compile_grammar
+from vxml_server.grammar.gsl import is_gsl, parse_gsl, parse_gsl_text
+from vxml_server.grammar.jsgf import is_jsgf, parse_jsgf, parse_jsgf_text
 from vxml_server.grammar.rules import (
     Document,
     Mode,
@@ -24,7 +26,7 @@ from vxml_server.grammar.rules import (
     rule_refs,
     split_reference,
 )
-from vxml_server.grammar.source import Place, Text
+from vxml_server.grammar.source import Place, Text, wide_encoding
 from vxml_server.grammar.srgs_xml import Defaults, inline_text, parse_xml
 
 MAX_BYTES = 8 * 1024 * 1024
@@ -34,10 +36,13 @@ MAX_DOCUMENTS = 200
 
 _XML_TYPES = frozenset({"application/srgs+xml", "application/grammar+xml"})
 _ABNF_TYPES = frozenset({"application/srgs", "application/grammar"})
+_JSGF_TYPES = frozenset({"application/x-jsgf", "application/jsgf", "text/jsgf", "text/x-jsgf"})
+_GSL_TYPES = frozenset({"application/x-nuance-gsl", "application/x-gsl", "text/gsl", "text/x-gsl"})
 # What servers say when they do not know; the content is looked at instead.
 _VAGUE_TYPES = frozenset(
     {"", "text/xml", "application/xml", "text/plain", "text/html", "application/octet-stream"}
 )
+_KNOWN_TYPES = _XML_TYPES | _ABNF_TYPES | _JSGF_TYPES | _GSL_TYPES | _VAGUE_TYPES
 
 
 def load(
@@ -161,35 +166,66 @@ def parse(source: bytes, uri: str, media_type: str, defaults: Defaults) -> Docum
     start = Place(1 + line, 1)
     if len(source) > MAX_BYTES:
         raise bad_grammar("the grammar is too large", uri, *start)
-    kind = media_type.partition(";")[0].strip().lower()
-    if kind not in _XML_TYPES | _ABNF_TYPES | _VAGUE_TYPES:
+    kind = _kind(media_type)
+    if kind not in _KNOWN_TYPES:
         raise unsupported(f"grammars of type {kind} are not supported", uri, start)
-    if not _looks_like_xml(source):
-        if kind in _XML_TYPES:
-            raise bad_grammar("not well-formed XML: it does not begin with <", uri, *start)
-        if kind in _ABNF_TYPES or is_abnf(source):
-            return parse_abnf(source, uri, defaults)
-        raise unsupported("the grammar is in no format known here", uri, start)
-    root, text = parse_elements(source, uri, line)
-    if _holds_xml(root, kind, uri):
-        return parse_xml(root, uri, defaults)
-    return _inline_abnf(root, text, uri, defaults)
+    if _looks_like_xml(source) and (kind not in _JSGF_TYPES or b"<grammar" in source[:1000]):
+        root, text = parse_elements(source, uri, line)
+        return _element(root, text, kind, uri, defaults)
+    if kind in _XML_TYPES:
+        raise bad_grammar("not well-formed XML: it does not begin with <", uri, *start)
+    beginning = source[:200].decode(wide_encoding(source) or "latin-1", "replace").lstrip("\ufeff")
+    if kind in _ABNF_TYPES or is_abnf(source):
+        return parse_abnf(source, uri, defaults)
+    if kind in _JSGF_TYPES or is_jsgf(beginning):
+        return parse_jsgf(source, uri, defaults)
+    if kind in _GSL_TYPES or is_gsl(source.decode("utf-8", "replace").strip()):
+        return parse_gsl(source, uri, defaults)
+    raise unsupported("the grammar is in no format known here", uri, start)
 
 
-def _holds_xml(root: Element, kind: str, uri: str) -> bool:
-    """Whether the `<grammar>` element holds the XML form and not the text of another form."""
-    kind = root.get("type", kind).partition(";")[0].strip().lower()
-    if kind not in _XML_TYPES | _ABNF_TYPES | _VAGUE_TYPES:
+def _kind(media_type: str) -> str:
+    return media_type.partition(";")[0].strip().lower()
+
+
+def _element(root: Element, document: str, kind: str, uri: str, defaults: Defaults) -> Document:
+    """The rule tree of a `<grammar>` element, which may hold the text of another form."""
+    kind = _kind(root.get("type", kind))
+    if kind not in _KNOWN_TYPES:
         raise unsupported(f"grammars of type {kind} are not supported", uri, root.place)
-    return kind not in _ABNF_TYPES and not is_abnf(inline_text(root).encode())
-
-
-def _inline_abnf(root: Element, document: str, uri: str, defaults: Defaults) -> Document:
     inside = inline_text(root)
-    first_line = inside.partition("\n")[0]
-    at = document.find(first_line)
+    read = _text_form(inside, kind)
+    if read is None:
+        return parse_xml(root, uri, defaults)
+    # Where the text begins, for the places in it.
+    at = document.find(inside.partition("\n")[0]) if inside else -1
     found = Text(document, Place(1 + defaults.line_offset, 1)).place(at) if at >= 0 else root.place
-    return parse_abnf_text(Text(inside, found), uri, defaults)
+    mode = defaults.mode
+    match root.get("mode"):
+        case "":
+            pass
+        case "voice":
+            mode = "voice"
+        case "dtmf":
+            mode = "dtmf"
+        case other:
+            message = f"the mode is {other!r}, not 'voice' or 'dtmf'"
+            raise bad_grammar(message, uri, *root.place)
+    lang = root.get(LANG) or defaults.lang
+    return read(Text(inside, found), uri, Defaults(mode, lang, defaults.line_offset))
+
+
+def _text_form(text: str, kind: str) -> Callable[[Text, str, Defaults], Document] | None:
+    """What reads the text inside a `<grammar>`; None when it is the XML form, or mere words."""
+    if kind in _ABNF_TYPES or is_abnf(text.encode()):
+        return parse_abnf_text
+    if kind in _JSGF_TYPES or is_jsgf(text):
+        return parse_jsgf_text
+    if kind in _GSL_TYPES or (text and kind not in _XML_TYPES and is_gsl(text)):
+        return parse_gsl_text
+    if kind not in _XML_TYPES and "|" in text:
+        return parse_jsgf_text
+    return None
 
 
 def unsupported(message: str, uri: str, place: Place) -> VoiceXmlEvent:

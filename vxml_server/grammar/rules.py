@@ -201,17 +201,18 @@ def bad_grammar(message: str, uri: str, line: int = 0, column: int = 0) -> Voice
     return VoiceXmlEvent("error.badfetch", message, uri=uri, line=line, column=column)
 
 
-def finished(document: Document) -> Document:
+def finished(document: Document, *, any_name: bool = False) -> Document:
     """`document`, when its names are legal and every name it uses of its own is defined.
 
     A built-in grammar that it refers to without a language is one of the document's language.
+    `any_name`: the names are those of a format that is not of the recommendation.
     """
     rules = dict(document.rules)
     for rule in document.rules.values():
         place = (document.uri, rule.line, rule.column)
         if rule.name in RESERVED_NAMES:
             raise bad_grammar(f"a rule may not be named {rule.name}", *place)
-        if not is_rule_name(rule.name):
+        if not (any_name or is_rule_name(rule.name)):
             raise bad_grammar(f"{rule.name!r} is not a rule name", *place)
         for reference in rule_refs(rule.expansion):
             if not reference.uri and reference.rule not in document.rules:
