@@ -24,7 +24,7 @@ from vxml_server.app.metrics import ServerCollector
 from vxml_server.calls import Exchange, Leg, Line, Resources, SoundCache
 from vxml_server.clock import Clock
 from vxml_server.fetch import Fetcher
-from vxml_server.interpreter import DocumentStore, GrammarStore, Limits
+from vxml_server.interpreter import Document, DocumentStore, GrammarStore, Limits
 from vxml_server.media import MediaEngine
 from vxml_server.settings import Settings, destination
 from vxml_server.sip import (
@@ -139,7 +139,9 @@ class Server:
             fetcher=self._fetcher,
             synthesizer=self._synthesizer,
             sounds=SoundCache(settings.tts.cache_bytes),
-            documents=DocumentStore(),
+            documents=DocumentStore(
+                strict=settings.voicexml.strict, on_tolerated=_log_what_was_tolerated
+            ),
             grammars=GrammarStore(),
             store=self._store,
             language=settings.voicexml.language,
@@ -220,6 +222,12 @@ class Server:
         self._user_agent.drain(RETRY_AFTER)
         await self._exchange.hang_up_all()
         await self._closing.aclose()
+
+
+def _log_what_was_tolerated(document: Document) -> None:
+    """For the author: once a document, not once a call."""
+    for found in document.tolerated:
+        _log.warning(found.message, uri=document.uri, line=found.line, code=found.code)
 
 
 def host_of(uri: str) -> str:

@@ -3,6 +3,7 @@
 No sockets, no audio and no clock: everything outside comes through `Platform` and a fetcher.
 """
 
+from vxml_server.interpreter.document import Document
 from vxml_server.interpreter.grammars import GrammarStore
 from vxml_server.interpreter.keys import KeyCollector, KeyOutcome
 from vxml_server.interpreter.platform import (
@@ -33,6 +34,7 @@ __all__ = [
     "ActiveGrammar",
     "AudioSegment",
     "Connection",
+    "Document",
     "DocumentStore",
     "GrammarStore",
     "InputKind",

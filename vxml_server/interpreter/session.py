@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -38,6 +38,7 @@ from vxml_server.interpreter.platform import (
 )
 from vxml_server.interpreter.properties import DEFAULTS
 from vxml_server.interpreter.trace import Observer, ignore
+from vxml_server.interpreter.version1 import session_variables
 
 Reason = Literal["exit", "disconnect", "hangup", "error"]
 HANGUP = "connection.disconnect.hangup"
@@ -98,9 +99,21 @@ class Outcome:
 
 
 class DocumentStore:
-    """Compiled documents, shared by all calls: by where they came from and their bytes."""
+    """Compiled documents, shared by all calls: by where they came from and their bytes.
 
-    def __init__(self, capacity: int = 500) -> None:
+    Unless `strict`, what authors write beside the recommendation is accepted (see `lenient`);
+    `on_tolerated` is told of each such document once, when it is compiled.
+    """
+
+    def __init__(
+        self,
+        capacity: int = 500,
+        *,
+        strict: bool = False,
+        on_tolerated: Callable[[Document], None] = lambda document: None,
+    ) -> None:
+        self.strict = strict
+        self._on_tolerated = on_tolerated
         self._capacity = capacity
         self._documents: OrderedDict[tuple[str, str], Document] = OrderedDict()
 
@@ -109,9 +122,13 @@ class DocumentStore:
         document = self._documents.get(key)
         if document is None:
             if len(resource.body) > COMPILE_ASIDE:
-                document = await asyncio.to_thread(compile_document, resource.body, resource.uri)
+                document = await asyncio.to_thread(
+                    compile_document, resource.body, resource.uri, strict=self.strict
+                )
             else:
-                document = compile_document(resource.body, resource.uri)
+                document = compile_document(resource.body, resource.uri, strict=self.strict)
+            if document.tolerated:
+                self._on_tolerated(document)
             self._documents[key] = document
             if len(self._documents) > self._capacity:
                 self._documents.popitem(last=False)
@@ -142,6 +159,7 @@ class Session:
         self.default_properties = {**DEFAULTS, **(default_properties or {})}
         self.grammars = grammars or GrammarStore()
         self._documents = documents or DocumentStore()
+        self._remarked_on: set[Document] = set()
         self._fetcher = fetcher
         self._limits = limits or Limits()
         self._prompts: list[Prompt] = []
@@ -152,9 +170,13 @@ class Session:
             memory_limit=self._limits.script_memory, time_limit=self._limits.script_seconds
         )
         self.variables = self.engine.new_scope()
-        for name, value in (variables or {}).items():
-            self.engine.set_json(self.variables, name, value)
         called = connection or Connection()
+        if not self._documents.strict:
+            old = session_variables(called.remote_uri, called.local_uri, called.aai)
+            for name, value in old.items():
+                self.engine.set_json(self.variables, name, value)
+        for name, given in (variables or {}).items():
+            self.engine.set_json(self.variables, name, given)
         described = self.engine.from_json(called.as_json())
         self.engine.copy(described, called.originator, described, "originator")
         self.engine.set(self.variables, "connection", described)
@@ -312,4 +334,18 @@ class Session:
         return resource
 
     async def compile(self, resource: Resource) -> Document:
-        return await self._documents.compile(resource)
+        """The document in a resource; the observer is told once what was tolerated in it."""
+        document = await self._documents.compile(resource)
+        if document not in self._remarked_on:
+            self._remarked_on.add(document)
+            for found in document.tolerated:
+                self.observe(
+                    "warning",
+                    {
+                        "uri": document.uri,
+                        "line": found.line,
+                        "code": found.code,
+                        "message": found.message,
+                    },
+                )
+        return document

@@ -235,6 +235,8 @@ class VoiceXmlSettings(_Section):
     """Language of documents without xml:lang."""
     max_transitions: PositiveInt = 1000
     """Form items and documents a call may visit without input before it is ended as a loop."""
+    strict: bool = False
+    """Refuse documents that are not as the recommendation says, instead of making sense of them."""
     properties: Annotated[Mapping[str, str], Table] = Field(default_factory=dict)
     """The platform's values of VoiceXML properties (section 6.3) under every document."""
 
