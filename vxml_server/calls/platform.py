@@ -26,6 +26,8 @@ from vxml_server.interpreter import (
     ListenRequest,
     Observer,
     Prompt,
+    RecordRequest,
+    RecordResult,
     TransferRequest,
     TransferResult,
 )
@@ -123,6 +125,11 @@ class CallPlatform:
             },
         )
         return result
+
+    async def record(self, request: RecordRequest) -> RecordResult:
+        """Calls are not recorded yet; the event is the recommendation's for an element that a
+        platform does not have (section 5.2.6)."""
+        raise VoiceXmlEvent("error.unsupported.record", "<record> is not supported in calls")
 
     async def disconnect(self, namelist: dict[str, Json]) -> None:
         await self.linger()
