@@ -8,17 +8,26 @@ as `error.semantic` when `Match.interpretation` is asked for. Nothing here fetch
 """
 
 from vxml_server.grammar.builtins import builtin
-from vxml_server.grammar.grammar import Grammar, Match, Matcher, Status
+from vxml_server.grammar.grammar import (
+    Grammar,
+    Hypothesis,
+    Match,
+    Matcher,
+    Recognised,
+    Status,
+)
 from vxml_server.grammar.loader import load, load_async
 from vxml_server.grammar.phrases import phrase
 from vxml_server.grammar.rules import JsonValue, Mode
 
 __all__ = [
     "Grammar",
+    "Hypothesis",
     "JsonValue",
     "Match",
     "Matcher",
     "Mode",
+    "Recognised",
     "Status",
     "builtin",
     "load",

@@ -30,6 +30,7 @@ from vxml_server.grammar.network import (
     Node,
     Read,
     Skip,
+    next_nodes,
 )
 from vxml_server.grammar.rules import Token
 
@@ -224,6 +225,10 @@ class Run:
         self.words.append(word)
         self.written.append(written)
         self._state = self.automaton.step(self._state, word)
+
+    def next_words(self) -> list[str]:
+        """The words that can follow."""
+        return self.automaton.network.first_words(number for number, _ in self._state.pending)
 
     def chart(self) -> Chart:
         """A chart that has been fed the same."""
@@ -438,19 +443,11 @@ def _parts(network: Network, start: int) -> tuple[int, list[tuple[int, float, bo
     todo = [start]
     while todo:
         node = network.nodes[todo.pop()]
-        match node:
-            case Read(next=following) | Skip(following) | Emit(next=following):
-                steps: tuple[int, ...] = (following,)
-            case Fork(branches) | Choice(branches):
-                steps = branches
-            case Call(rule, following):
-                called.append((rule, 1.0, _is_end(network.nodes, following)))
-                steps = (following,)
-            case Loop(body=body, minimum=minimum, maximum=maximum):
-                called.append((body, float(maximum or minimum or 1), False))
-                steps = ()
-            case _:
-                steps = ()
+        if isinstance(node, Call):
+            called.append((node.rule, 1.0, _is_end(network.nodes, node.next)))
+        elif isinstance(node, Loop):
+            called.append((node.body, float(node.maximum or node.minimum or 1), False))
+        steps = next_nodes(node)
         todo.extend(step for step in steps if step not in seen)
         seen.update(steps)
     return len(seen), called

@@ -19,6 +19,7 @@ chosen so, and always the same way:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from vxml_server.grammar.network import (
     Call,
@@ -57,7 +58,10 @@ class RuleMatch:
     label: str
     start: int
     end: int
-    parts: list[Token | Tag | Heard | RuleMatch] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+
+
+Part: TypeAlias = Token | Tag | Heard | RuleMatch
 
 
 class _Column:
@@ -101,6 +105,10 @@ class Chart:
     def extensible(self) -> bool:
         """Whether some word can follow."""
         return bool(self._columns[-1].pending)
+
+    def next_words(self) -> list[str]:
+        """The words that can follow."""
+        return self.network.first_words(item[0] for item in self._columns[-1].pending)
 
     def feed(self, word: str, written: str) -> None:
         """Reads one word: `word` is what is compared, `written` what GARBAGE would report."""
@@ -176,30 +184,41 @@ class Chart:
             column.completed[rule, origin] = len(column.completed)
             todo.extend(self._columns[origin].waiting.get(rule, ()))
 
+    @property
+    def completed(self) -> list[dict[tuple[int, int], int]]:
+        """For each column the networks that ended there, with where they began, and in which
+        order that was found."""
+        return [column.completed for column in self._columns]
+
     # Reading off the parse ---------------------------------------------------------------------
 
     def parse(self, label: str) -> RuleMatch | None:
         """The winning parse of all that was read, under the root's `label`."""
         if not self.accepted:
             return None
-        return _Reader(self, [column.completed for column in self._columns]).parse(label)
+        return Reader(self).parse(label)
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class Step:
     """A place on a path through a network, and what the path emitted to get there."""
 
     state: int
     at: int
     count: int
-    emitted: Token | Tag | Heard | RuleMatch | None
-    before: _Step | None
+    emitted: Part | None
+    before: Step | None
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        return (self.state, self.at, self.count)
 
 
-class _Reader:
+class Reader:
     """Reads parses off what each column completed."""
 
-    def __init__(self, chart: Chart, completed: list[dict[tuple[int, int], int]]) -> None:
+    def __init__(self, chart: Chart) -> None:
+        completed = chart.completed
         self.network = chart.network
         self.words = chart.words
         self.written = chart.written
@@ -210,7 +229,10 @@ class _Reader:
                 self.ends.setdefault(key, []).append(end)
 
     def parse(self, label: str) -> RuleMatch:
-        root = RuleMatch(0, label, 0, len(self.words))
+        return self.whole(RuleMatch(0, label, 0, len(self.words)))
+
+    def whole(self, root: RuleMatch) -> RuleMatch:
+        """`root` with all its parts, and theirs."""
         todo = [root]
         while todo:
             match = todo.pop()
@@ -218,32 +240,42 @@ class _Reader:
             todo.extend(part for part in match.parts if isinstance(part, RuleMatch))
         return root
 
-    def path(self, goal: RuleMatch) -> list[Token | Tag | Heard | RuleMatch]:
+    def path(self, goal: RuleMatch) -> list[Part]:
         """What the preferred path through the network of `goal` emits: a search depth first, in
         which a place that led nowhere is not entered again."""
-        nodes, rules = self.network.nodes, self.network.rules
-        stack = [_Step(rules[goal.rule].start, goal.start, 0, None, None)]
+        stack = [self.first(goal)]
         seen: set[Item] = set()
         while stack:
             step = stack.pop()
-            place = (step.state, step.at, step.count)
-            if place in seen:
+            if step.place in seen:
                 continue
-            seen.add(place)
-            node = nodes[step.state]
-            at_end = step.at == goal.end
-            if at_end and isinstance(node, Final):
-                return _emitted(step)
-            if at_end and isinstance(node, Loop):
-                if step.count >= node.minimum:
-                    return _emitted(step)
-                if rules[node.body].nullable:
-                    turn = RuleMatch(node.body, "", step.at, step.at)
-                    return [*_emitted(step), turn]
-            stack.extend(reversed(self.steps(node, step, goal)))
+            seen.add(step.place)
+            if (end := self.end(step, goal)) is not None:
+                return end
+            stack.extend(reversed(self.following(step, goal)))
         raise AssertionError("a parse that the chart does not hold was asked for")
 
-    def steps(self, node: Node, step: _Step, goal: RuleMatch) -> list[_Step]:
+    def first(self, goal: RuleMatch) -> Step:
+        return Step(self.network.rules[goal.rule].start, goal.start, 0, None, None)
+
+    def end(self, step: Step, goal: RuleMatch) -> list[Part] | None:
+        """What was emitted on the way, if the goal ends here."""
+        node = self.network.nodes[step.state]
+        if step.at < goal.end:
+            return None
+        if isinstance(node, Final):
+            return emitted(step)
+        if isinstance(node, Loop):
+            if step.count >= node.minimum:
+                return emitted(step)
+            if self.network.rules[node.body].nullable:
+                return [*emitted(step), RuleMatch(node.body, "", step.at, step.at)]
+        return None
+
+    def following(self, step: Step, goal: RuleMatch) -> list[Step]:
+        return self.steps(self.network.nodes[step.state], step, goal)
+
+    def steps(self, node: Node, step: Step, goal: RuleMatch) -> list[Step]:
         """The places that `step` leads to, the preferred first."""
         at, count = step.at, step.count
         word = self.words[at] if at < goal.end else None
@@ -252,21 +284,21 @@ class _Reader:
                 return []
             case Read(token=token, next=following):
                 shown = None if token is None else Token(token)
-                return [_Step(following, at + 1, count, shown, step)]
+                return [Step(following, at + 1, count, shown, step)]
             case Skip(following):
-                on = [_Step(following, at, count, None, step)]
+                on = [Step(following, at, count, None, step)]
                 if word is not None:
-                    on.append(_Step(step.state, at + 1, count, Heard(self.written[at]), step))
+                    on.append(Step(step.state, at + 1, count, Heard(self.written[at]), step))
                 return on
             case Emit(item, following):
-                return [_Step(following, at, count, item, step)]
+                return [Step(following, at, count, item, step)]
             case Fork(branches):
-                return [_Step(branch, at, count, None, step) for branch in branches]
+                return [Step(branch, at, count, None, step) for branch in branches]
             case Choice():
-                return [_Step(branch, at, count, None, step) for branch in node.allowed(word)]
+                return [Step(branch, at, count, None, step) for branch in node.allowed(word)]
             case Call(rule, following, label):
                 return [
-                    _Step(following, end, count, RuleMatch(rule, label, at, end), step)
+                    Step(following, end, count, RuleMatch(rule, label, at, end), step)
                     for end in self.calls(rule, at, goal)
                 ]
             case Loop(body=body, minimum=minimum, maximum=maximum):
@@ -274,7 +306,7 @@ class _Reader:
                     return []
                 more = min(count + 1, minimum) if maximum is None else count + 1
                 return [
-                    _Step(step.state, end, more, RuleMatch(body, "", at, end), step)
+                    Step(step.state, end, more, RuleMatch(body, "", at, end), step)
                     for end in self.calls(body, at, goal)
                     if end > at
                 ]
@@ -298,11 +330,11 @@ class _Reader:
         return ends[::-1] if isinstance(counted, Loop) and counted.lazy else ends
 
 
-def _emitted(step: _Step) -> list[Token | Tag | Heard | RuleMatch]:
-    emitted = []
-    at: _Step | None = step
+def emitted(step: Step) -> list[Part]:
+    found: list[Part] = []
+    at: Step | None = step
     while at is not None:
         if at.emitted is not None:
-            emitted.append(at.emitted)
+            found.append(at.emitted)
         at = at.before
-    return emitted[::-1]
+    return found[::-1]

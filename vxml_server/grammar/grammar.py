@@ -8,13 +8,23 @@ for any other, and nobody outside this module knows which.
 
 from __future__ import annotations
 
+import json
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
+from vxml_server.grammar.ambiguity import parses
 from vxml_server.grammar.automaton import Automaton, Run, automaton_of
 from vxml_server.grammar.chart import Chart, RuleMatch
+from vxml_server.grammar.export import (
+    is_endless,
+    random_tokens,
+    to_jsgf,
+    vocabulary,
+    word_sequences,
+)
 from vxml_server.grammar.network import Network, compile_network
 from vxml_server.grammar.rules import Document, JsonValue, Mode
 from vxml_server.grammar.semantics import interpret
@@ -71,6 +81,23 @@ class Match:
         return interpret(self._network, self._parse)
 
 
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What a recogniser heard: words, and how sure it is of them, from 0 to 1."""
+
+    text: str
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """What a hypothesis means in a grammar."""
+
+    match: Match
+    interpretation: JsonValue
+    confidence: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Grammar:
     """A compiled grammar; made by `load`, `load_async`, `builtin` and `phrase`.
@@ -105,6 +132,75 @@ class Grammar:
     def start(self) -> Matcher:
         """A matcher that has been fed nothing."""
         return Matcher(self)
+
+    def matches(self, tokens: Sequence[str] | str, limit: int = 5) -> tuple[Match, ...]:
+        """Up to `limit` matches of an ambiguous input, no two with the same tree.
+
+        They are in the order of preference: alternatives by weight and then as they are written,
+        one more turn of a repeat before none (after it where repeat-prob is under a half), longer
+        rule references first. The first is what `match` gives.
+        """
+        chart = Chart(self.network)
+        for token in [tokens] if isinstance(tokens, str) else tokens:
+            for word, written in words(token, self.mode):
+                chart.feed(word, written)
+        found = parses(chart, f"${self.root}", limit)
+        return tuple(Match(self.network, self.mode, parse) for parse in found)
+
+    # For recognisers ---------------------------------------------------------------------------
+
+    def interpret(
+        self, hypotheses: Iterable[Hypothesis | str], limit: int = 5
+    ) -> tuple[Recognised, ...]:
+        """The interpretations of what a recogniser heard, its n-best list, the best first.
+
+        A hypothesis that is not in the grammar is passed over, and an interpretation that came up
+        before. Raises `error.semantic` when a tag fails.
+        """
+        found: list[Recognised] = []
+        for hypothesis in hypotheses:
+            heard = Hypothesis(hypothesis) if isinstance(hypothesis, str) else hypothesis
+            for match in self.matches(heard.text, limit):
+                known = any(_same(match.interpretation, other.interpretation) for other in found)
+                if not known:
+                    found.append(Recognised(match, match.interpretation, heard.confidence))
+                if len(found) >= limit:
+                    return tuple(found)
+        return tuple(found)
+
+    def sentences(self, limit: int = 10_000) -> tuple[str, ...] | None:
+        """Every sentence of the grammar, each once; None when there are more than `limit`, or no
+        end of them (GARBAGE, recursion, a repeat without maximum)."""
+        if is_endless(self.network):
+            return None
+        start = Chart(self.network) if self.automaton is None else Run(self.automaton)
+        found: list[str] = []
+        for sentence in word_sequences(start):
+            if len(found) >= limit:
+                return None
+            match = self.match(sentence)
+            if match is not None:
+                found.append(match.utterance)
+        return tuple(found)
+
+    def vocabulary(self) -> tuple[tuple[str, str], ...]:
+        """The tokens that can be said, as the grammar writes them, each with its language."""
+        return vocabulary(self.network)
+
+    def random_sentence(self, source: random.Random) -> str | None:
+        """A sentence of the grammar, a short one where there is no end of them; None if there is
+        none."""
+        tokens = random_tokens(self.network, source)
+        return None if tokens is None else ("" if self.mode == "dtmf" else " ").join(tokens)
+
+    def to_jsgf(self) -> str:
+        """The grammar in the Java Speech Grammar Format, its references included."""
+        return to_jsgf(self.network, self.root)
+
+
+def _same(one: JsonValue, other: JsonValue) -> bool:
+    """Whether two interpretations are the same JSON: true is not 1."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def compile_grammar(main: Document, documents: Mapping[str, Document], root: str) -> Grammar:

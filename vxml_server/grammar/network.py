@@ -14,7 +14,7 @@ The table is immutable, and shared by all calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from vxml_server.grammar.rules import (
@@ -141,6 +141,17 @@ class Network:
     nodes: tuple[Node, ...]
     rules: tuple[RuleInfo, ...]
     documents: tuple[Document, ...]
+
+    def first_words(self, numbers: Iterable[int]) -> list[str]:
+        """The words that nodes read next, each once; GARBAGE reads anything, and says nothing."""
+        found: dict[str, None] = {}
+        for number in numbers:
+            node = self.nodes[number]
+            if isinstance(node, Read):
+                found[node.word] = None
+            elif isinstance(node, Choice):
+                found.update(dict.fromkeys(node.by_word))
+        return list(found)
 
     @classmethod
     def empty(cls, document: Document) -> Network:
@@ -299,7 +310,7 @@ def _needs_to_end(node: Node, rules: list[RuleInfo]) -> tuple[tuple[int, ...], .
             return ((),)
         case Read(next=following) | Skip(following) | Emit(next=following):
             return ((following,),)
-        case Fork(branches):
+        case Fork(branches) | Choice(branches):
             return tuple((branch,) for branch in branches)
         case Call(rule, following):
             return ((rules[rule].start, following),)
@@ -390,22 +401,33 @@ def _called(nodes: list[Node], start: int) -> list[int]:
     seen = {start}
     todo = [start]
     while todo:
-        match nodes[todo.pop()]:
-            case Read(next=following) | Skip(following) | Emit(next=following):
-                steps: tuple[int, ...] = (following,)
-            case Fork(branches):
-                steps = branches
-            case Call(rule, following):
-                called[rule] = None
-                steps = (following,)
-            case Loop(body=body):
-                called[body] = None
-                steps = ()
-            case _:
-                steps = ()
+        node = nodes[todo.pop()]
+        if isinstance(node, Call):
+            called[node.rule] = None
+        elif isinstance(node, Loop):
+            called[node.body] = None
+        steps = next_nodes(node)
         todo.extend(step for step in steps if step not in seen)
         seen.update(steps)
     return list(called)
+
+
+def next_nodes(node: Node) -> tuple[int, ...]:
+    """The nodes after this one in its own network."""
+    match node:
+        case Read(next=following) | Skip(following) | Emit(next=following) | Call(next=following):
+            return (following,)
+        case Fork(branches) | Choice(branches):
+            return branches
+        case _:
+            return ()
+
+
+def completion_order(network: Network) -> dict[int, int]:
+    """The nodes from which the end of their network can be reached, with their rank: each needs
+    only nodes of a lower rank to get there."""
+    found = _least(list(network.nodes), list(network.rules), _needs_to_end)
+    return {node: rank for rank, node in enumerate(found)}
 
 
 # Look-ahead --------------------------------------------------------------------------------------
