@@ -293,7 +293,6 @@ async def test_a_submit_to_a_fragment_fetches_the_document_again() -> None:
     [
         (block('<data name="d" src="x.xml"/>'), "error.unsupported.data"),
         ('<form><object classid="x"/></form>', "error.unsupported.object"),
-        ('<form><record name="r"/></form>', "error.unsupported.record"),
     ],
 )
 async def test_an_element_that_is_not_supported_says_so(content: str, event: str) -> None:

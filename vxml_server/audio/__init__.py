@@ -5,7 +5,7 @@ arrays. The room knows sample formats and nothing else: no channel, no packet, n
 is pure and may be called from any thread; untrusted files end in a `VoiceXmlEvent`.
 """
 
-from vxml_server.audio.files import MAX_DURATION, RATE, Audio, decode, encode_wav
+from vxml_server.audio.files import MAX_DURATION, RATE, Audio, decode, encode, encode_wav
 from vxml_server.audio.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
 from vxml_server.audio.level import active_level_dbfs, rms_dbfs
 from vxml_server.audio.resample import Resampler, resample, to_int16
@@ -19,6 +19,7 @@ __all__ = [
     "decode",
     "decode_alaw",
     "decode_ulaw",
+    "encode",
     "encode_alaw",
     "encode_ulaw",
     "encode_wav",

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from vxml_server.audio.g711 import decode_alaw, decode_ulaw
+from vxml_server.audio.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
 from vxml_server.audio.resample import Resampler, to_float
 from vxml_server.events import VoiceXmlEvent
 
@@ -79,6 +79,22 @@ def encode_wav(pcm: Samples, rate: int = RATE) -> bytes:
     buffer = io.BytesIO()
     soundfile.write(buffer, pcm, rate, format="WAV", subtype="PCM_16")
     return buffer.getvalue()
+
+
+def encode(pcm: Samples, media_type: str) -> bytes:
+    """Samples at 8 kHz as a file of one of the types that VoiceXML 2.0 appendix E requires.
+
+    `audio/x-wav` is mu-law in a RIFF; raises `error.unsupported.format` for any other type.
+    """
+    if media_type in {"audio/x-wav", "audio/wav"}:
+        buffer = io.BytesIO()
+        soundfile.write(buffer, pcm, RATE, format="WAV", subtype="ULAW")
+        return buffer.getvalue()
+    if media_type == "audio/basic":
+        return encode_ulaw(pcm).tobytes()
+    if media_type == "audio/x-alaw-basic":
+        return encode_alaw(pcm).tobytes()
+    raise VoiceXmlEvent("error.unsupported.format", f"no audio is written as {media_type!r}")
 
 
 def _parse_media_type(media_type: str) -> tuple[str, dict[str, str]]:

@@ -50,7 +50,13 @@ _HELPERS = {
         for (const v of values(o)) if (v && typeof v === 'object' && !isFrozen(v)) deep(v);
         freeze(o) } })()""",
     "copy": "(o, k, p, q) => { p[q] = o[k] }",
+    "label": """(() => { const labels = new WeakMap(), get = labels.get.bind(labels),
+        set = labels.set.bind(labels), { defineProperty, freeze } = Object;
+        return (o, label) => { if (label === null) return get(o) ?? '';
+            set(o, label); defineProperty(o, 'toString', { value: () => label });
+            freeze(o); return '' } })()""",
     "slice": "(() => { const { slice } = Array.prototype; return a => slice.call(a) })()",
+    "text": "v => `${v}`",
     "type_of": "v => Array.isArray(v) ? 'array' : typeof v",
 }
 _TEMPLATES = {
@@ -205,6 +211,18 @@ class Engine:
     def freeze(self, target: Object) -> None:
         """Makes the object and all that it holds read-only."""
         self._help("freeze", target)
+
+    def label(self, target: Object, label: str) -> None:
+        """Labels an object, not its copies, and makes it read-only; the label is its ToString."""
+        self._help("label", target, label)
+
+    def label_of(self, value: Any) -> str:
+        """The label of a value, "" for one that has none."""
+        return str(self._help("label", value, None)) if isinstance(value, Object) else ""
+
+    def text_of(self, value: Any) -> str:
+        """The text of a value as ECMAScript's ToString gives it."""
+        return str(self._help("text", value))
 
     # Evaluation --------------------------------------------------------------------------------
 

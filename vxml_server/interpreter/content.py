@@ -6,9 +6,8 @@ and audio between elements are prompts. What ends the walk early is raised (see 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from vxml_server.events import VoiceXmlEvent
@@ -19,6 +18,7 @@ from vxml_server.interpreter.platform import Json, Prompt
 from vxml_server.interpreter.prompts import INLINE, PromptBuilder, iterate
 from vxml_server.interpreter.properties import Properties, fetch_request
 from vxml_server.interpreter.scopes import Scopes
+from vxml_server.interpreter.submission import with_fields
 
 if TYPE_CHECKING:
     from vxml_server.interpreter.context import ExecutionContext
@@ -212,35 +212,13 @@ def submission(element: Element, uri: str, frame: Frame) -> FetchRequest:
         names = frame.form.input_item_names()
     else:
         names = []
-    fields = tuple(field for name in names for field in _fields(name, frame.scopes))
-    return replace(
-        _document_request(element, uri, frame),
-        method="POST" if element.get("method").lower() == "post" else "GET",
-        fields=fields,
-        enctype=element.get("enctype", "application/x-www-form-urlencoded"),
-    )
+    request = _document_request(element, uri, frame)
+    return with_fields(request, element, names, frame.scopes, frame.context.session.recordings)
 
 
 def _document_request(element: Element, uri: str, frame: Frame) -> FetchRequest:
     target = frame.resolve(element, uri)
     return fetch_request(element, frame.properties, "document", target, base=frame.document.uri)
-
-
-def _fields(name: str, scopes: Scopes) -> Iterator[tuple[str, str]]:
-    """A variable as form fields; an object as one field for each of its leaves, `a.b.c`."""
-    value = scopes.json(name)
-    if not isinstance(value, dict | list):
-        yield name, scopes.text(name)
-        return
-    pending: list[tuple[str, Json]] = [(name, value)]
-    while pending:
-        path, part = pending.pop()
-        if isinstance(part, dict):
-            pending.extend((f"{path}.{key}", part[key]) for key in reversed(part))
-        elif isinstance(part, list):
-            pending.extend((f"{path}.{n}", part[n]) for n in reversed(range(len(part))))
-        else:
-            yield path, scopes.engine.evaluate_text(json.dumps(part))
 
 
 async def _throw(element: Element, frame: Frame) -> None:

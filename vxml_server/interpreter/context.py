@@ -179,7 +179,13 @@ class ExecutionContext:
             document=document,
             properties=properties,
             prompts=PromptBuilder(
-                self.scopes, properties, self.lang(nearest), document.uri, choices, base
+                self.scopes,
+                properties,
+                self.lang(nearest),
+                document.uri,
+                choices,
+                base,
+                self.session.recordings,
             ),
             base=base,
         )

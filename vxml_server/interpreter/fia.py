@@ -141,7 +141,7 @@ class FormInterpretation:
                     await self._handle(pending)
                 elif heard is not None:
                     result, heard = heard, None
-                    await self._use(result)
+                    await self.use(result)
                 elif not await self._iterate():
                     return
             except GotoItem as goto:
@@ -285,9 +285,9 @@ class FormInterpretation:
             self.note_result(result)
         if result.kind is not InputKind.MATCH:
             raise VoiceXmlEvent(result.kind.value)
-        await self._use(result)
+        await self.use(result)
 
-    async def _use(self, result: InputResult) -> None:
+    async def use(self, result: InputResult) -> None:
         """What a match does depends on whose grammar matched."""
         best = result.nbest[0]
         assert best.active is not None, "a match has a grammar"

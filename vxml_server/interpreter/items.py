@@ -21,6 +21,7 @@ from vxml_server.interpreter.platform import (
     TransferRequest,
 )
 from vxml_server.interpreter.properties import fetch_request
+from vxml_server.interpreter.recording import visit_record
 from vxml_server.interpreter.times import seconds
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _unsupported(name: str) -> Visit:
 VISITS: Mapping[str, Visit] = {
     "block": _block,
     "object": _unsupported("object"),
-    "record": _unsupported("record"),
+    "record": visit_record,
     "subdialog": _subdialog,
     "transfer": _transfer,
 }

@@ -22,12 +22,17 @@ from vxml_server.interpreter.platform import (
     Mode,
     Prompt,
     Recognition,
+    RecordEnding,
+    RecordRequest,
+    RecordResult,
     TransferRequest,
     TransferResult,
 )
-from vxml_server.interpreter.playback import render
-from vxml_server.interpreter.script import Hypothesis
+from vxml_server.interpreter.playback import SECONDS_A_WORD, render
+from vxml_server.interpreter.recording import RecordKeys
+from vxml_server.interpreter.script import Hypothesis, Say
 from vxml_server.interpreter.scripted import transfer_record, usual_outcome
+from vxml_server.interpreter.scripted_recording import tone_of, words_in
 from vxml_server.interpreter.trace import Observer, ignore
 from vxml_server.interpreter.words import recognise
 
@@ -82,6 +87,37 @@ class KeyboardPlatform:
             if not self._hung_up:
                 playback = await render(prompt, self._fetcher)
                 self._observer("prompt", playback.record(prompt))
+
+    async def record(self, request: RecordRequest) -> RecordResult:
+        """A line of words is a message, as long as it would be spoken; an empty one is silence."""
+        await self.play(request.prompts)
+        self._buffer.clear()
+        return await self._message(request)
+
+    async def _message(self, request: RecordRequest) -> RecordResult:
+        keys = RecordKeys(request)
+        deadline = self.now() + request.properties.timeout
+        while True:
+            line = await self._line(deadline if keys.deadline is None else keys.deadline)
+            if line is None and self._hung_up:
+                return RecordResult(RecordEnding.HANGUP)
+            found: Recognition | None = None
+            if line and _KEYS.fullmatch(line):
+                for key in line.replace(" ", ""):
+                    found = found or keys.press(key, self.now())
+                if found is None:
+                    continue
+                return RecordResult(RecordEnding.INPUT, recognition=found)
+            if line:
+                said = words_in(Say((Hypothesis(line),)), request)
+                seconds = min(SECONDS_A_WORD * len(line.split()), request.max_time)
+                audio = tone_of(seconds, request.media_type)
+                ending = RecordEnding.SILENCE if said is None else RecordEnding.INPUT
+                return RecordResult(ending, audio, said)
+            if (found := keys.expire()) is not None:
+                return RecordResult(RecordEnding.INPUT, recognition=found)
+            if line is not None or self.now() >= deadline:
+                return RecordResult(RecordEnding.NOINPUT)
 
     async def transfer(self, request: TransferRequest) -> TransferResult:
         if self._hung_up:

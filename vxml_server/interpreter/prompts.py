@@ -17,8 +17,15 @@ from xml.sax.saxutils import escape, quoteattr
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import resolve_uri
 from vxml_server.interpreter.document import Element, Node
-from vxml_server.interpreter.platform import AudioSegment, Prompt, Segment, SpeechSegment
+from vxml_server.interpreter.platform import (
+    AudioSegment,
+    Prompt,
+    RecordedAudio,
+    Segment,
+    SpeechSegment,
+)
 from vxml_server.interpreter.properties import Properties, fetch_request
+from vxml_server.interpreter.recordings import Recordings
 from vxml_server.interpreter.scopes import Scopes
 from vxml_server.interpreter.times import seconds
 from vxml_server.interpreter.vocabulary import SSML
@@ -73,7 +80,9 @@ class PromptBuilder:
         document_uri: str,
         choices: Sequence[Choice] = (),
         base: str = "",
+        recordings: Recordings | None = None,
     ) -> None:
+        self._recordings = recordings
         self._document_uri = document_uri
         self._base = base
         self._scopes = scopes
@@ -122,7 +131,7 @@ class PromptBuilder:
             if isinstance(node, str):
                 out.say(node)
             elif node.name == "value":
-                out.say(self._scopes.text(node.get("expr")))
+                self._add_value(node, out)
             elif node.name == "audio":
                 self._add_audio(node, out)
             elif node.name == "enumerate":
@@ -154,15 +163,32 @@ class PromptBuilder:
                 message = f"<{node.name}> cannot stand in a prompt"
                 raise VoiceXmlEvent("error.badfetch", message, line=node.line)
 
+    def _add_value(self, element: Element, out: _Assembler) -> None:
+        text = self._scopes.text(element.get("expr"))
+        recorded = self._recorded(text)
+        if recorded is None:
+            out.say(text)
+        else:
+            out.audio(AudioSegment(None, recorded.data, recorded.media_type, line=element.line))
+
+    def _recorded(self, text: str) -> RecordedAudio | None:
+        return None if self._recordings is None else self._recordings.named(text)
+
     def _add_audio(self, element: Element, out: _Assembler) -> None:
         uri = element.get("src")
         if expression := element.get("expr"):
             value = self._scopes.value(expression)
             if value is None:
                 return  # section 4.1.3: undefined means neither the audio nor its alternative
-            uri = str(value)
+            uri = self._scopes.engine.text_of(value)
         fallback = _Assembler(out.lang, out.opened)
         self._add(element.children, element, fallback)
+        if (recorded := self._recorded(uri)) is not None:
+            heard = fallback.finish()
+            out.audio(
+                AudioSegment(None, recorded.data, recorded.media_type, heard, element.line)
+            )
+            return
         target = resolve_uri(self._base or element.base, uri)
         out.audio(
             AudioSegment(

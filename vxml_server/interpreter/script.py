@@ -82,10 +82,11 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class Speak:
-    """`record`: speech of `duration` seconds into the next recording, then `keys`."""
+    """`record`: speech of `duration` seconds into the next recording, then `keys`, or the end."""
 
     duration: float
     keys: str = ""
+    hangs_up: bool = False
     line: int = 0
 
 
@@ -272,7 +273,7 @@ class _Reader:
         names = ", ".join(f"`{kind}`" for kind in _STEPS)
         fields = self.mapping(node, f"a step: a mapping with one of {names}")
         kinds = [kind for kind in _STEPS if kind in fields]
-        # `dtmf` is also what is pressed at the end of a `record`.
+        # `dtmf` and `hangup` are also what ends a `record`.
         kind = "record" if "record" in kinds else kinds[0] if len(kinds) == 1 else ""
         if not kind:
             said = " and ".join(f"`{key}`" for key in fields) or "nothing"
@@ -315,8 +316,13 @@ class _Reader:
         return HangUp(self.optional(fields, "after", self.time), line)
 
     def record_step(self, fields: Fields, line: int) -> Step:
+        if (node := fields.get("hangup")) is not None:
+            self.nothing(node)
         return Speak(
-            self.time(fields["record"]), self.optional(fields, "dtmf", self.keys) or "", line
+            self.time(fields["record"]),
+            self.optional(fields, "dtmf", self.keys) or "",
+            hangs_up=node is not None,
+            line=line,
         )
 
     def transfer_step(self, fields: Fields, line: int) -> Step:
@@ -450,7 +456,7 @@ _STEPS: dict[str, tuple[tuple[str, ...], Callable[[_Reader, Fields, int], Step]]
     "say": (("confidence", "alternatives", "after"), _Reader.say_step),
     "silence": ((), _Reader.silence_step),
     "hangup": (("after",), _Reader.hang_up_step),
-    "record": (("dtmf",), _Reader.record_step),
+    "record": (("dtmf", "hangup"), _Reader.record_step),
     "transfer": (("duration",), _Reader.transfer_step),
     "expect": ((), _Reader.expect_step),
     "expect_not": ((), _Reader.expect_not_step),

@@ -15,10 +15,7 @@ What must hold here:
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
 
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import ResourceFetcher
@@ -32,6 +29,9 @@ from vxml_server.interpreter.platform import (
     Mode,
     Prompt,
     Recognition,
+    RecordEnding,
+    RecordRequest,
+    RecordResult,
     TransferRequest,
     TransferResult,
 )
@@ -41,14 +41,15 @@ from vxml_server.interpreter.script import (
     Keys,
     Say,
     Silence,
+    Speak,
     Transfer,
 )
+from vxml_server.interpreter.scripted_caller import Act, Arrival, Caller, Key, instant
+from vxml_server.interpreter.scripted_recording import RecordWait
 from vxml_server.interpreter.trace import Observer, ignore
 from vxml_server.interpreter.words import recognise
 
-KEY_INTERVAL = 0.1
 DEFAULT_BRIDGE = 10.0
-MAX_SILENT_WAITS = 10
 
 _BRIDGED = frozenset(
     {
@@ -61,91 +62,6 @@ _BRIDGED = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
-    key: str
-
-
-_Act: TypeAlias = _Key | Say | HangUp
-
-
-@dataclass(frozen=True, slots=True)
-class _Arrival:
-    """Something that the caller does, at a time of the call."""
-
-    at: float
-    act: _Act
-
-
-def _instant(seconds: float) -> float:
-    """A time that compares equal to the same time reached by other sums."""
-    return round(seconds, 6)
-
-
-class _Caller:
-    """What the caller has done, and the time of the call: what outlives a wait for input."""
-
-    def __init__(self, cues: Cues) -> None:
-        self.cues = cues
-        self.now = 0.0
-        self.gone = False
-        self.silent_waits = 0
-        self._arrivals: deque[_Arrival] = deque()
-        self._due: float | None = None
-
-    @property
-    def busy(self) -> bool:
-        """Whether keys of a step that was used are still to come."""
-        return bool(self._arrivals)
-
-    def advance(self, to: float) -> None:
-        self.now = max(self.now, to)
-
-    def due(self, first_prompt: float) -> float | None:
-        """When the next step barges in, if it is one that does."""
-        step = self.cues.peek()
-        if not isinstance(step, Keys | Say | HangUp) or step.after is None:
-            return None
-        if self._due is None:
-            self._due = _instant(first_prompt + step.after)
-        return self._due
-
-    def forget_due(self) -> None:
-        self._due = None
-
-    def use(self, at: float) -> None:
-        """Takes the next step; what the caller does by it begins at `at`, or now if later."""
-        self.advance(at)
-        step = self.cues.take()
-        self._due = None
-        self.silent_waits = 0
-        if isinstance(step, Keys):
-            for index, key in enumerate(step.keys):
-                self._arrivals.append(
-                    _Arrival(_instant(self.now + KEY_INTERVAL * index), _Key(key))
-                )
-        elif isinstance(step, Say | HangUp):
-            self._arrivals.append(_Arrival(self.now, step))
-
-    def next_arrival(self, before: float) -> _Arrival | None:
-        """What happened already or happens before `before`, once."""
-        if self._arrivals and (self._arrivals[0].at <= self.now or self._arrivals[0].at < before):
-            return self._arrivals.popleft()
-        return None
-
-    def give_back(self, keys: str) -> None:
-        """Keys that ended an input and belong to the next."""
-        self._arrivals.extendleft(_Arrival(self.now, _Key(key)) for key in reversed(keys))
-
-    def lose_patience(self) -> None:
-        """Leaves, if there has been nothing to do for long: no dialogue goes on for ever."""
-        if self.silent_waits >= MAX_SILENT_WAITS:
-            self.gone = True
-
-    def forget_keys(self) -> None:
-        self._arrivals.clear()
-
-
 class ScriptedPlatform:
     """A `Platform` on which a caller follows `cues`.
 
@@ -154,7 +70,7 @@ class ScriptedPlatform:
     """
 
     def __init__(self, cues: Cues, fetcher: ResourceFetcher, observer: Observer = ignore) -> None:
-        self._caller = _Caller(cues)
+        self._caller = Caller(cues)
         self._fetcher = fetcher
         self._observer = observer
 
@@ -180,7 +96,17 @@ class ScriptedPlatform:
             return
         for prompt in prompts:
             playback = await self._start(prompt)
-            self._caller.advance(_instant(self._caller.now + playback.duration))
+            self._caller.advance(instant(self._caller.now + playback.duration))
+
+    async def record(self, request: RecordRequest) -> RecordResult:
+        caller = self._caller
+        caller.lose_patience()
+        if caller.gone:
+            return RecordResult(RecordEnding.HANGUP)
+        result = await RecordWait(caller, request, self._start, self._observer).result()
+        if result.ending is not RecordEnding.NOINPUT:
+            caller.forget_due()
+        return result
 
     async def transfer(self, request: TransferRequest) -> TransferResult:
         caller = self._caller
@@ -198,7 +124,7 @@ class ScriptedPlatform:
         else:
             result = usual_outcome(request)
             caller.silent_waits += 1
-        caller.advance(_instant(caller.now + rings + result.duration))
+        caller.advance(instant(caller.now + rings + result.duration))
         caller.forget_keys()
         # A caller who was handed on is out of reach, as one who has left.
         if result.outcome.startswith("connection.disconnect."):
@@ -224,7 +150,7 @@ class _Wait:
 
     def __init__(
         self,
-        caller: _Caller,
+        caller: Caller,
         request: ListenRequest,
         start: Callable[[Prompt], Awaitable[Playback]],
         observer: Observer,
@@ -250,7 +176,7 @@ class _Wait:
             if prompt.bargein and (result := self._listen(self._now, not self._hotword)):
                 return result
             playback = await self._start(prompt)
-            began, end = self._now, _instant(self._now + playback.duration)
+            began, end = self._now, instant(self._now + playback.duration)
             self._marks += [(name, began + offset) for name, offset in playback.marks]
             if prompt.timeout is not None:
                 timeout = prompt.timeout
@@ -262,7 +188,7 @@ class _Wait:
                 return result
         self._heard_at = self._now
         self._prompts_over = True
-        return self._listen(_instant(self._now + timeout), True) or self._no_input()
+        return self._listen(instant(self._now + timeout), True) or self._no_input()
 
     @property
     def _now(self) -> float:
@@ -304,11 +230,11 @@ class _Wait:
     def _expiry(self) -> float | None:
         if self._collector is None or self._collector.deadline is None:
             return None
-        return _instant(self._collector.deadline)
+        return instant(self._collector.deadline)
 
     # What the caller does -----------------------------------------------------------------------
 
-    def _next_arrival(self, before: float) -> _Arrival | None:
+    def _next_arrival(self, before: float) -> Arrival | None:
         """What the caller does next, using a step of the script if it is time for one."""
         caller = self._caller
         if not caller.busy:
@@ -320,9 +246,9 @@ class _Wait:
 
     def _go_on_with_keys(self, before: float) -> None:
         pause = self._caller.cues.pause_in_keys()
-        if pause is None or _instant(self._now + pause[0]) >= before:
+        if pause is None or instant(self._now + pause[0]) >= before:
             return
-        at = _instant(self._now + pause[0])
+        at = instant(self._now + pause[0])
         while not self._caller.busy:
             self._caller.use(at)
 
@@ -341,16 +267,18 @@ class _Wait:
             if not isinstance(step, Silence):
                 self._step_used = True
                 return
-            if step.duration is None or _instant(self._now + step.duration) >= before:
+            if step.duration is None or instant(self._now + step.duration) >= before:
                 self._step_used = True
                 return
-            caller.advance(_instant(self._now + step.duration))
+            caller.advance(instant(self._now + step.duration))
 
-    def _take(self, act: _Act) -> InputResult | None:
+    def _take(self, act: Act) -> InputResult | None:
         if isinstance(act, HangUp):
             self._caller.gone = True
             return self._result(InputKind.HANGUP)
-        mode: Mode = "dtmf" if isinstance(act, _Key) else "voice"
+        if isinstance(act, Speak):
+            return None
+        mode: Mode = "dtmf" if isinstance(act, Key) else "voice"
         if not self._request.grammars or mode not in self._properties.input_modes:
             return None
         if not self._hotword and self._heard_at is None:

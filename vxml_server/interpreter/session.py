@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -32,11 +32,14 @@ from vxml_server.interpreter.platform import (
     ListenRequest,
     Platform,
     Prompt,
+    RecordRequest,
+    RecordResult,
     SpeechSegment,
     TransferRequest,
     TransferResult,
 )
 from vxml_server.interpreter.properties import DEFAULTS
+from vxml_server.interpreter.recordings import Recordings
 from vxml_server.interpreter.trace import Observer, ignore
 from vxml_server.interpreter.version1 import session_variables
 
@@ -169,6 +172,7 @@ class Session:
         self.engine = Engine(
             memory_limit=self._limits.script_memory, time_limit=self._limits.script_seconds
         )
+        self.recordings = Recordings(self.engine)
         self.variables = self.engine.new_scope()
         called = connection or Connection()
         if not self._documents.strict:
@@ -260,13 +264,19 @@ class Session:
         self._leave_if_gone()
         self._steps = 0
         prompts = self.take_prompts()
-        timeouts = [prompt.timeout for prompt in prompts if prompt.timeout is not None]
-        if timeouts:
-            properties = properties.with_timeout(timeouts[-1])
+        properties = _after(prompts, properties)
         result = await self.platform.listen(ListenRequest(prompts, grammars, properties, lang))
         if result.kind is InputKind.HANGUP:
             self.check_hangup()
         return result
+
+    async def record(self, request: RecordRequest) -> RecordResult:
+        """Plays what is queued and records the caller."""
+        self._leave_if_gone()
+        self._steps = 0
+        prompts = self.take_prompts()
+        properties = _after(prompts, request.properties)
+        return await self.platform.record(replace(request, prompts=prompts, properties=properties))
 
     async def transfer(self, request: TransferRequest) -> TransferResult:
         """Plays what is queued and connects the caller."""
@@ -349,3 +359,9 @@ class Session:
                     },
                 )
         return document
+
+
+def _after(prompts: Sequence[Prompt], properties: InputProperties) -> InputProperties:
+    """The properties with the timeout of the last prompt that has one (section 4.1.7)."""
+    timeouts = [prompt.timeout for prompt in prompts if prompt.timeout is not None]
+    return properties.with_timeout(timeouts[-1]) if timeouts else properties
