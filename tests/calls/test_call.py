@@ -107,6 +107,7 @@ async def test_a_late_offer_is_answered_in_the_ack() -> None:
     await world.offer(call)
     call.ack(call.far.answer(call.answered_with))
     assert ending(await world.end()) == ("exit", "application")
+    assert [codec for _, codec in world.store.answered] == ["PCMA"]
 
 
 # Endings -----------------------------------------------------------------------------------------
@@ -178,6 +179,8 @@ async def test_an_ack_that_never_comes_is_the_platform_s_hangup() -> None:
     call.final("ended", EndCause.ACK_TIMEOUT, "no ACK")
     end = await world.end()
     assert ending(end) == ("hangup", "platform")
+    assert end.duration_s == pytest.approx(32.0)
+    assert len(world.store.answered) == 1
     assert world.caller.played == []
 
 

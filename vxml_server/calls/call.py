@@ -79,6 +79,7 @@ class Call:
         self._incoming = incoming
         self._record = record
         self._answered_at = 0.0
+        self._is_answer_told = False
         self._platform: CallPlatform | None = None
         self._transfers: set[asyncio.Task[TransferResult]] = set()
         self._interpreting: asyncio.Task[Outcome] | None = None
@@ -168,11 +169,18 @@ class Call:
     # The leg -----------------------------------------------------------------------------------
 
     def _send_answer(self) -> None:
+        self.leg.when_up(self._tell_answered)
         self.leg.answer()
         self._answered_at = self._resources.clock.monotonic()
-        now = self._resources.clock.utc_now()
-        self._record = replace(self._record, answered_at=now, codec=self.leg.codec)
-        self._resources.store.call_answered(self.id, now, self.leg.codec)
+        self._record = replace(self._record, answered_at=self._resources.clock.utc_now())
+
+    def _tell_answered(self) -> None:
+        """Tells that the call was answered, once: when the codec is known, or at its end."""
+        answered_at = self._record.answered_at
+        if answered_at is not None and not self._is_answer_told:
+            self._is_answer_told = True
+            self._record = replace(self._record, codec=self.leg.codec)
+            self._resources.store.call_answered(self.id, answered_at, self.leg.codec)
 
     def _on_leg_ended(self, ended: Ended) -> None:
         if self._interpreting is None or self._interpreting.done():
@@ -229,6 +237,7 @@ class Call:
         resources = self._resources
         hung_up_by = self._who_hung_up(outcome)
         self.leg.hang_up()
+        self._tell_answered()
         statistics = self.leg.statistics()
         answered = self._record.answered_at is not None
         duration = resources.clock.monotonic() - self._answered_at if answered else 0.0

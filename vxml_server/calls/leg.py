@@ -117,6 +117,7 @@ class Leg:
         self._is_outgoing = False
         self._failure: Ended | None = None
         self._presses = _Presses()
+        self._on_up: list[Callable[[], None]] = []
         self._on_end: list[Callable[[Ended], None]] = []
 
     # What the owner asks -----------------------------------------------------------------------
@@ -139,6 +140,10 @@ class Leg:
             callback(self.end)
         else:
             self._on_end.append(callback)
+
+    def when_up(self, callback: Callable[[], None]) -> None:
+        """Calls back when the leg is up: its codec is known then, whoever made the offer."""
+        self._on_up.append(callback)
 
     def accept(self, call: IncomingCall) -> None:
         """Binds an incoming call. Raises `Rejection` when its offer has nothing for us."""
@@ -286,6 +291,8 @@ class Leg:
         if usable:
             self.is_up = True
             self.events.put(Answered())
+            for callback in self._on_up:
+                callback()
         else:
             self._failure = Ended(Ending.FAILURE, 488, "no usable session description")
             self.hang_up()
