@@ -9,7 +9,8 @@ known at run time is left to run time. Unless it is to be strict, a document is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from lxml import etree
@@ -50,6 +51,38 @@ def compile_document(body: bytes, uri: str, *, strict: bool = False) -> Document
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """A document's tree as it is compiled, what was repaired in it, and what is still wrong."""
+
+    root: etree._Element
+    repaired: list[Remark]
+    problems: list[schema.Problem]
+
+
+def examine(
+    body: bytes,
+    uri: str,
+    *,
+    strict: bool = False,
+    on_parsed: Callable[[etree._Element], None] = lambda root: None,
+) -> Examination:
+    """Reads a document as it is read to be compiled, and does not stop at what is wrong.
+
+    `on_parsed` is given the tree as it was written. Raises `error.badfetch` for what is no
+    well-formed XML with the root `<vxml>`.
+    """
+    remarks = Remarks()
+    root = _parse(body if strict else lenient.readable(body, remarks), uri)
+    if etree.QName(root).localname != "vxml":
+        raise _bad(f"the root element is <{etree.QName(root).localname}>, not <vxml>", uri, root)
+    on_parsed(root)
+    if not strict:
+        lenient.repair(root, body, remarks)
+    problems = [] if schema.is_valid(root) else schema.problems(root)
+    return Examination(root, remarks.found, problems)
+
+
 def read_document(
     body: bytes, uri: str, *, strict: bool = False
 ) -> tuple[etree._Element, list[Remark]]:
@@ -57,25 +90,22 @@ def read_document(
 
     Raises `error.badfetch`.
     """
-    remarks = Remarks()
-    root = parse_document(body if strict else lenient.readable(body, remarks), uri)
-    if etree.QName(root).localname != "vxml":
-        raise _bad(f"the root element is <{etree.QName(root).localname}>, not <vxml>", uri, root)
-    if not strict:
-        lenient.repair(root, body, remarks)
-    if not schema.is_valid(root):
-        for problem in schema.problems(root):
-            if strict or problem.is_fatal:
-                raise _bad(problem.message, uri, problem.node)
-            remarks.add(problem.kind, problem.message, problem.node, problem.attribute)
-    return root, remarks.found
+    found = examine(body, uri, strict=strict)
+    for problem in found.problems:
+        if strict or problem.is_fatal:
+            raise _bad(problem.message, uri, problem.node)
+    passed_over = [
+        Remark(problem.kind, problem.message, problem.node, problem.attribute, problem.line)
+        for problem in found.problems
+    ]
+    return found.root, found.repaired + passed_over
 
 
 def _bad(message: str, uri: str, node: etree._Element) -> VoiceXmlEvent:
     return VoiceXmlEvent("error.badfetch", message, uri=uri, line=node.sourceline or 0)
 
 
-def parse_document(body: bytes, uri: str) -> etree._Element:
+def _parse(body: bytes, uri: str) -> etree._Element:
     """The XML in `body`, without entities, comments and processing instructions."""
     parser = etree.XMLParser(
         resolve_entities=False,
