@@ -21,6 +21,7 @@ import typer
 
 if TYPE_CHECKING:
     from vxml_server.fetch import Fetcher
+    from vxml_server.grammar.inspect import Wanted
     from vxml_server.interpreter import Json
     from vxml_server.interpreter.script import Script
 
@@ -156,6 +157,37 @@ def serve(
     raise typer.Exit(server.serve(config))
 
 
+@app.command()
+def grammar(
+    uri: Annotated[str, typer.Argument(help="A grammar: a path, file:, http(s): or builtin: URI.")],
+    match: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Match these words or keys.")
+    ] = None,
+    mode: Annotated[
+        str | None, typer.Option(help="voice or dtmf, where the grammar does not say.")
+    ] = None,
+    lang: Annotated[str, typer.Option(help="The language, where the grammar does not say.")] = "",
+    generate: Annotated[int, typer.Option(metavar="N", help="Make N random sentences.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="The same sentences each time.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Only say what grammar it is.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """Match a text against a grammar (SRGS in XML or ABNF, JSGF, GSL), or make sentences of it.
+
+    Exit status: 0 accepted, 1 rejected, 2 bad usage or the grammar is in error.
+    """
+    if mode not in {None, "voice", "dtmf"}:
+        raise typer.BadParameter(f"expected voice or dtmf, not {mode!r}")
+    if match is None and not generate and not check:
+        raise typer.BadParameter("expected --match, --generate or --check")
+    from vxml_server.grammar import inspect  # noqa: PLC0415 (slow)
+
+    _print_anything()
+    wanted = inspect.Wanted(match, generate, seed, check)
+    status = asyncio.run(_grammar(uri, wanted, mode, lang, as_json=as_json))
+    raise typer.Exit(status)
+
+
 # A call ------------------------------------------------------------------------------------------
 
 
@@ -222,6 +254,25 @@ async def _call_from_keyboard(
         return exit_status(await session.run(uri))
     finally:
         await platform.close()
+
+
+async def _grammar(uri: str, wanted: Wanted, mode: str | None, lang: str, *, as_json: bool) -> int:
+    from vxml_server.fetch import FetchRequest  # noqa: PLC0415 (slow)
+    from vxml_server.grammar import inspect  # noqa: PLC0415 (slow)
+
+    fetcher = _open_fetcher()
+    fetch = fetcher.session()
+
+    async def read(target: str) -> bytes:
+        return (await fetch.fetch(FetchRequest(target))).body
+
+    try:
+        records, status = await inspect.inspect(uri, read, wanted, mode, lang)
+    finally:
+        await fetcher.close()
+    for record in records:
+        typer.echo(json.dumps(record, ensure_ascii=False) if as_json else inspect.in_words(record))
+    return status
 
 
 def _open_fetcher() -> Fetcher:
