@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vxml_server.dtmf import COLUMNS, KEYS, ROWS, silence, tone
+from vxml_server.dtmf import COLUMNS, KEYS, ROWS, dial, silence, tone
 
 
 def level_dbm0(samples: np.ndarray, frequency: float) -> float:
@@ -51,3 +51,18 @@ def test_silence_lasts_as_long_as_asked() -> None:
 def test_what_is_no_key_has_no_tone(key: str) -> None:
     with pytest.raises(ValueError, match="no DTMF key"):
         tone(key)
+
+
+def test_an_offset_in_hertz_adds_to_the_deviation() -> None:
+    samples = tone("1", 1000, -10, 0, deviation=0.015, offset_hz=(2, -2))
+    assert level_dbm0(samples, 697 * 1.015 + 2) == pytest.approx(-10, abs=0.02)
+    assert level_dbm0(samples, 1209 * 1.015 - 2) == pytest.approx(-10, abs=0.02)
+
+
+def test_keys_are_dialled_with_pauses_between_them() -> None:
+    samples = dial("19", tone_ms=65, pause_ms=70)
+    assert len(samples) == 8 * 2 * (65 + 70)
+    assert samples[: 8 * 65].any()
+    assert not samples[8 * 65 : 8 * 135].any()
+    assert samples[8 * 135 : 8 * 200].any()
+    assert len(dial("")) == 0

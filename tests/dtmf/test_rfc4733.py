@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vxml_server.dtmf import EventPacket, EventReceiver, event_packets
+from vxml_server.dtmf import EventPacket, EventReceiver, event_packets, long_event_packets
 
 KEYS = "0123456789*#ABCD"
 
@@ -148,3 +148,51 @@ def test_any_packets_are_read_without_an_error(packets: list[tuple[bytes, int, i
     receiver = EventReceiver()
     for payload, timestamp, sequence in packets:
         assert set(receiver.feed(payload, timestamp, False, sequence)) <= set(KEYS)
+
+
+@pytest.mark.parametrize("ptime", [10, 20, 30, 60])
+@pytest.mark.parametrize("duration", [100, 8191, 8192, 8200, 12_345, 16_384, 30_000])
+@pytest.mark.parametrize("rate", [8000, 16000, 48000])
+def test_a_long_event_is_sent_in_segments_that_are_one_key(
+    duration: int, ptime: int, rate: int
+) -> None:
+    packets = long_event_packets("8", duration_ms=duration, ptime_ms=ptime, rate=rate)
+    places = [(p.offset, int.from_bytes(p.payload[2:], "big")) for p in packets]
+    assert places == sorted(places)
+    assert sum(places[-1]) == duration * rate // 1000
+    assert [p.is_end for p in packets] == [False] * (len(packets) - 3) + [True] * 3
+    assert [p.marker for p in packets] == [True] + [False] * (len(packets) - 1)
+    offsets = {offset for offset, _ in places}
+    assert offsets == {number * 0xFFFF for number in range(len(offsets))}
+    for offset in offsets - {places[-1][0]}:
+        # Every segment but the last says that it is full.
+        assert (offset, 0xFFFF) in places
+    receiver = EventReceiver(rate)
+    heard = [receiver.feed(p.payload, 77 + p.offset, p.marker, 0) for p in packets]
+    assert "".join(heard) == "8"
+
+
+@pytest.mark.parametrize("options", [{"duration_ms": 60_001}, {"duration_ms": 0}, {"ptime_ms": 0}])
+def test_an_event_of_more_than_a_minute_or_of_nothing_is_refused(options: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="no event"):
+        long_event_packets("1", **{"duration_ms": 100} | options)
+
+
+def test_events_that_overlap_are_each_a_key() -> None:
+    first, second = pressed("1", 1000), pressed("2", 1400)
+    # The second begins while the first is still told of.
+    assert hear(*first[:3], second[0], first[3], second[1], *first[4:], *second[2:]) == "12"
+
+
+def test_two_events_of_one_timestamp_are_two_keys_however_their_packets_mix() -> None:
+    first, second = pressed("1", 1000), pressed("2", 1000)
+    assert hear(*(p for pair in zip(first, second, strict=True) for p in pair)) == "12"
+
+
+def test_a_stream_of_another_rate_may_be_reordered_by_as_long() -> None:
+    """At 48 kHz, two seconds are more units than ten seconds are at 8 kHz."""
+    receiver = EventReceiver(48000)
+    assert receiver.feed(block(1, 960), 200_000, True, 0) == "1"
+    assert receiver.feed(block(2, 960), 200_000 - 96_000, False, 0) == ""
+    assert receiver.feed(block(2, 960), 500_000, False, 0) == "2"
+    assert receiver.feed(block(3, 960), 10_000, False, 0) == "3"

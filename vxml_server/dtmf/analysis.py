@@ -133,7 +133,8 @@ class LookBack:
         measures = self.measures()[:, np.newaxis]
         good = measures >= _LEAST
         good &= measures <= _MOST
-        return np.logical_or.reduce(np.logical_and.reduce(good))
+        accepted: Flags = np.logical_or.reduce(np.logical_and.reduce(good))
+        return accepted
 
     def measures(self) -> Floats:
         """float32 [5, c] of each run: blocks, share of the energy, the larger deviation of the two
@@ -208,8 +209,8 @@ def last_run(present: int, lost: int) -> tuple[int, int]:
     Bit n of `present` and of `lost` stands for block n. On integers this is quicker than on arrays:
     runs are few.
     """
-    end = present.bit_length() - 1
-    start = end + 1
+    length = present.bit_length()
+    start = (~present & ((1 << length) - 1)).bit_length()
     while earlier := present & ((1 << start) - 1):
         last = earlier.bit_length()
         gap = ((1 << start) - 1) >> last << last
@@ -219,4 +220,4 @@ def last_run(present: int, lost: int) -> tuple[int, int]:
             break
         # On to the first block of the presence that ends there.
         start = (~present & ((1 << last) - 1)).bit_length()
-    return start, end
+    return start, length - 1

@@ -42,6 +42,8 @@ from vxml_server.dtmf.projection import (
     FRAME,
     FRAMES,
     LOOK_BACK,
+    MIDDLE,
+    SCREENED,
     TONES,
     Flags,
     Floats,
@@ -83,7 +85,7 @@ class DtmfBank:
         self._until = np.full(n, _NEVER, np.intp)  # block count in which it was last present
         self._power = np.zeros(n, np.float32)  # of its strongest frame
         self._held = np.full(n, _NEVER, np.intp)  # tick in which it was last held
-        self._portion = np.empty((min(n, PORTION), FRAME), np.float32)
+        self._portion = np.empty((min(n, PORTION), SCREENED), np.float32)
         self._product = np.empty((n, 2 * TONES), np.float32)
 
     def feed(self, pcm: npt.NDArray[np.int16], lost: Flags | None = None) -> list[str]:
@@ -105,6 +107,11 @@ class DtmfBank:
             self._hold(*passed)
         return digits
 
+    @property
+    def sounding(self) -> Flags:
+        """bool [n]: where a key that was reported sounds in the latest frame or did just before."""
+        return self._held >= self._tick - 1
+
     def reset(self, i: int) -> None:
         """Forgets all of channel `i`: another call begins on it."""
         self._frames[:, i] = 0
@@ -121,7 +128,7 @@ class DtmfBank:
         # In portions, which the product finds in the cache.
         frame[:] = pcm
         for start in range(0, self._n, PORTION):
-            some = pcm[start : start + PORTION]
+            some = pcm[start : start + PORTION, MIDDLE]
             portion = self._portion[: len(some)]
             portion[:] = some
             np.matmul(portion, _SCREEN, out=self._product[start : start + PORTION])
@@ -160,11 +167,9 @@ class DtmfBank:
     def _look_back(self, channels: Indices) -> Floats:
         """float32 [c, LOOK_BACK]: the last 100 ms of these channels, oldest first."""
         order = _ORDERS[self._tick % FRAMES]
-        return (
-            self._frames[order, channels[:, np.newaxis]]
-            .reshape(len(channels), LOOK_BACK)
-            .astype(np.float32)
-        )
+        frames = self._frames[order, channels[:, np.newaxis]]
+        samples: Floats = frames.reshape(len(channels), LOOK_BACK).astype(np.float32)
+        return samples
 
     def _known(self, channels: Indices) -> Flags | None:
         if self._tick - self._loss_tick >= FRAMES:

@@ -19,6 +19,8 @@ from vxml_server.dtmf.keys import COLUMNS, KEYS, RATE, ROWS, frequencies
 
 FRAME = 160
 BLOCK = 32
+SCREENED = 128
+MIDDLE = slice((FRAME - SCREENED) // 2, (FRAME + SCREENED) // 2)
 FRAMES = 5
 TONES = len(ROWS) + len(COLUMNS)
 BLOCKS_PER_FRAME = FRAME // BLOCK
@@ -42,15 +44,16 @@ def _waves(frequency: float, count: int) -> npt.NDArray[np.float64]:
 
 
 def screen_basis() -> Floats:
-    """[FRAME, 2 * TONES]: the eight tones, Hann-windowed: real parts first, then imaginary ones.
+    """[SCREENED, 2 * TONES]: the eight tones, Hann-windowed: real parts first, then imaginary ones.
 
     Scaled so that the squared magnitude for a steady tone is its mean power, times FRAME: the share
-    of the frame's energy sum x^2 that the tone makes up.
+    of the frame's energy sum x^2 that the tone makes up. The window is the middle of a frame's: its
+    ends weigh next to nothing and are left out.
     """
-    window = np.hanning(FRAME + 1)[:FRAME]
+    window = np.hanning(FRAME + 1)[MIDDLE]
     window *= np.sqrt(2 * FRAME) / window.sum()
-    waves = np.stack([_waves(tone, FRAME) for tone in (*ROWS, *COLUMNS)], axis=2)
-    return (waves * window[:, np.newaxis, np.newaxis]).reshape(FRAME, -1).astype(np.float32)
+    waves = np.stack([_waves(tone, SCREENED) for tone in (*ROWS, *COLUMNS)], axis=2)
+    return (waves * window[:, np.newaxis, np.newaxis]).reshape(SCREENED, -1).astype(np.float32)
 
 
 def hum_basis() -> Floats:
@@ -83,4 +86,5 @@ def rotations() -> Complex:
     """
     time = np.arange(BLOCKS) * BLOCK / RATE
     tones = np.array([frequencies(key) for key in KEYS])
-    return np.exp(-2j * np.pi * time * tones[..., np.newaxis]).astype(np.complex64)
+    turns: Complex = np.exp(-2j * np.pi * time * tones[..., np.newaxis]).astype(np.complex64)
+    return turns

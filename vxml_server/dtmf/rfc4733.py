@@ -7,7 +7,9 @@ beginning is made good by any repeat, a lost end by the next event, and the same
 has two timestamps.
 
 A tone longer than the duration field (0xFFFF units, 8.2 s at 8 kHz) goes on as a new event whose
-timestamp is where the last segment ended (section 2.5.1.3): that is the same key still held.
+timestamp is where the last segment ended (section 2.5.1.3): that is the same key still held. Events
+that overlap have timestamps of their own, or one timestamp and different codes; a packet of the
+earlier one that comes after the later one has begun says nothing new.
 
 `EventReceiver` takes packets; it does not know RTP beyond the three header fields it is given.
 """
@@ -24,17 +26,23 @@ MAX_DURATION = 0xFFFF
 FULL = (MAX_DURATION, MAX_DURATION + 1)
 MAX_VOLUME = 63  # -dBm0
 END_PACKETS = 3  # section 2.5.1.4
-RESTARTED = 10 * 8000  # units back: nothing is reordered so far, the sender began anew
+RESTARTED = 10  # seconds back: nothing is reordered so far, the sender began anew
+MAX_HELD_MS = 60_000
 HALF_TIME = 1 << 31
 
 
 @dataclass(frozen=True, slots=True)
 class EventPacket:
-    """One packet of an event as it is sent; the event's timestamp is the same for all of them."""
+    """One packet of an event as it is sent.
+
+    Its RTP timestamp is that of the event's beginning, plus `offset` in the later segments of a
+    long one.
+    """
 
     payload: bytes
     marker: bool
     is_end: bool
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +53,18 @@ class _Block:
 
 
 class EventReceiver:
-    """The telephone events of one RTP stream.
+    """The telephone events of one RTP stream, whose timestamps run at `rate`.
 
     A new SSRC is a new stream and needs a new receiver: timestamps start elsewhere.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rate: int = 8000) -> None:
+        self._restarted = RESTARTED * rate
         self._timestamp: int | None = None  # of the latest event
-        self._block: _Block | None = None  # the latest event as last heard of
+        self._blocks: dict[int, _Block] = {}  # what began then, by code, as last heard of
 
     def feed(self, payload: bytes, timestamp: int, marker: bool, sequence: int) -> str:
-        """The key that begins with this packet, or ''.
+        """The keys that begin with this packet; '' if none.
 
         A payload that is no whole number of blocks, and events that are no key, give ''. `marker`
         and `sequence` decide nothing: both are wrong in what some gateways send, and a timestamp
@@ -66,18 +75,19 @@ class EventReceiver:
         )
 
     def _begin(self, block: _Block, timestamp: int) -> str:
-        before, latest = self._block, self._timestamp
-        if before is not None and latest is not None:
-            ahead = _difference(timestamp, latest)
-            if -RESTARTED < ahead < 0:
-                return ""
-            if ahead == 0:
-                self._block = _later(before, block)
-                return ""
-            if _continues(before, block, ahead):
-                self._timestamp, self._block = timestamp, block
-                return ""
-        self._timestamp, self._block = timestamp, block
+        ahead = 0 if self._timestamp is None else _difference(timestamp, self._timestamp)
+        if -self._restarted < ahead < 0:
+            return ""
+        before = self._blocks.get(block.event)
+        if ahead == 0 and before is not None:
+            self._blocks[block.event] = _later(before, block)
+            return ""
+        if ahead:
+            self._blocks = {}
+        self._timestamp = timestamp
+        self._blocks[block.event] = block
+        if before is not None and _continues(before, ahead):
+            return ""
         return EVENT_KEYS[block.event] if block.event < len(EVENT_KEYS) else ""
 
 
@@ -106,13 +116,13 @@ def _later(before: _Block, block: _Block) -> _Block:
     return _Block(before.event, before.is_end or block.is_end, max(before.duration, block.duration))
 
 
-def _continues(before: _Block, block: _Block, ahead: int) -> bool:
-    """Whether `block`, `ahead` later, is the next segment of a long event.
+def _continues(before: _Block, ahead: int) -> bool:
+    """Whether an event of the same code, `ahead` later, is the next segment of `before`.
 
     The segment before it never had the E bit, and the new one begins where a full one ends. (Some
     senders count a full one as 0x10000.)
     """
-    return block.event == before.event and not before.is_end and ahead in FULL
+    return not before.is_end and ahead in FULL
 
 
 def event_packets(
@@ -127,23 +137,62 @@ def event_packets(
 
     The first has the marker; durations grow to the whole (in timestamp units of `rate`); the last
     three have the E bit and are alike. `volume` is -dBm0, 0 to 63. Raises ValueError for what is no
-    key, or a duration that takes more than one segment.
+    key, or a duration that takes more than one segment (`long_event_packets`).
+    """
+    if round(duration_ms * rate / 1000) > MAX_DURATION:
+        raise ValueError(f"no event of {duration_ms} ms in one segment")
+    return long_event_packets(
+        key, duration_ms=duration_ms, volume=volume, ptime_ms=ptime_ms, rate=rate
+    )
+
+
+def long_event_packets(
+    key: str,
+    *,
+    duration_ms: int,
+    volume: int = 10,
+    ptime_ms: int = 20,
+    rate: int = 8000,
+) -> tuple[EventPacket, ...]:
+    """As `event_packets`, in as many segments as `duration_ms` (a minute at most) takes.
+
+    A segment ends with a packet of the full duration without the E bit, and the next begins there:
+    its packets have an `offset`. The full packet is sent once, for the next segment tells as much.
     """
     if len(key) != 1 or key.upper() not in EVENT_KEYS:
         raise ValueError(f"{key!r} is no DTMF key")
     total = round(duration_ms * rate / 1000)
     step = round(ptime_ms * rate / 1000)
-    if not 0 < total <= MAX_DURATION or step <= 0 or not 0 <= volume <= MAX_VOLUME:
+    wrong = total <= 0 or duration_ms > MAX_HELD_MS or step <= 0
+    if wrong or step > MAX_DURATION or not 0 <= volume <= MAX_VOLUME:
         raise ValueError(f"no event of {duration_ms} ms in {ptime_ms} ms packets at -{volume} dBm0")
     event = EVENT_KEYS.index(key.upper())
-    growing = [min(end, total) for end in range(step, total + step, step)]
-    durations = [*growing, *[total] * (END_PACKETS - 1)]
+    steps = range(step, total, step)
+    places = [_place(end, step) for end in steps]
+    # What became full within the last step was not told yet.
+    if total > MAX_DURATION and 0 < total % MAX_DURATION <= (total - 1) % step + 1:
+        places.append(_place(total - total % MAX_DURATION, step))
+    offset = (total - 1) // MAX_DURATION * MAX_DURATION
+    places += [(offset, total - offset)] * END_PACKETS
     return tuple(
         EventPacket(
             payload=bytes([event, is_end << 7 | volume]) + duration.to_bytes(2, "big"),
             marker=number == 0,
             is_end=is_end,
+            offset=offset,
         )
-        for number, duration in enumerate(durations)
-        for is_end in (number >= len(growing) - 1,)
+        for number, (offset, duration) in enumerate(places)
+        for is_end in (number >= len(places) - END_PACKETS,)
     )
+
+
+def _place(end: int, step: int) -> tuple[int, int]:
+    """(offset, duration) of the packet sent when a key has been held for `end` units.
+
+    Where a segment became full within the last `step`, its full duration takes the packet's place;
+    the next packet tells of the segment after it.
+    """
+    segment, duration = divmod(end, MAX_DURATION)
+    if segment and duration < step:
+        return (segment - 1) * MAX_DURATION, MAX_DURATION
+    return segment * MAX_DURATION, duration
