@@ -308,14 +308,6 @@ async def test_an_application_that_fails_again_after_the_answer_is_not_answered_
     assert call.sent.count("200") == 1
 
 
-async def test_recording_is_said_to_be_unsupported() -> None:
-    handler = '<catch event="error.unsupported.record"><log>no</log><exit/></catch>'
-    world = World(vxml(f'{handler}<form><record name="r"><prompt>Speak.</prompt></record></form>'))
-    await world.ring()
-    assert ending(await world.end()) == ("exit", "application")
-    assert logged(world) == ["no"]
-
-
 # Transfers ---------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from typing import Protocol
 from vxml_server.calls.leg import Leg
 from vxml_server.calls.mailbox import KeyPressed, Played
 from vxml_server.calls.player import Player, is_hotword
+from vxml_server.calls.recording import Recording
 from vxml_server.calls.rendering import PromptRenderer
 from vxml_server.calls.transfer import HANGUP, TRANSFERRED
 from vxml_server.clock import Clock
@@ -26,6 +27,7 @@ from vxml_server.interpreter import (
     ListenRequest,
     Observer,
     Prompt,
+    RecordEnding,
     RecordRequest,
     RecordResult,
     TransferRequest,
@@ -127,9 +129,10 @@ class CallPlatform:
         return result
 
     async def record(self, request: RecordRequest) -> RecordResult:
-        """Calls are not recorded yet; the event is the recommendation's for an element that a
-        platform does not have (section 5.2.6)."""
-        raise VoiceXmlEvent("error.unsupported.record", "<record> is not supported in calls")
+        if self.hung_up:
+            return RecordResult(RecordEnding.HANGUP)
+        recording = Recording(self._leg, self._clock, self._observe, self._player, request)
+        return await recording.result()
 
     async def disconnect(self, namelist: dict[str, Json]) -> None:
         await self.linger()

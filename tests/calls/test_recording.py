@@ -1,0 +1,284 @@
+"""Recording a caller on a leg: real frames through the media engine, on virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.calls.world import FakeFetcher, FakeIncoming, FakeSynthesizer
+from tests.media.world import FarEnd, sine
+from tests.media.world import World as Media
+from vxml_server.audio import active_level_dbfs, decode, rms_dbfs
+from vxml_server.calls import CallPlatform, Leg, PromptRenderer, SoundCache
+from vxml_server.calls.recording import BEEP_SECONDS, Message, beep
+from vxml_server.dtmf import event_packets
+from vxml_server.grammar import builtin
+from vxml_server.interpreter import (
+    ActiveGrammar,
+    InputProperties,
+    Prompt,
+    RecordEnding,
+    RecordRequest,
+    RecordResult,
+    SpeechSegment,
+    TransferRequest,
+    TransferResult,
+)
+from vxml_server.media import Codec
+
+DIGITS = ActiveGrammar(builtin("builtin:dtmf/digits?length=2"), "dtmf", "record", None)
+QUIET = np.zeros(160, np.int16)
+
+
+def prompt(text: str, *, bargein: bool = True) -> Prompt:
+    return Prompt((SpeechSegment(f"<speak>{text}</speak>", text, "en"),), "en", bargein)
+
+
+def request(**changes: object) -> RecordRequest:
+    return RecordRequest(**({"media_type": "audio/x-wav", "final_silence": 1.0} | changes))  # type: ignore[arg-type]
+
+
+class Call:
+    """A leg on the media engine with a telephone at the far end, and a recording under way."""
+
+    def __init__(self) -> None:
+        self.media = Media()
+        self.clock = self.media.clock
+        self.incoming = FakeIncoming()
+        self.leg = Leg(self.media.engine, self.clock, 1)
+        self.incoming.listener = self.leg
+        self.leg.accept(self.incoming)
+        self.leg.answer()
+        self.incoming.ack()
+        self.leg.events.take()
+        self.far = FarEnd(self.media, 4000, self.leg.channel)
+        self.platform = CallPlatform(
+            self.leg,
+            clock=self.clock,
+            renderer=PromptRenderer(
+                FakeFetcher(self.clock), FakeSynthesizer(self.clock), SoundCache(10_000_000)
+            ),
+            observer=lambda kind, record: None,
+            answer=self.leg.answer,
+            transfer=self._no_transfer,
+        )
+        self.recording: asyncio.Task[RecordResult] | None = None
+
+    async def _no_transfer(self, request: TransferRequest) -> TransferResult:
+        raise AssertionError("nobody transfers")
+
+    async def record(self, **changes: object) -> None:
+        self.recording = asyncio.create_task(self.platform.record(request(**changes)))
+        await self.clock.settle()
+
+    async def hear(self, pcm: NDArray[np.int16] | float) -> None:
+        """The far end sends this: samples, or so many seconds of silence."""
+        samples = np.zeros(round(pcm * 8000), np.int16) if isinstance(pcm, float) else pcm
+        for start in range(0, len(samples), 160):
+            self.far.speak(samples[start : start + 160], Codec.PCMA, 8)
+            await self.clock.settle()
+
+    async def press(self, key: str) -> None:
+        self.leg.key(key, "rfc4733", self.clock.monotonic())
+        await self.clock.settle()
+
+    async def result(self) -> RecordResult:
+        assert self.recording is not None
+        # The file is made beside the loop.
+        return await asyncio.wait_for(self.recording, 5)
+
+
+@pytest.fixture
+async def call() -> Call:
+    return Call()
+
+
+def seconds(result: RecordResult) -> float:
+    assert result.audio is not None
+    audio = decode(result.audio.data, result.audio.media_type)
+    assert audio.duration == pytest.approx(result.audio.duration)
+    return audio.duration
+
+
+async def test_speech_is_recorded_at_its_level_until_silence(call: Call) -> None:
+    await call.record()
+    await call.hear(0.5)
+    await call.hear(sine(2.0))
+    await call.hear(1.5)
+    result = await call.result()
+    assert result.ending is RecordEnding.SILENCE
+    # From a little before the speech to a little after it.
+    assert seconds(result) == pytest.approx(2.0 + 0.2 + 0.2, abs=0.1)
+    assert result.audio is not None
+    pcm = decode(result.audio.data).pcm
+    assert active_level_dbfs(pcm) == pytest.approx(rms_dbfs(sine(1.0)), abs=0.3)
+
+
+@pytest.mark.parametrize("media_type", ["audio/basic", "audio/x-alaw-basic", "audio/x-wav"])
+async def test_the_file_is_of_the_type_asked_for(call: Call, media_type: str) -> None:
+    await call.record(media_type=media_type)
+    await call.hear(sine(1.0))
+    await call.hear(1.5)
+    result = await call.result()
+    assert result.audio is not None
+    assert result.audio.media_type == media_type
+    assert seconds(result) == pytest.approx(1.2, abs=0.1)
+
+
+async def test_pauses_shorter_than_the_final_silence_are_kept(call: Call) -> None:
+    await call.record()
+    for _ in range(2):
+        await call.hear(sine(0.5))
+        await call.hear(0.8)
+    await call.hear(0.5)
+    assert seconds(await call.result()) == pytest.approx(0.5 + 0.8 + 0.5 + 0.2, abs=0.1)
+
+
+async def test_a_key_ends_the_recording(call: Call) -> None:
+    await call.record()
+    await call.hear(sine(1.0))
+    await call.press("#")
+    result = await call.result()
+    assert result.ending is RecordEnding.INPUT
+    assert result.recognition is not None
+    assert (result.recognition.utterance, result.recognition.active) == ("#", None)
+    assert seconds(result) == pytest.approx(1.0, abs=0.12)
+
+
+async def test_a_key_as_an_event_packet_ends_the_recording(call: Call) -> None:
+    await call.record()
+    await call.hear(sine(1.0))
+    for index, event in enumerate(event_packets("5", duration_ms=100)):
+        call.far.send(call.far.packet(event.payload, payload_type=101, marker=index == 0))
+        call.media.run()
+        await call.clock.settle()
+    result = await call.result()
+    assert result.recognition is not None
+    assert result.recognition.utterance == "5"
+
+
+async def test_without_dtmfterm_only_a_grammar_ends_it(call: Call) -> None:
+    await call.record(dtmf_term=False, grammars=(DIGITS,))
+    await call.hear(sine(0.5))
+    await call.press("*")
+    await call.hear(sine(0.5))
+    await call.press("1")
+    await call.press("2")
+    result = await call.result()
+    assert result.recognition is not None
+    assert (result.recognition.utterance, result.recognition.active) == ("12", DIGITS)
+    assert seconds(result) == pytest.approx(1.0, abs=0.12)
+
+
+async def test_maxtime_ends_the_recording(call: Call) -> None:
+    await call.record(max_time=1.5)
+    await call.hear(sine(3.0))
+    result = await call.result()
+    assert result.ending is RecordEnding.MAX_TIME
+    assert seconds(result) == 1.5
+
+
+async def test_nothing_said_is_a_noinput(call: Call) -> None:
+    await call.record(properties=InputProperties(timeout=2.0))
+    await call.hear(2.2)
+    result = await call.result()
+    assert (result.ending, result.audio) == (RecordEnding.NOINPUT, None)
+
+
+async def test_noise_and_clicks_are_no_speech(call: Call) -> None:
+    noise = (np.random.default_rng(1).standard_normal(16000) * 30).astype(np.int16)
+    noise[8000:8080] = 12000
+    await call.record(properties=InputProperties(timeout=1.5))
+    await call.hear(noise)
+    assert (await call.result()).ending is RecordEnding.NOINPUT
+
+
+async def test_a_hang_up_keeps_what_was_said(call: Call) -> None:
+    await call.record()
+    await call.hear(sine(1.0))
+    call.incoming.bye()
+    await call.clock.settle()
+    result = await call.result()
+    assert result.ending is RecordEnding.HANGUP
+    assert seconds(result) == pytest.approx(1.0, abs=0.12)
+    assert (await call.platform.record(request())).ending is RecordEnding.HANGUP
+
+
+async def test_the_prompt_and_the_tone_come_first_and_are_not_recorded(call: Call) -> None:
+    await call.record(prompts=(prompt("Speak"),), beep=True)
+    await call.hear(1.0 + BEEP_SECONDS + 0.1)
+    sent = call.far.audio(Codec.PCMA, 8)
+    assert rms_dbfs(sent[: 8000 - 400]) < -70  # silence, as A-law has it
+    assert active_level_dbfs(sent[8000:]) == pytest.approx(rms_dbfs(beep().pcm), abs=1.0)
+    await call.hear(sine(1.0))
+    await call.hear(1.2)
+    assert seconds(await call.result()) == pytest.approx(1.4, abs=0.1)
+
+
+async def test_a_key_over_the_prompt_ends_it_without_audio(call: Call) -> None:
+    await call.record(prompts=(prompt("Speak"), prompt("now")), beep=True)
+    await call.hear(0.5)
+    await call.press("7")
+    result = await call.result()
+    assert (result.ending, result.audio) == (RecordEnding.INPUT, None)
+
+
+async def test_a_key_over_the_tone_ends_it_without_audio(call: Call) -> None:
+    await call.record(beep=True)
+    await call.hear(0.1)
+    await call.press("7")
+    result = await call.result()
+    assert (result.ending, result.audio) == (RecordEnding.INPUT, None)
+
+
+async def test_a_prompt_without_barge_in_is_heard_to_its_end(call: Call) -> None:
+    await call.record(prompts=(prompt("Speak", bargein=False),))
+    await call.hear(0.5)
+    await call.press("7")
+    await call.hear(0.6)
+    await call.hear(sine(0.5))
+    await call.hear(1.2)
+    result = await call.result()
+    assert (result.ending, result.recognition) == (RecordEnding.SILENCE, None)
+
+
+@pytest.mark.parametrize("moment", [0.5, 1.1])
+async def test_a_hang_up_before_the_recording_leaves_nothing(call: Call, moment: float) -> None:
+    await call.record(prompts=(prompt("Speak"),), beep=True)
+    await call.hear(moment)
+    call.incoming.bye()
+    await call.clock.settle()
+    result = await call.result()
+    assert (result.ending, result.audio) == (RecordEnding.HANGUP, None)
+
+
+async def test_after_a_recording_nothing_listens_any_more(call: Call) -> None:
+    await call.record()
+    await call.hear(sine(0.5))
+    await call.press("#")
+    await call.result()
+    await call.hear(0.1)
+    assert call.leg.channel.state.tap is None
+
+
+def frames(level: int, count: int) -> Sequence[NDArray[np.int16]]:
+    return [sine(0.02, level=level) for _ in range(count)]
+
+
+def test_a_message_takes_no_more_than_maxtime_of_memory() -> None:
+    message = Message(1.0)
+    for frame in frames(8000, 500):
+        message.feed(frame)
+    assert message.is_full
+    assert len(message.samples()) == 8000
+
+
+def test_a_steady_noise_does_not_keep_a_recording_open_for_ever() -> None:
+    message = Message(600.0)
+    for frame in frames(1000, 6000):
+        message.feed(frame)
+    assert message.silent_for > 30

@@ -1,0 +1,284 @@
+"""Recording a caller: `<record>` on a real leg (VoiceXML 2.0 section 2.3.6).
+
+The media thread hands over what is received frame by frame; everything is decided on the loop, a
+few frames at a time. The rules that must hold: what was said is kept whatever ends the recording,
+and memory is bounded by `maxtime`, whatever the far end sends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vxml_server.audio import FRAME_SECONDS, RATE, SpeechActivity, encode
+from vxml_server.calls.leg import Leg
+from vxml_server.calls.mailbox import Ended, KeyPressed, Played
+from vxml_server.calls.player import Player, is_hotword
+from vxml_server.clock import Clock
+from vxml_server.interpreter import (
+    Observer,
+    Prompt,
+    Recognition,
+    RecordedAudio,
+    RecordEnding,
+    RecordKeys,
+    RecordRequest,
+    RecordResult,
+)
+from vxml_server.media import Sound
+
+# How often (seconds) what was received is looked at.
+LOOK = 0.1
+# How many seconds the loop may be late before audio is lost.
+LATEST = 10.0
+# What is kept before speech is noticed, and after it: the ends of words are quiet.
+LEAD_FRAMES = 10
+TAIL_SECONDS = 0.2
+# A key that was heard as a tone has sounded so long when it is told.
+TONE_SECONDS = 0.06
+BEEP_HERTZ = 1000
+BEEP_SECONDS = 0.25
+BEEP_LEVEL = 0.2
+
+
+@cache
+def beep() -> Sound:
+    """The tone before a recording."""
+    time = np.arange(round(BEEP_SECONDS * RATE)) / RATE
+    # Without its edges rounded a tone clicks.
+    edge = np.minimum(1.0, np.minimum(time, BEEP_SECONDS - time) / 0.01)
+    samples = np.sin(2 * np.pi * BEEP_HERTZ * time) * edge * BEEP_LEVEL * 32767
+    return Sound(samples.astype(np.int16))
+
+
+class Frames:
+    """The tap: frames wait here for the loop. Nobody needs more than `limit` of them."""
+
+    def __init__(self, limit: int) -> None:
+        self._waiting: deque[NDArray[np.int16]] = deque(maxlen=limit)
+
+    def frame(self, received: NDArray[np.int16], sent: NDArray[np.int16]) -> None:
+        self._waiting.append(received)
+
+    def take(self) -> list[NDArray[np.int16]]:
+        taken = []
+        while self._waiting:
+            taken.append(self._waiting.popleft())
+        return taken
+
+
+class Message:
+    """What is said, from the first word on, up to `max_time` seconds."""
+
+    def __init__(self, max_time: float) -> None:
+        self._max_frames = max(1, round(max_time / FRAME_SECONDS))
+        self._activity = SpeechActivity()
+        self._lead: deque[NDArray[np.int16]] = deque(maxlen=LEAD_FRAMES)
+        self._frames: list[NDArray[np.int16]] = []
+        self._last_active = 0
+
+    def feed(self, frame: NDArray[np.int16]) -> None:
+        is_speech = self._activity.feed(frame)
+        if not self.has_begun:
+            self._lead.append(frame)
+            if is_speech:
+                self._frames += self._lead
+                self._last_active = len(self._frames)
+        elif not self.is_full:
+            self._frames.append(frame)
+            if is_speech:
+                self._last_active = len(self._frames)
+
+    @property
+    def has_begun(self) -> bool:
+        return bool(self._frames)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._frames) >= self._max_frames
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds since the last speech."""
+        return (len(self._frames) - self._last_active) * FRAME_SECONDS
+
+    def samples(self, *, without: float = 0.0) -> NDArray[np.int16]:
+        """All that was recorded, but for the last `without` seconds."""
+        kept = max(0, len(self._frames) - round(without / FRAME_SECONDS))
+        kept = min(kept, self._max_frames)
+        return np.concatenate(self._frames[:kept]) if kept else np.zeros(0, np.int16)
+
+
+class MakePlayer(Protocol):
+    def __call__(self, prompts: Sequence[Prompt], *, stop_on_key: bool) -> Player: ...
+
+
+class Recording:
+    """One `<record>`; `result` once. Nobody else may read the leg's mailbox meanwhile."""
+
+    def __init__(
+        self,
+        leg: Leg,
+        clock: Clock,
+        observe: Observer,
+        make_player: MakePlayer,
+        request: RecordRequest,
+    ) -> None:
+        self._leg = leg
+        self._clock = clock
+        self._observe = observe
+        self._make_player = make_player
+        self._request = request
+        self._keys = RecordKeys(request)
+        self._mark: tuple[str | None, float | None] = None, None
+        self._by_tone = False
+        """Whether the last key was heard as a tone."""
+
+    async def result(self) -> RecordResult:
+        ended = await self._prompt()
+        if ended is None and self._request.beep:
+            ended = await self._beep()
+        if ended is not None:
+            return ended
+        frames = Frames(limit=round(LATEST / FRAME_SECONDS))
+        self._leg.channel.tap(frames)
+        try:
+            return await self._record(frames)
+        finally:
+            self._leg.channel.tap(None)
+
+    # Before the recording ----------------------------------------------------------------------
+
+    async def _prompt(self) -> RecordResult | None:
+        """Plays the prompts; the result if an input or the end comes before the recording."""
+        prompts = self._request.prompts
+        if prompts and not prompts[0].bargein:
+            self._leg.events.take_keys()
+        async with self._make_player(prompts, stop_on_key=self._keys.is_listening) as player:
+            while not player.is_over and not player.is_stopped:
+                event = await self._leg.events.get(self._keys.deadline)
+                found: Recognition | None = None
+                match event:
+                    case Ended():
+                        return self._ended(RecordEnding.HANGUP)
+                    case Played():
+                        player.played(event)
+                    case KeyPressed():
+                        playing = player.current
+                        if playing is None or playing.bargein:
+                            found = self._press(event)
+                            if playing is not None and self._stops(playing):
+                                player.stop()
+                    case _:
+                        found = self._expired()
+                self._mark = player.mark()
+                if found is not None:
+                    return self._input(found)
+            player.raise_trouble()
+        return None
+
+    def _stops(self, playing: Prompt) -> bool:
+        return self._keys.is_listening and not is_hotword(playing)
+
+    async def _beep(self) -> RecordResult | None:
+        playback = self._leg.play(beep())
+        while True:
+            event = await self._leg.events.get(self._keys.deadline)
+            found: Recognition | None = None
+            match event:
+                case Ended():
+                    return self._ended(RecordEnding.HANGUP)
+                case Played(ended) if ended is playback:
+                    return None
+                case KeyPressed():
+                    found = self._press(event)
+                case _:
+                    found = self._expired()
+            if found is not None:
+                self._leg.stop_playing()
+                return self._input(found)
+
+    # The recording -----------------------------------------------------------------------------
+
+    async def _record(self, frames: Frames) -> RecordResult:
+        request, message = self._request, Message(self._request.max_time)
+        given_up_at = self._clock.monotonic() + request.properties.timeout
+        while True:
+            now = self._clock.monotonic()
+            limits = [now + LOOK, self._keys.deadline or now + LOOK]
+            event = await self._leg.events.get(min(limits))
+            for frame in frames.take():
+                message.feed(frame)
+            if isinstance(event, Ended) or self._leg.end is not None:
+                return await self._kept(RecordEnding.HANGUP, message)
+            if message.is_full:
+                if isinstance(event, KeyPressed):
+                    self._leg.events.put_back([event])
+                return await self._kept(RecordEnding.MAX_TIME, message)
+            found = self._press(event) if isinstance(event, KeyPressed) else self._expired()
+            if found is not None:
+                self._report(found)
+                return await self._kept(RecordEnding.INPUT, message, found)
+            if not message.has_begun:
+                if self._clock.monotonic() >= given_up_at:
+                    return self._ended(RecordEnding.NOINPUT)
+            elif message.silent_for >= request.final_silence:
+                return await self._kept(RecordEnding.SILENCE, message)
+
+    def _press(self, event: KeyPressed) -> Recognition | None:
+        self._by_tone = event.source == "inband"
+        return self._keys.press(event.key, self._clock.monotonic())
+
+    def _expired(self) -> Recognition | None:
+        deadline = self._keys.deadline
+        if deadline is None or deadline > self._clock.monotonic():
+            return None
+        return self._keys.expire()
+
+    # What comes of it --------------------------------------------------------------------------
+
+    async def _kept(
+        self, ending: RecordEnding, message: Message, found: Recognition | None = None
+    ) -> RecordResult:
+        """The result with what was said; without, if nothing was."""
+        if not message.has_begun:
+            return self._ended(ending, recognition=found)
+        without = 0.0
+        if ending is RecordEnding.SILENCE:
+            without = max(0.0, message.silent_for - TAIL_SECONDS)
+        elif ending is RecordEnding.INPUT and self._by_tone:
+            without = TONE_SECONDS
+        samples = message.samples(without=without)
+        if not len(samples):
+            return self._ended(ending, recognition=found)
+        media_type = self._request.media_type
+        data = await asyncio.to_thread(encode, samples, media_type)
+        audio = RecordedAudio(data, media_type, len(samples) / RATE)
+        return self._ended(ending, audio, found)
+
+    def _input(self, found: Recognition) -> RecordResult:
+        self._report(found)
+        return self._ended(RecordEnding.INPUT, recognition=found)
+
+    def _report(self, found: Recognition) -> None:
+        now = self._clock.monotonic()
+        self._leg.events.put_back([KeyPressed(key, now) for key in self._keys.unused])
+        self._observe(
+            "input",
+            {"mode": found.mode, "utterance": found.utterance, "confidence": found.confidence},
+        )
+
+    def _ended(
+        self,
+        ending: RecordEnding,
+        audio: RecordedAudio | None = None,
+        recognition: Recognition | None = None,
+    ) -> RecordResult:
+        name, seconds = self._mark
+        return RecordResult(ending, audio, recognition, name, seconds)
