@@ -213,7 +213,7 @@ async def test_the_prompt_and_the_tone_come_first_and_are_not_recorded(call: Cal
     await call.hear(1.0 + BEEP_SECONDS + 0.1)
     sent = call.far.audio(Codec.PCMA, 8)
     assert rms_dbfs(sent[: 8000 - 400]) < -70  # silence, as A-law has it
-    assert active_level_dbfs(sent[8000:]) == pytest.approx(rms_dbfs(beep().pcm), abs=1.0)
+    assert np.abs(sent[8000:]).max() == pytest.approx(np.abs(beep().pcm).max(), rel=0.05)
     await call.hear(sine(1.0))
     await call.hear(1.2)
     assert seconds(await call.result()) == pytest.approx(1.4, abs=0.1)
