@@ -146,6 +146,33 @@ def conformance(
 
 
 @app.command()
+def check(
+    paths: Annotated[list[Path], typer.Argument(help="Documents, grammars, and folders of them.")],
+    output: Annotated[
+        str, typer.Option("--format", help="How findings are written: text, json or sarif.")
+    ] = "text",
+    strict: Annotated[
+        bool, typer.Option(help="Take what the interpreter only tolerates for an error.")
+    ] = False,
+) -> None:
+    """Check documents and grammars without running them.
+
+    Exit status: 0 no errors (there may be warnings), 1 errors, 2 bad usage.
+    """
+    from vxml_server.checking import FORMATS, check_paths  # noqa: PLC0415 (slow)
+
+    if output not in FORMATS:
+        raise typer.BadParameter(f"expected {', '.join(FORMATS)}, not {output!r}")
+    for path in paths:
+        if not path.exists():
+            raise typer.BadParameter(f"there is no file or folder {path}")
+    findings = check_paths(paths, strict=strict)
+    _print_anything()
+    typer.echo(FORMATS[output](findings), nl=False)
+    raise typer.Exit(any(finding.severity == "error" for finding in findings))
+
+
+@app.command()
 def serve(
     config: Annotated[Path | None, typer.Option(help="Settings (TOML); else the defaults.")] = None,
 ) -> None:
