@@ -97,8 +97,15 @@ def test_check_says_what_grammar_it_is(drinks: str) -> None:
     status, lines = run(drinks, "--check", "--json")
     assert status == 0
     assert json.loads(lines[0]) == {
-        "mode": "voice", "lang": "en", "root": "drink", "rules": 2, "documents": 1,
-        "regular": True, "tokens": 4, "sentences": 8, "error": None,
+        "mode": "voice",
+        "lang": "en",
+        "root": "drink",
+        "rules": 2,
+        "documents": 1,
+        "regular": True,
+        "tokens": 4,
+        "sentences": 8,
+        "error": None,
     }
     assert run(drinks, "--check")[1] == [
         "a grammar for voice in en: root drink, 2 rules, 4 tokens, 8 sentences, regular"

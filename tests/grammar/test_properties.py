@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import random
 from collections.abc import Mapping
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -42,19 +44,23 @@ def expansions(depth: int = 3) -> st.SearchStrategy[Expansion]:
         return leaves
     inner = expansions(depth - 1)
     counts = st.tuples(st.integers(0, 3), st.one_of(st.none(), st.integers(0, 2)))
+    probabilities = st.sampled_from([None, 0.0, 0.25, 0.5, 1.0])
     return st.one_of(
         leaves,
         st.lists(inner, max_size=3).map(lambda parts: Sequence(tuple(parts))),
         alternatives(inner, 1),
         st.builds(
-            lambda body, c: Repeat(body, c[0], None if c[1] is None else c[0] + c[1]),
-            *(inner, counts),
+            lambda body, c, p: Repeat(body, c[0], None if c[1] is None else c[0] + c[1], p),
+            *(inner, counts, probabilities),
         ),
     )
 
 
 def alternatives(inner: st.SearchStrategy[Expansion], least: int) -> st.SearchStrategy[Expansion]:
-    return st.lists(inner, min_size=least, max_size=6).map(lambda parts: OneOf(tuple(parts)))
+    weighted = st.tuples(inner, st.sampled_from([1.0, 1.0, 0.5, 2.0]))
+    return st.lists(weighted, min_size=least, max_size=6).map(
+        lambda parts: OneOf(tuple(part for part, _ in parts), tuple(weight for _, weight in parts))
+    )
 
 
 grammars = st.fixed_dictionaries(
@@ -74,10 +80,16 @@ def as_xml(expansion: Expansion) -> str:
             return f'<ruleref special="{expansion.value}"/>'
         case Sequence(items):
             return f"<item>{''.join(map(as_xml, items))}</item>"
-        case OneOf(alternatives):
-            return f"<one-of>{''.join(f'<item>{as_xml(a)}</item>' for a in alternatives)}</one-of>"
-        case Repeat(body, least, most):
-            return f'<item repeat="{least}-{"" if most is None else most}">{as_xml(body)}</item>'
+        case OneOf(alternatives, weights):
+            items = (
+                f'<item weight="{weight}">{as_xml(branch)}</item>'
+                for branch, weight in zip(alternatives, weights, strict=True)
+            )
+            return f"<one-of>{''.join(items)}</one-of>"
+        case Repeat(body, least, most, probability):
+            likely = "" if probability is None else f' repeat-prob="{probability}"'
+            counts = f"{least}-{'' if most is None else most}"
+            return f'<item repeat="{counts}"{likely}>{as_xml(body)}</item>'
 
 
 def as_abnf(expansion: Expansion) -> str:
@@ -92,10 +104,12 @@ def as_abnf(expansion: Expansion) -> str:
             return f"${expansion.value}"
         case Sequence(items):
             return f"({' '.join(map(as_abnf, items))})"
-        case OneOf(alternatives):
-            return f"({'|'.join(map(as_abnf, alternatives))})"
-        case Repeat(body, least, most):
-            return f"({as_abnf(body)}) <{least}-{'' if most is None else most}>"
+        case OneOf(alternatives, weights):
+            pairs = zip(alternatives, weights, strict=True)
+            return f"({'|'.join(f'/{weight}/ {as_abnf(branch)}' for branch, weight in pairs)})"
+        case Repeat(body, least, most, probability):
+            likely = "" if probability is None else f" /{probability}/"
+            return f"({as_abnf(body)}) <{least}-{'' if most is None else most}{likely}>"
 
 
 def xml_form(rules: Rules) -> Grammar:
@@ -216,6 +230,83 @@ def test_the_xml_and_the_abnf_form_are_the_same_grammar(rules: Rules) -> None:
         assert (one and one.interpretation) == (other and other.interpretation)
 
 
+@given(grammars)
+@settings(max_examples=150, deadline=None)
+def test_the_automaton_agrees_with_the_parser(rules: Rules) -> None:
+    automaton = xml_form(rules)
+    parser = replace(automaton, automaton=None)
+    for sentence in ALL:
+        one, other = automaton.start(), parser.start()
+        for word in sentence:
+            assert one.feed(word) is other.feed(word)
+        assert one.status is other.status
+        found, expected = one.match(), other.match()
+        assert (found and found.tree) == (expected and expected.tree)
+        assert (found and found.tokens) == (expected and expected.tokens)
+
+
+def test_most_of_the_grammars_above_have_an_automaton() -> None:
+    """Otherwise the property before this one would say nothing."""
+    with_automaton = []
+
+    @given(grammars)
+    @settings(max_examples=50, deadline=None, database=None)
+    def count(rules: Rules) -> None:
+        with_automaton.append(xml_form(rules).automaton is not None)
+
+    count()
+    assert 10 < sum(with_automaton) < len(with_automaton)
+
+
+@given(grammars)
+@settings(max_examples=100, deadline=None)
+def test_all_parses_begin_with_the_preferred_and_differ(rules: Rules) -> None:
+    grammar = xml_form(rules)
+    for sentence in ALL:
+        best = grammar.match(sentence)
+        found = grammar.matches(sentence, 4)
+        assert (best is None) == (not found)
+        assert len({match.tree for match in found}) == len(found) <= 4
+        assert all(match.tokens == sentence for match in found)
+        if best is not None:
+            assert found[0].tree == best.tree
+
+
+@given(grammars, st.randoms(use_true_random=False))
+@settings(max_examples=150, deadline=None)
+def test_generated_sentences_are_accepted(rules: Rules, source: random.Random) -> None:
+    grammar, expected = xml_form(rules), language(rules)
+    for _ in range(10):
+        sentence = grammar.random_sentence(source)
+        if sentence is None:
+            assert not expected
+            return
+        match = grammar.match(sentence)
+        # What recursion makes too long for the parser is given up, and is no mistake.
+        assert (match is not None and match.utterance == sentence) or len(sentence) > 200
+
+
+@given(grammars)
+@settings(max_examples=150, deadline=None)
+def test_the_sentences_of_a_finite_grammar_are_all_of_them(rules: Rules) -> None:
+    found = xml_form(rules).sentences(2000)
+    if found is None:
+        return
+    assert len(set(found)) == len(found)
+    short = {tuple(text.split()) for text in found if len(text.split()) <= LENGTH}
+    assert short == language(rules)
+
+
+@given(grammars)
+@settings(max_examples=100, deadline=None)
+def test_a_grammar_written_as_jsgf_accepts_the_same(rules: Rules) -> None:
+    grammar = xml_form(rules)
+    again = load(grammar.to_jsgf().encode())
+    for sentence in ALL:
+        assert (grammar.match(sentence) is None) == (again.match(sentence) is None)
+    assert {word for word, _ in again.vocabulary()} == {word for word, _ in grammar.vocabulary()}
+
+
 XML_SAMPLE = f"""<grammar xmlns="{SRGS}" version="1.0" xml:lang="en" root="r" xml:base="x/">
 <tag>var n</tag><rule id="r" scope="public">go <item repeat="0-2" repeat-prob="0.5">to</item>
 <one-of><item weight="1">"New York"<tag>out = 1</tag></item><item><ruleref uri="#s"/></item>
@@ -225,6 +316,14 @@ ABNF_SAMPLE = """#ABNF 1.0 UTF-8;
 language en; mode voice; root $r; base <x/>; meta "a" is "b"; {var n};
 public $r = go [to] <0-2 /0.5/> ("New York" {out = 1} | /2/ $s!en);
 $s = $GARBAGE $<builtin:grammar/digits?length=2> {!{x}!};
+"""
+JSGF_SAMPLE = """#JSGF V1.0 UTF-8 en;
+grammar a.b; public <r> = go [to]+ {out = 1} (/2/ "New York" | /1/ <s>*) // x
+; <s> = <NULL> a\\; b {c\\}};
+"""
+GSL_SAMPLE = """;GSL2.0
+Go:public (go ?to +To:x {<place $x> <n 3>} *[please (new york)~0.3])
+To [ york {return("York")} paris {return(strcat(a $string))} ]
 """
 SCRAPS = [
     "",
@@ -249,7 +348,7 @@ edits = st.lists(
 )
 
 
-@given(st.sampled_from([XML_SAMPLE, ABNF_SAMPLE]), edits)
+@given(st.sampled_from([XML_SAMPLE, ABNF_SAMPLE, JSGF_SAMPLE, GSL_SAMPLE]), edits)
 @settings(max_examples=300, deadline=None)
 def test_no_damage_to_a_grammar_raises_anything_but_an_event(
     text: str, damage: list[tuple[int, int, str]]

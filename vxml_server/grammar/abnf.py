@@ -122,15 +122,15 @@ class _Reader(Scanner):
 
     def declaration(self, keyword: str) -> None:
         if self.rules:
-            raise self.fail(f"{keyword!r} may not stand behind a rule")
+            raise self.wrong(f"{keyword!r} may not stand behind a rule")
         if keyword in self.seen - {"meta", "http-equiv", "lexicon"}:
-            raise self.fail(f"{keyword!r} is declared twice")
+            raise self.wrong(f"{keyword!r} is declared twice")
         self.seen.add(keyword)
         match keyword:
             case "language":
                 self.lang = self.need(_VALUE, "a language")[0]
                 if not is_lang(self.lang):
-                    raise self.fail(f"{self.lang!r} is not a language")
+                    raise self.wrong(f"{self.lang!r} is not a language")
             case "mode":
                 match self.need(_VALUE, "a mode")[0]:
                     case "voice":
@@ -138,14 +138,14 @@ class _Reader(Scanner):
                     case "dtmf":
                         self.mode = "dtmf"
                     case other:
-                        raise self.fail(f"the mode is {other!r}, not 'voice' or 'dtmf'")
+                        raise self.wrong(f"the mode is {other!r}, not 'voice' or 'dtmf'")
             case "root":
                 self.root = self.need(_VARIABLE, "a rule name")[1]
             case "tag-format":
                 self.tag_format = self.need(_ANGLE, "a tag format")[1].strip()
             case "base":
                 written = self.need(_ANGLE, "a URI")[1].strip()
-                self.base = self.join(written)
+                self.base = self.join(written, self.source.place(self.taken))
                 self.base_written = written[: written.rfind("/") + 1]
             case "lexicon":
                 self.need(_ANGLE, "a URI")
@@ -153,13 +153,14 @@ class _Reader(Scanner):
             case "meta" | "http-equiv":
                 self.need(_STRING, "a name in quotes")
                 if self.need(_KEYWORD, "'is'")[0] != "is":
-                    raise self.fail("'is' is missing")
+                    raise self.wrong("'is' is missing")
                 self.need(_STRING, "a content in quotes")
             case _:
-                raise self.fail(f"there is no declaration {keyword!r}")
+                raise self.wrong(f"there is no declaration {keyword!r}")
         self.need_sign(";")
 
     def rule(self, *, public: bool) -> None:
+        self.skip()
         place = self.place
         name = self.need(_VARIABLE, "a rule name")[1]
         if name in self.rules:
@@ -270,14 +271,14 @@ class _Reader(Scanner):
         document, name = split_reference(written)
         if not document:
             raise self.fail("the reference refers to nothing", place)
-        target = self.join(document)
+        target = self.join(document, place)
         shown = (
             written if re.match(r"[A-Za-z][\w+.-]*:|/", written) else self.base_written + written
         )
         return RuleRef(target, name, f"$<{shown}>", *place)
 
-    def join(self, reference: str) -> str:
+    def join(self, reference: str, place: Place) -> str:
         try:
             return urljoin(self.base, reference)
         except ValueError:
-            raise self.fail(f"{reference!r} is not a URI") from None
+            raise self.fail(f"{reference!r} is not a URI", place) from None

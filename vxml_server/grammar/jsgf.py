@@ -140,7 +140,9 @@ class _Reader(Scanner):
         self.skip()
         place = self.place
         name = self.need(_NAME, "a rule name")[1]
-        if name in self.rules or name in _SPECIAL:
+        if name in _SPECIAL:
+            raise self.fail(f"a rule may not be named {name}", place)
+        if name in self.rules:
             raise self.fail(f"the rule {name!r} is defined twice", place)
         self.need_sign("=")
         body = self.alternatives(0)

@@ -162,7 +162,10 @@ def _loading(
                 place = (reference.line, reference.column)
                 raise bad_grammar("too many grammar documents", document.uri, *place)
             lang = reference.lang or document.lang
-            found = yield from _document(reference.uri, "", inherited, lang=lang)
+            if is_builtin(reference.uri):
+                found = _builtin_for(document, reference, lang, inherited)
+            else:
+                found = yield from _document(reference.uri, "", inherited, lang=lang)
             documents[reference.document] = found
             todo.extend((found, further) for further in _external(found))
         _check_reference(document, reference, documents[reference.document])
@@ -175,6 +178,17 @@ def _document(
     if is_builtin(uri):
         return builtin_document(uri, lang, defaults.mode)
     return parse((yield uri), uri, media_type, defaults)
+
+
+def _builtin_for(document: Document, reference: RuleRef, lang: str, defaults: Defaults) -> Document:
+    """The built-in grammar that a document refers to; whose mistake it is if there is none."""
+    try:
+        return builtin_document(reference.uri, lang, defaults.mode)
+    except VoiceXmlEvent as event:
+        line, column = reference.line, reference.column
+        raise VoiceXmlEvent(
+            event.name, event.message, uri=document.uri, line=line, column=column
+        ) from None
 
 
 def parse(source: bytes, uri: str, media_type: str, defaults: Defaults) -> Document:

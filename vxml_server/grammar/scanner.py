@@ -10,12 +10,14 @@ from vxml_server.grammar.source import Place, Text
 
 
 class Scanner:
-    """A text and how far it has been read. `blank` matches what means nothing between signs."""
+    """A text, how far it has been read, and where what was taken last began. `blank` matches what
+    means nothing between signs."""
 
     def __init__(self, source: Text, uri: str, blank: re.Pattern[str]) -> None:
         self.source = source
         self.text = source.text
         self.at = 0
+        self.taken = 0
         self.uri = uri
         self._blank = blank
 
@@ -41,8 +43,12 @@ class Scanner:
         self.skip()
         found = pattern.match(self.text, self.at)
         if found is not None:
-            self.at = found.end()
+            self.taken, self.at = self.at, found.end()
         return found
+
+    def wrong(self, message: str) -> VoiceXmlEvent:
+        """The event for what was taken last."""
+        return self.fail(message, self.source.place(self.taken))
 
     def need(self, pattern: re.Pattern[str], what: str) -> re.Match[str]:
         found = self.take(pattern)

@@ -108,7 +108,8 @@ class _Reader:
 
     def document(self, root: Element) -> Document:
         if root.name != "grammar" or root.namespace not in _OURS:
-            raise self.fail(root, f"the root element is <{root.name}>, not <grammar>")
+            name = f"<{root.name}> of the namespace {root.namespace!r}"
+            raise self.fail(root, f"the root element is {name}, not a <grammar>")
         self.header(root)
         rules: dict[str, Rule] = {}
         tags = []
