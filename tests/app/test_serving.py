@@ -7,6 +7,7 @@ import gc
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -181,3 +182,9 @@ def test_a_traceback_shows_no_variables(capsys: pytest.CaptureFixture[str]) -> N
     heard = capsys.readouterr().err
     assert "ValueError: it failed" in heard
     assert password not in heard
+
+
+def test_a_server_may_open_as_many_files_as_the_system_allows() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    serving.allow_open_files()
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)

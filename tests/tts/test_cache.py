@@ -146,3 +146,20 @@ async def test_a_prompt_larger_than_the_cache_is_said_but_not_kept(max_bytes: in
     assert cache.bytes == 0
     await cache.synthesize(request("a"))
     assert cache.misses == 2
+
+
+async def test_the_operator_s_voice_is_for_its_language_and_its_regions() -> None:
+    engine = Engine()
+    heard: list[str | None] = []
+    speak = engine.synthesize
+
+    async def note(request: SpeechRequest) -> Speech:
+        heard.append(request.voice)
+        return await speak(request)
+
+    engine.synthesize = note  # type: ignore[method-assign]
+    cache = CachingSynthesizer(engine, voices={"fr": "f1", "fr-CA": "f2"})
+    for lang in ("fr", "fr-FR", "fr-ca", "en"):
+        await cache.synthesize(request("a", lang))
+    await cache.synthesize(SpeechRequest("a", "fr", voice="asked"))
+    assert heard == ["f1", "f1", "f2", None, "asked"]

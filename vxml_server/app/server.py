@@ -69,11 +69,15 @@ class Server:
         settings, clock, closing = self._settings, self._clock, self._closing
         mounts = back_ends(settings.web.apps)
         self._loop = asyncio.get_running_loop()
-        self._store = await Store.open(settings.store.url, clock)
+        self._store = await Store.open(settings.store.url, clock, worker=settings.store.worker)
         closing.push_async_callback(self._store.close)
         self._fetcher = Fetcher(settings.fetching(), clock)
         closing.push_async_callback(self._fetcher.close)
-        self._synthesizer = synthesizer(settings.tts.engine, cache_bytes=settings.tts.cache_bytes)
+        self._synthesizer = synthesizer(
+            settings.tts.engine,
+            cache_bytes=settings.tts.cache_bytes,
+            voices=settings.tts.voices,
+        )
         self._engine = MediaEngine(
             address=settings.media.address,
             bind_address=settings.media.bind,

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from vxml_server.tts.speech import Speech, SpeechRequest, Synthesizer
 
@@ -29,10 +31,20 @@ class _Flight:
 
 
 class CachingSynthesizer:
-    """A `Synthesizer` that remembers what another one said. For one event loop."""
+    """A `Synthesizer` that remembers what another one said. For one event loop.
 
-    def __init__(self, engine: Synthesizer, *, max_bytes: int = MAX_BYTES) -> None:
+    `voices` are the operator's choice for a language (`fr`, `fr-CA`), where the request has none.
+    """
+
+    def __init__(
+        self,
+        engine: Synthesizer,
+        *,
+        max_bytes: int = MAX_BYTES,
+        voices: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._engine = engine
+        self._voices = {lang.lower(): voice for lang, voice in voices.items()}
         self._max_bytes = max_bytes
         self._kept: OrderedDict[Key, Speech] = OrderedDict()
         self._flights: dict[Key, _Flight] = {}
@@ -45,6 +57,7 @@ class CachingSynthesizer:
         return self._engine.identity
 
     async def synthesize(self, request: SpeechRequest) -> Speech:
+        request = self._voiced(request)
         key = (request, self._engine.identity)
         if (speech := self._kept.get(key)) is not None:
             self._kept.move_to_end(key)
@@ -59,6 +72,12 @@ class CachingSynthesizer:
         else:
             self.hits += 1
         return await self._wait(key, flight)
+
+    def _voiced(self, request: SpeechRequest) -> SpeechRequest:
+        """The request with the operator's voice for its language, the nearest tag first."""
+        lang = request.lang.lower()
+        voice = self._voices.get(lang) or self._voices.get(lang.partition("-")[0])
+        return request if voice is None or request.voice else replace(request, voice=voice)
 
     async def _wait(self, key: Key, flight: _Flight) -> Speech:
         flight.waiting += 1

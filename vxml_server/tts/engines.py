@@ -6,7 +6,8 @@ of engines that are not installed here are refused at start, not at the first pr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.tts.cache import MAX_BYTES, CachingSynthesizer
@@ -16,8 +17,13 @@ from vxml_server.tts.speech import Synthesizer
 ENGINES: dict[str, Callable[[], Synthesizer]] = {"espeak": EspeakSynthesizer}
 
 
-def synthesizer(engine: str = "espeak", *, cache_bytes: int = MAX_BYTES) -> CachingSynthesizer:
-    """The engine of that name with a cache before it.
+def synthesizer(
+    engine: str = "espeak",
+    *,
+    cache_bytes: int = MAX_BYTES,
+    voices: Mapping[str, str] = MappingProxyType({}),
+) -> CachingSynthesizer:
+    """The engine of that name with a cache before it; `voices` as in `CachingSynthesizer`.
 
     Raises `VoiceXmlEvent` `error.noresource` for a name that is not in `ENGINES`.
     """
@@ -27,4 +33,4 @@ def synthesizer(engine: str = "espeak", *, cache_bytes: int = MAX_BYTES) -> Cach
         raise VoiceXmlEvent(
             "error.noresource", f"there is no speech engine {engine!r}, only {known}"
         )
-    return CachingSynthesizer(build(), max_bytes=cache_bytes)
+    return CachingSynthesizer(build(), max_bytes=cache_bytes, voices=voices)
