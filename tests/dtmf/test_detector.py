@@ -254,6 +254,22 @@ def test_lost_frames_that_the_network_reports_do_little_harm(share: float) -> No
     assert right >= 0.98 * CHANNELS
 
 
+@pytest.mark.parametrize(("frames", "heard"), [(1, "3"), (3, "3"), (4, "3"), (8, "33")])
+def test_a_long_key_goes_on_after_frames_lost_in_a_row_if_not_too_many(
+    frames: int, heard: str
+) -> None:
+    random = np.random.default_rng(7)
+    signals = [string_of("3", random, on=500) for _ in range(CHANNELS)]
+    gone = np.ones(CHANNELS, np.bool_)
+    assert listen(signals, lambda tick: gone & (12 <= tick < 12 + frames)) == [heard] * CHANNELS
+
+
+def test_a_key_that_ended_before_the_frames_were_lost_does_not_go_on_after_them() -> None:
+    parts = silence(60), tone("3", 88), silence(52), tone("3", 100), silence(60)
+    lost = {8, 9}  # in the pause, which began 12 ms before
+    assert listen([np.concatenate(parts)], lambda tick: np.array([tick in lost])) == ["33"]
+
+
 def test_what_replaces_a_lost_frame_is_not_listened_to() -> None:
     bank = DtmfBank(1)
     frames = tone("9", 200).reshape(1, -1)

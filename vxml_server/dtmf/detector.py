@@ -137,8 +137,18 @@ class DtmfBank:
             self._lost[slot] = lost
             frame[lost] = 0
             self._product[lost] = 0
+            self._bridge(lost)
         elif self._tick - self._loss_tick <= FRAMES:
             self._lost[slot] = False
+
+    def _bridge(self, lost: Flags) -> None:
+        """A key that was there when frames began to be lost may go on after them, if not for long.
+
+        Presence need not be seen in the look-back any more for that: it is as if the key lasted.
+        """
+        goes_on = self._until >= (self._tick - 1) * BLOCKS_PER_FRAME - HELD_UNTIL
+        goes_on &= lost & ~self._lost.all(axis=0)
+        self._until[goes_on] += BLOCKS_PER_FRAME
 
     def _decide(self, channels: Indices, keys: Indices, power: Floats) -> list[tuple[int, int]]:
         """(channel, key) of the digits that begin."""
