@@ -16,7 +16,7 @@ from vxml_server.interpreter.grammars import GrammarStore
 from vxml_server.interpreter.platform import Json
 from vxml_server.interpreter.script import Deed, Script
 from vxml_server.interpreter.scripted import ScriptedPlatform
-from vxml_server.interpreter.session import Connection, DocumentStore, Outcome, Session
+from vxml_server.interpreter.session import Connection, DocumentStore, Limits, Outcome, Session
 
 Record = dict[str, Json]
 
@@ -60,6 +60,7 @@ async def run_dialogue(
     default_lang: str = catalogue.FALLBACK,
     documents: DocumentStore | None = None,
     grammars: GrammarStore | None = None,
+    limits: Limits | None = None,
 ) -> DialogueResult:
     """Calls the application at `uri` (absolute, or a path) with the caller of `script`.
 
@@ -92,6 +93,7 @@ async def run_dialogue(
         default_lang=default_lang,
         documents=documents,
         grammars=grammars,
+        limits=limits,
     )
     outcome = await session.run(uri)
     unused = cues.finish(outcome.reason, outcome.value)
