@@ -52,7 +52,7 @@ def test_the_root_documents_variables_are_the_applications(scopes: Scopes) -> No
     assert scopes.value("application.v === document.v") is True
 
 
-@pytest.mark.parametrize("name", ["document.v", "a.b", "1a", "a b", "", "a-b"])
+@pytest.mark.parametrize("name", ["document.v", "a.b", "1a", "a b", "", "a-b", "while"])
 def test_a_variable_has_a_plain_name(scopes: Scopes, name: str) -> None:
     with pytest.raises(VoiceXmlEvent) as raised:
         scopes.declare(name, None)
@@ -209,15 +209,15 @@ async def test_the_last_result_is_an_array_with_the_first_ones_properties() -> N
     ]  # fmt: skip
 
 
-async def test_what_did_not_match_is_a_result_and_silence_is_none() -> None:
+async def test_what_did_not_match_is_a_result_which_lasts_until_the_next_wait() -> None:
     result = await call(
         f'<form>{field()}<nomatch><log expr="lastresult$.utterance"/></nomatch>'
-        '<noinput><log expr="lastresult$.utterance"/></noinput></form>',
+        '<noinput><log expr="typeof lastresult$"/></noinput></form>',
         "say: perhaps",
         "silence:",
         "say: yes",
     )
-    assert [record["text"] for record in records(result, "log")] == ["perhaps", "perhaps"]
+    assert [record["text"] for record in records(result, "log")] == ["perhaps", "undefined"]
 
 
 async def test_the_last_result_outlives_the_document() -> None:

@@ -273,6 +273,7 @@ class FormInterpretation:
     async def _listen(self, item: FormItem) -> InputResult:
         grammars = await self.active_grammars(item)
         properties = self.context.properties(*self._elements(item)).input_properties()
+        self.forget_result()
         return await self.context.session.listen(
             grammars, properties, self.context.lang(item.element)
         )
@@ -391,6 +392,10 @@ class FormInterpretation:
     async def _execute(self, element: Element, frame: Frame) -> None:
         with self.scopes.anonymous():
             await execute(element.children, element, frame)
+
+    def forget_result(self) -> None:
+        """What was recognised lasts until the next wait for input (section 5.1.5)."""
+        self.scopes.engine.set_undefined(self.scopes.scope("application"), "lastresult$")
 
     def note_result(self, result: InputResult) -> None:
         """`application.lastresult$` (section 5.1.5): an array that also has its first's parts."""

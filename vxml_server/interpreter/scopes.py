@@ -19,6 +19,10 @@ from vxml_server.interpreter.platform import Json
 
 NAMED = ("session", "application", "document", "dialog")
 _IDENTIFIER = re.compile(r"[^\W\d][\w$]*|[$_][\w$]*")
+# ECMA-262 section 7.6.1: the words that cannot be the name of anything.
+_RESERVED = frozenset(
+    ["break", "case", "catch", "class", "const", "continue", "debugger", "default", "delete", "do", "else", "enum", "export", "extends", "false", "finally", "for", "function", "if", "import", "in", "instanceof", "new", "null", "return", "super", "switch", "this", "throw", "true", "try", "typeof", "var", "void", "while", "with"]
+)
 _PATH = re.compile(
     r"(?P<head>[\w$]+)(?P<rest>(\.[\w$]+|\[[^\[\]]+\])*)",
 )
@@ -101,7 +105,7 @@ class Scopes:
 
     def declare(self, name: str, expression: str | None) -> None:
         """`<var>`: declares in the innermost scope; again with an expression, assigns."""
-        if not _IDENTIFIER.fullmatch(name):
+        if not _IDENTIFIER.fullmatch(name) or name in _RESERVED:
             raise semantic(f"{name!r} is not the name of a variable")
         target = self.innermost
         if expression is not None:
