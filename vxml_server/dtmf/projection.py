@@ -1,9 +1,16 @@
 """The bases that the detector projects samples onto, and why they are enough.
 
-Goertzel's recursion for a frequency w over N samples yields |sum x[n] e^{-jwn}|, the magnitude of a
-projection onto a cosine and a sine. The recursion exists to save a table; with many channels the
-table is free, and the projections of all channels onto all tones are one matrix product, which the
-machine does at its full speed. So nothing here recurs: every basis below is a constant matrix.
+Goertzel's filter for a frequency f over N samples runs, with w = 2 pi f / 8000 and one coefficient,
+
+    s[n] = x[n] + 2 cos(w) s[n-1] - s[n-2]
+
+and yields, after the last sample, s[N-1] - e^{-jw} s[N-2] = e^{jw(N-1)} sum x[n] e^{-jwn}: the
+projection of x onto a cosine and a sine of f, but for a turn of its phase. (The coefficients of the
+eight tones are 1.7077, 1.6453, 1.5687, 1.4782, 1.1641, 0.9964, 0.7986 and 0.5685.) The recursion
+saves a table of sines. With many channels the table is free, and the projections of all channels
+onto all tones are one matrix product, which the machine does at its full speed, several samples at
+once, where a recursion waits for each sample before it takes the next. So nothing here recurs:
+every basis below is a constant matrix. Being one, it may have a window, or be a pseudo-inverse.
 
 Frame:  160 samples, what comes in at once (20 ms).
 Block:  32 samples (4 ms), the grain of timing: five to a frame.
