@@ -283,17 +283,3 @@ async def test_a_submit_to_a_fragment_fetches_the_document_again() -> None:
     )})  # fmt: skip
     assert heard(await call(web)) == ["g"]
     assert web.fetched == ["main.vxml", "main.vxml#g"]
-
-
-# What is not there yet ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("content", "event"),
-    [
-        (block('<data name="d" src="x.xml"/>'), "error.unsupported.data"),
-        ('<form><object classid="x"/></form>', "error.unsupported.object"),
-    ],
-)
-async def test_an_element_that_is_not_supported_says_so(content: str, event: str) -> None:
-    assert thrown(await call(content)) == [event]

@@ -206,7 +206,8 @@ async def test_a_recording_is_played_back(playing: str) -> None:
 
 async def test_a_recording_is_passed_to_a_subdialog_and_comes_back() -> None:
     document = (
-        '<form><record name="r"/><subdialog name="s" src="#sub"><param name="p" expr="r"/></subdialog>'
+        '<form><record name="r"/>'
+        '<subdialog name="s" src="#sub"><param name="p" expr="r"/></subdialog>'
         '<block><prompt><audio expr="s.p"/></prompt>'
         '<submit next="keep" method="post" namelist="s.p"/></block></form>'
         '<form id="sub"><var name="p"/><block><return namelist="p"/></block></form>'

@@ -140,6 +140,7 @@ class Engine:
         self._context.set_time_limit(time_limit)
         self._helpers = {name: self._context.eval(code) for name, code in _HELPERS.items()}
         self._functions: dict[tuple[str, str, int], Object] = {}
+        self._own: dict[str, Object] = {}
 
     # Objects -----------------------------------------------------------------------------------
 
@@ -267,6 +268,20 @@ class Engine:
             function(*scopes)
         except _FAILURES as failure:
             raise _semantic_error(failure, of_script=True) from None
+
+    # Code of ours ------------------------------------------------------------------------------
+
+    def function(self, source: str) -> Object:
+        """The function that `source`, an expression of our own and no document's, is; made once."""
+        if source not in self._own:
+            try:
+                self._own[source] = self._context.eval(source)
+            except _FAILURES as failure:
+                raise _semantic_error(failure) from None
+        return self._own[source]
+
+    def call(self, function: Object, *arguments: Any) -> Any:
+        return self._call(function, *arguments)
 
     # The engine room ---------------------------------------------------------------------------
 

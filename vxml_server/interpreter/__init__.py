@@ -6,6 +6,12 @@ No sockets, no audio and no clock: everything outside comes through `Platform` a
 from vxml_server.interpreter.document import Document
 from vxml_server.interpreter.grammars import GrammarStore
 from vxml_server.interpreter.keys import KeyCollector, KeyOutcome
+from vxml_server.interpreter.objects import (
+    ObjectCall,
+    ObjectParameter,
+    Objects,
+    PlatformObject,
+)
 from vxml_server.interpreter.platform import (
     ActiveGrammar,
     AudioSegment,
@@ -45,9 +51,13 @@ __all__ = [
     "KeyOutcome",
     "Limits",
     "ListenRequest",
+    "ObjectCall",
+    "ObjectParameter",
+    "Objects",
     "Observer",
     "Outcome",
     "Platform",
+    "PlatformObject",
     "Prompt",
     "Recognition",
     "RecordEnding",

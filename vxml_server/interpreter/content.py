@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import FetchRequest, resolve_uri
+from vxml_server.interpreter.data import run_data
 from vxml_server.interpreter.document import Document, Element, Node
 from vxml_server.interpreter.flow import Exit, GotoItem, Return, Transition
 from vxml_server.interpreter.platform import Json, Prompt
@@ -114,6 +115,10 @@ async def _assign(element: Element, frame: Frame) -> None:
 
 async def _clear(element: Element, frame: Frame) -> None:
     frame.form.clear(element.get("namelist").split())
+
+
+async def _data(element: Element, frame: Frame) -> None:
+    await run_data(element, frame.context, frame.document, frame.properties, frame.base)
 
 
 async def _script(element: Element, frame: Frame) -> None:
@@ -281,17 +286,10 @@ async def _log(element: Element, frame: Frame) -> None:
     frame.context.session.observe("log", {"label": label, "text": " ".join(text.split())})
 
 
-def _unsupported(name: str) -> Action:
-    async def refuse(element: Element, frame: Frame) -> None:
-        raise VoiceXmlEvent(f"error.unsupported.{name}", f"<{name}> is not supported")
-
-    return refuse
-
-
 _ACTIONS: Mapping[str, Action] = {
     "assign": _assign,
     "clear": _clear,
-    "data": _unsupported("data"),
+    "data": _data,
     "disconnect": _disconnect,
     "exit": _exit,
     "foreach": _foreach,

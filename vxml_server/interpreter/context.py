@@ -13,6 +13,7 @@ from vxml_server.ecmascript import Object
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import FetchRequest, Resource, split_fragment
 from vxml_server.interpreter.content import Frame, run_script
+from vxml_server.interpreter.data import run_data
 from vxml_server.interpreter.document import Document, Element
 from vxml_server.interpreter.fia import FormInterpretation
 from vxml_server.interpreter.flow import Exit, Place, Return, Transition
@@ -142,12 +143,14 @@ class ExecutionContext:
             self.scopes.enter_document(is_root=place.root is place.document)
 
     async def _initialise(self, document: Document) -> None:
-        """Runs a document's own `<var>` and `<script>` elements in document order."""
+        """Runs a document's own `<var>`, `<script>` and `<data>` elements in document order."""
         properties = self.properties(document.root)
-        for element in document.root.named("var", "script"):
+        for element in document.root.named("var", "script", "data"):
             try:
                 if element.name == "var":
                     self.scopes.declare(element.get("name"), element.attributes.get("expr"))
+                elif element.name == "data":
+                    await run_data(element, self, document, properties)
                 else:
                     await run_script(element, self, document, properties)
             except VoiceXmlEvent as event:

@@ -13,6 +13,7 @@ from vxml_server import catalogue
 from vxml_server.fetch import ResourceFetcher
 from vxml_server.interpreter.cues import Cues
 from vxml_server.interpreter.grammars import GrammarStore
+from vxml_server.interpreter.objects import Objects
 from vxml_server.interpreter.platform import Json
 from vxml_server.interpreter.script import Deed, Script
 from vxml_server.interpreter.scripted import ScriptedPlatform
@@ -61,6 +62,7 @@ async def run_dialogue(
     documents: DocumentStore | None = None,
     grammars: GrammarStore | None = None,
     limits: Limits | None = None,
+    objects: Objects | None = None,
 ) -> DialogueResult:
     """Calls the application at `uri` (absolute, or a path) with the caller of `script`.
 
@@ -94,6 +96,7 @@ async def run_dialogue(
         documents=documents,
         grammars=grammars,
         limits=limits,
+        objects=objects,
     )
     outcome = await session.run(uri)
     unused = cues.finish(outcome.reason, outcome.value)

@@ -23,7 +23,8 @@ from vxml_server.ecmascript import Object
 from vxml_server.events import VoiceXmlEvent, matches
 from vxml_server.interpreter import items
 from vxml_server.interpreter.content import Frame, execute, follow, run_script, thrown
-from vxml_server.interpreter.document import CONTROL_ITEMS, FORM_ITEMS, Document, Element
+from vxml_server.interpreter.data import run_data
+from vxml_server.interpreter.document import CONTROL_ITEMS, FORM_ITEMS, Document, Element, once
 from vxml_server.interpreter.events import EventCounters, Handler, handlers_of, select_handler
 from vxml_server.interpreter.flow import Exit, GotoItem, Place, Transition
 from vxml_server.interpreter.grammars import (
@@ -182,6 +183,8 @@ class FormInterpretation:
                         self.scopes.declare(name, element.attributes.get("expr"))
                 elif element.name == "script":
                     await run_script(element, self.context, self.document, properties)
+                elif element.name == "data":
+                    await run_data(element, self.context, self.document, properties)
                 elif element.name in FORM_ITEMS:
                     self._declare_item(element, position)
             except VoiceXmlEvent as event:
@@ -520,23 +523,28 @@ class FormInterpretation:
         return self.context.frame(self.document, elements, self, as_copied=as_copied)
 
 
-def _prompts(element: Element) -> Iterator[Element]:
+@once
+def _prompts(element: Element) -> tuple[Element, ...]:
     """An item's prompts; a run of text or audio between its elements is one, without a count."""
+    found: list[Element] = []
     run: list[Element | str] = []
 
-    def text_prompt() -> Iterator[Element]:
+    def end_run() -> None:
         if any(isinstance(node, Element) or node.strip() for node in run):
-            yield Element("(text)", {}, tuple(run), element.line, element.lang, element.base)
+            found.append(
+                Element("(text)", {}, tuple(run), element.line, element.lang, element.base)
+            )
         run.clear()
 
     for node in element.children:
         if isinstance(node, str) or node.name in INLINE:
             run.append(node)
             continue
-        yield from text_prompt()
+        end_run()
         if node.name == "prompt":
-            yield node
-    yield from text_prompt()
+            found.append(node)
+    end_run()
+    return tuple(found)
 
 
 def _slot_value(interpretation: Json, item: FormItem) -> Json:

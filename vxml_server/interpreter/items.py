@@ -13,6 +13,7 @@ from vxml_server.ecmascript import Object
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.interpreter.content import Frame, execute, submission
 from vxml_server.interpreter.document import Element
+from vxml_server.interpreter.objects import visit_object
 from vxml_server.interpreter.platform import (
     AudioSegment,
     InputKind,
@@ -124,16 +125,9 @@ def _transfer_audio(item: FormItem, frame: Frame) -> AudioSegment | None:
     return AudioSegment(request, line=element.line)
 
 
-def _unsupported(name: str) -> Visit:
-    async def refuse(form: FormInterpretation, item: FormItem) -> None:
-        raise VoiceXmlEvent(f"error.unsupported.{name}", f"<{name}> is not supported")
-
-    return refuse
-
-
 VISITS: Mapping[str, Visit] = {
     "block": _block,
-    "object": _unsupported("object"),
+    "object": visit_object,
     "record": visit_record,
     "subdialog": _subdialog,
     "transfer": _transfer,

@@ -123,7 +123,7 @@ class Properties:
 def fetch_request(
     element: Element,
     properties: Properties,
-    kind: Literal["audio", "document", "grammar", "script"],
+    kind: Literal["audio", "data", "document", "grammar", "script"],
     uri: str,
     *,
     base: str,

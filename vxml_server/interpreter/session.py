@@ -23,6 +23,7 @@ from vxml_server.interpreter.context import ExecutionContext
 from vxml_server.interpreter.document import Document
 from vxml_server.interpreter.flow import Exit
 from vxml_server.interpreter.grammars import GrammarStore
+from vxml_server.interpreter.objects import Objects
 from vxml_server.interpreter.platform import (
     ActiveGrammar,
     InputKind,
@@ -155,12 +156,14 @@ class Session:
         documents: DocumentStore | None = None,
         grammars: GrammarStore | None = None,
         limits: Limits | None = None,
+        objects: Objects | None = None,
     ) -> None:
         self.platform = platform
         self.observe = observer
         self.default_lang = default_lang
         self.default_properties = {**DEFAULTS, **(default_properties or {})}
         self.grammars = grammars or GrammarStore()
+        self.objects: Objects = objects or {}
         self._documents = documents or DocumentStore()
         self._remarked_on: set[Document] = set()
         self._fetcher = fetcher

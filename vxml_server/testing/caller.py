@@ -13,6 +13,8 @@ from vxml_server.interpreter import (
     ListenRequest,
     Observer,
     Prompt,
+    RecordRequest,
+    RecordResult,
     Segment,
     SpeechSegment,
     TransferRequest,
@@ -61,6 +63,11 @@ class CuedPlatform(ScriptedPlatform):
         self._hear(request.prompts)
         self._react()
         return await super().listen(request)
+
+    async def record(self, request: RecordRequest) -> RecordResult:
+        self._hear(request.prompts)
+        self._react()
+        return await super().record(request)
 
     async def transfer(self, request: TransferRequest) -> TransferResult:
         self._hear(request.prompts)

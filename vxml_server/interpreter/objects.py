@@ -1,0 +1,109 @@
+"""`<object>`: section 2.3.5 of VoiceXML 2.0. What a platform can do beyond the recommendation.
+
+A session is given a registry: for each `classid` a coroutine that takes an `ObjectCall` and returns
+a JSON value, which becomes the item's value; a property of it is read as `name.property`. It may
+raise a `VoiceXmlEvent`, which is thrown in the document. A `classid` that nobody registered is
+`error.unsupported.objectname` (the last part is that word, not the object's name).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
+
+import structlog
+
+from vxml_server.events import VoiceXmlEvent
+from vxml_server.fetch import resolve_uri
+from vxml_server.interpreter.platform import Json
+
+if TYPE_CHECKING:
+    from vxml_server.interpreter.document import Element
+    from vxml_server.interpreter.fia import FormInterpretation, FormItem
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectParameter:
+    """A `<param>`: a value, or with `valuetype` "ref" the URI of one and its media type."""
+
+    value: Json
+    valuetype: Literal["data", "ref"] = "data"
+    media_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectCall:
+    """An `<object>` with its attributes (`data` and `archive` made absolute) and parameters.
+
+    `base` is the URI of the document; parameters that are references stay as they are written.
+    """
+
+    classid: str
+    parameters: Mapping[str, ObjectParameter]
+    codebase: str = ""
+    codetype: str = ""
+    data: str = ""
+    media_type: str = ""
+    archive: tuple[str, ...] = ()
+    base: str = ""
+
+
+class PlatformObject(Protocol):
+    """What is behind a `classid`."""
+
+    async def __call__(self, call: ObjectCall, /) -> Json:
+        """Does its work without blocking the loop; raises `VoiceXmlEvent` for what goes wrong."""
+
+
+Objects: TypeAlias = Mapping[str, PlatformObject]
+
+
+async def visit_object(form: FormInterpretation, item: FormItem) -> None:
+    """Visits an `<object>`: runs what is registered for it and fills the item with the result."""
+    element, session = item.element, form.context.session
+    found = session.objects.get(element.get("classid").strip())
+    if found is None:
+        message = f"this platform has no object {element.get('classid')!r}"
+        raise VoiceXmlEvent("error.unsupported.objectname", message)
+    call = _call(form, element)
+    try:
+        value = await found(call)
+    except VoiceXmlEvent:
+        raise
+    except Exception as failure:
+        _log.log(logging.ERROR, "an object failed", classid=call.classid, exc_info=failure)
+        raise VoiceXmlEvent("error.semantic", f"the object {call.classid!r} failed") from None
+    form.fill(item, value)
+    await form.execute_filled()
+
+
+def _call(form: FormInterpretation, element: Element) -> ObjectCall:
+    base = element.base
+    if codebase := element.get("codebase"):
+        base = resolve_uri(base, codebase)
+
+    def absolute(reference: str) -> str:
+        return resolve_uri(base, reference) if reference else ""
+
+    return ObjectCall(
+        classid=element.get("classid").strip(),
+        parameters={param.get("name"): _parameter(form, param) for param in element.named("param")},
+        codebase=base if element.get("codebase") else "",
+        codetype=element.get("codetype") or element.get("type"),
+        data=absolute(element.get("data")),
+        media_type=element.get("type"),
+        archive=tuple(absolute(reference) for reference in element.get("archive").split()),
+        base=form.document.uri,
+    )
+
+
+def _parameter(form: FormInterpretation, param: Element) -> ObjectParameter:
+    value: Json = param.get("value")
+    if "expr" in param.attributes:
+        value = form.scopes.json(param.get("expr"))
+    valuetype = cast(Literal["data", "ref"], param.get("valuetype", "data"))
+    return ObjectParameter(value, valuetype, param.get("type"))
