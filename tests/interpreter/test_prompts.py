@@ -29,8 +29,8 @@ def built(content: str, attributes: str = "", variables: dict[str, object] | Non
     scopes.enter_application()
     for name, value in (variables or {}).items():
         engine.set_json(scopes.scope("application"), name, value)
-    block = next(document.dialogs[0].elements)
-    made = PromptBuilder(scopes, Properties([]), "en", URI).prompt(next(block.elements))
+    block = document.dialogs[0].elements[0]
+    made = PromptBuilder(scopes, Properties([]), "en", URI).prompt(block.elements[0])
     assert made is not None
     return made
 
@@ -108,8 +108,8 @@ def test_a_pause_alone_is_a_prompt_and_white_space_is_none() -> None:
     document = compile_document(
         vxml("<form><block><prompt> </prompt></block></form>").encode(), URI
     )
-    block = next(document.dialogs[0].elements)
-    assert builder.prompt(next(block.elements)) is None
+    block = document.dialogs[0].elements[0]
+    assert builder.prompt(block.elements[0]) is None
 
 
 def test_marks_are_named_and_may_be_computed() -> None:
@@ -361,7 +361,7 @@ CHOICES = (
             '<enumerate>For <value expr="_prompt"/> press <value expr="_dtmf"/>. </enumerate>',
             "For sports press 7. For the weather press .",
         ),
-        ('<enumerate><value expr="_prompt"/></enumerate>', "sportsthe weather"),
+        ('<enumerate><value expr="_prompt"/></enumerate>', "sports the weather"),
     ],
 )
 async def test_the_choices_of_a_menu_are_read_out(enumerate_: str, expected: str) -> None:

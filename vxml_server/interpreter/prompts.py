@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import resolve_uri
-from vxml_server.interpreter.document import Element, Node
+from vxml_server.interpreter.document import Element, Node, once
 from vxml_server.interpreter.platform import (
     AudioSegment,
     Prompt,
@@ -137,7 +137,8 @@ class PromptBuilder:
             elif node.name == "enumerate":
                 self._add_enumerate(node, out)
             elif node.name == "foreach":
-                for _ in iterate(node, self._scopes):
+                for position, _ in enumerate(iterate(node, self._scopes)):
+                    out.say(" " if position else "")
                     self._repetitions += 1
                     if self._repetitions > MAX_REPETITIONS:
                         message = f"<foreach> made a prompt of {MAX_REPETITIONS} parts, and more"
@@ -203,10 +204,11 @@ class PromptBuilder:
         if not self._choices:
             message = "<enumerate> stands where there are no choices"
             raise VoiceXmlEvent("error.semantic", message, line=element.line)
-        templated = bool(element.text.strip()) or any(True for _ in element.elements)
+        templated = bool(element.text.strip()) or bool(element.elements)
         for position, choice in enumerate(self._choices):
+            # What is repeated is not run together with what was before.
+            out.say("" if not position else " " if templated else ", ")
             if not templated:
-                out.say(", " if position else "")
                 self._add(_trimmed(spoken_part(choice.element)), choice.element, out)
                 continue
             with self._scopes.anonymous() as scope:
@@ -226,6 +228,7 @@ def _trimmed(nodes: list[Node]) -> list[Node]:
     return [" ".join(node.split()) if isinstance(node, str) else node for node in nodes]
 
 
+@once
 def choice_text(element: Element) -> str:
     """The words of a `<choice>` or `<option>`, those inside its SSML included."""
     return "".join(
