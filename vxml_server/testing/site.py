@@ -51,6 +51,7 @@ class Site:
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
         self._asked: Counter[str] = Counter()
+        self._closing = asyncio.Event()
         self._runner: web.AppRunner | None = None
         self.origin = ""
         self.clock = CallTime()
@@ -68,7 +69,7 @@ class Site:
             ("/{path:.*}", self._file),
         ):
             app.router.add_route("*", path, handler)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
@@ -79,6 +80,7 @@ class Site:
 
     async def __aexit__(self, *exception: object) -> None:
         assert self._runner is not None
+        self._closing.set()
         await self._fetcher.close()
         await self._runner.cleanup()
 
@@ -142,8 +144,8 @@ class Site:
         return page
 
     async def _never(self, request: web.Request) -> web.StreamResponse:
-        await asyncio.Event().wait()
-        raise web.HTTPNoContent
+        await self._closing.wait()
+        raise web.HTTPGone
 
 
 def _page(request: web.Request, said: str) -> web.Response:
