@@ -91,7 +91,7 @@ def test_an_entity_that_only_an_external_subset_could_declare_is_refused() -> No
 
 def test_comments_and_instructions_are_as_if_they_were_not_there() -> None:
     document = compiled("<form><block>one<!-- - -->two<?x y?>three</block></form>")
-    block = next(document.dialogs[0].named("block"))
+    block = document.dialogs[0].named("block")[0]
     assert block.children == ("onetwothree",)
 
 
@@ -275,7 +275,7 @@ def test_language_and_base_are_inherited() -> None:
         'xml:base="http://other/app/"',
     )
     first, second = document.dialogs
-    block = next(first.named("block"))
+    block = first.named("block")[0]
     assert (document.root.lang, block.lang, second.lang) == ("en", "fr", "en")
     assert (first.base, second.base) == ("http://other/app/", "http://other/app/sub/")
 
@@ -298,7 +298,7 @@ def test_a_dialog_is_found_by_its_id_and_the_first_by_none() -> None:
 
 def test_a_grammar_keeps_its_source() -> None:
     document = compiled('<form><grammar root="r">\n<rule id="r">a &amp; b</rule></grammar></form>')
-    grammar = next(document.dialogs[0].named("grammar"))
+    grammar = document.dialogs[0].named("grammar")[0]
     assert b"<rule" in grammar.source
     assert grammar.text.strip() == "a & b"
 

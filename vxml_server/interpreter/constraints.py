@@ -33,7 +33,7 @@ def _with_parents(root: Element) -> Iterator[tuple[Element | None, Element]]:
     while pending:
         parent, element = pending.pop()
         yield parent, element
-        pending.extend((element, child) for child in reversed(list(element.elements)))
+        pending.extend((element, child) for child in reversed(element.elements))
 
 
 def _dialog_names(element: Element, parent: Element | None) -> str:

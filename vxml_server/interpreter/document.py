@@ -1,13 +1,16 @@
 """A VoiceXML document as an immutable tree, shared by every call that runs it.
 
-It is made by `compiler`, once. What must hold: nothing in the tree changes afterwards.
+It is made by `compiler`, once. What must hold: nothing in the tree changes afterwards. So whatever
+follows from an element alone (its handlers, its prompts, ...) needs to be worked out once, for all
+calls: see `once`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from functools import wraps
+from typing import Any, TypeAlias, TypeVar
 
 FORM_ITEMS = frozenset({"field", "record", "transfer", "subdialog", "object", "initial", "block"})
 CONTROL_ITEMS = frozenset({"initial", "block"})
@@ -30,17 +33,25 @@ class Element:
     lang: str
     base: str
     source: bytes = field(default=b"", repr=False)
+    elements: tuple[Element, ...] = field(init=False, repr=False)
+    """The child elements."""
+    known: dict[Hashable, Any] = field(init=False, repr=False, default_factory=dict)
+    """What was worked out of this element, of whatever type (see `once`)."""
+
+    def __post_init__(self) -> None:
+        elements = tuple([child for child in self.children if isinstance(child, Element)])
+        object.__setattr__(self, "elements", elements)
 
     def get(self, attribute: str, default: str = "") -> str:
         return self.attributes.get(attribute, default)
 
-    @property
-    def elements(self) -> Iterator[Element]:
-        return (child for child in self.children if isinstance(child, Element))
-
-    def named(self, *names: str) -> Iterator[Element]:
+    def named(self, *names: str) -> tuple[Element, ...]:
         """The child elements with one of these names."""
-        return (child for child in self.elements if child.name in names)
+        found: tuple[Element, ...] | None = self.known.get(names)
+        if found is None:
+            found = tuple([child for child in self.elements if child.name in names])
+            self.known[names] = found
+        return found
 
     @property
     def text(self) -> str:
@@ -49,6 +60,25 @@ class Element:
 
 
 Node: TypeAlias = Element | str
+_T = TypeVar("_T")
+
+
+def once(work_out: Callable[[Element], _T]) -> Callable[[Element], _T]:
+    """Makes a function of an element, and of nothing else, be called once for each element.
+
+    What it gives is shared by all calls, so it must not be changed.
+    """
+
+    @wraps(work_out)
+    def known(element: Element) -> _T:
+        found: _T
+        try:
+            found = element.known[work_out]
+        except KeyError:
+            found = element.known[work_out] = work_out(element)
+        return found
+
+    return known
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ and counts how often each has happened.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from vxml_server.events import matches
-from vxml_server.interpreter.document import HANDLERS, Element
+from vxml_server.interpreter.document import HANDLERS, Element, once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,12 +24,15 @@ class Handler:
     cond: str
 
 
-def handlers_of(element: Element) -> Iterator[Handler]:
+@once
+def handlers_of(element: Element) -> tuple[Handler, ...]:
     """The handlers written directly in `element`, in document order."""
+    found = []
     for child in element.named(*HANDLERS):
         patterns = child.get("event").split() if child.name == "catch" else [child.name]
         count = int(child.get("count", "1"))
-        yield Handler(child, tuple(patterns) or ("",), count, child.get("cond"))
+        found.append(Handler(child, tuple(patterns) or ("",), count, child.get("cond")))
+    return tuple(found)
 
 
 class EventCounters:

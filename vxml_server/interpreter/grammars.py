@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias, cast
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import FetchRequest, Resource, resolve_uri, split_fragment
 from vxml_server.grammar import Grammar, builtin, load_async, phrase
-from vxml_server.interpreter.document import DIALOGS, Document, Element
+from vxml_server.interpreter.document import DIALOGS, Document, Element, once
 from vxml_server.interpreter.platform import ActiveGrammar, Mode
 from vxml_server.interpreter.prompts import Choice, choice_text
 from vxml_server.interpreter.properties import Properties, fetch_request
@@ -161,15 +161,17 @@ class Situation:
     modal: bool
 
 
+@once
 def implicit_keys(menu: Element) -> dict[Element, str]:
     """The keys of each `<choice>`: its own, or with `dtmf="true"` one of 1 to 9 (section 2.2)."""
-    choices = list(menu.named("choice"))
+    choices = menu.named("choice")
     if menu.get("dtmf") == "true":
         free = iter("123456789")
         return {c: c.get("dtmf") or next(free, "") for c in choices}
     return {choice: choice.get("dtmf") for choice in choices}
 
 
+@once
 def enumerated(element: Element) -> list[Choice]:
     """What `<enumerate>` reads out in a menu or a field."""
     if element.name == "menu":
@@ -264,7 +266,7 @@ class Activation:
     async def _add_choices(self, menu: Element, document: Document) -> None:
         for choice, keys in implicit_keys(menu).items():
             owner = ChoiceOwner(choice, document)
-            own = list(choice.named("grammar"))
+            own = choice.named("grammar")
             for grammar in own:
                 await self._add_grammar(grammar, document, "choice", owner)
             self._add_words(choice, owner, keys, spoken=not own, menu=menu)
