@@ -177,8 +177,12 @@ def _named(stem: str, number: str) -> bool:
 def described(source: bytes) -> tuple[str, str]:
     """Section and text of an assertion, from the first comment that is not the copyright."""
     parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=True)
-    root: etree._Element | None = etree.fromstring(source, parser)
-    if root is None:
+    root: etree._Element | None
+    try:
+        root = etree.fromstring(source, parser)
+    except etree.XMLSyntaxError:
+        root = None
+    if root is None:  # nothing in it can be recovered
         return "", ""
     for comment in root.getroottree().iter(etree.Comment):
         text = " ".join((comment.text or "").split())
