@@ -17,6 +17,8 @@ from vxml_server.events import VoiceXmlEvent, matches
         ("noinput", "nomatch", False),
         ("", "anything", True),
         (".", "anything", True),
+        ("com.example.", "com.example", True),
+        ("com.example.", "com.examples", False),
     ],
 )
 def test_a_handler_catches_by_the_beginning_of_the_name(

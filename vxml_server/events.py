@@ -46,7 +46,8 @@ class VoiceXmlEvent(Exception):
 def matches(pattern: str, name: str) -> bool:
     """Whether the `event` attribute token `pattern` catches `name` (section 5.2.4: by prefix).
 
-    `error.badfetch` catches `error.badfetch.http.404` but not `error.badfetchx`; an empty pattern
-    or `.` catches everything.
+    `error.badfetch` catches `error.badfetch.http.404` but not `error.badfetchx`. Dots at the end of
+    a pattern do not count, and what is then empty catches everything.
     """
-    return pattern in {"", "."} or name == pattern or name.startswith(pattern.rstrip(".") + ".")
+    prefix = pattern.rstrip(".")
+    return not prefix or name == prefix or name.startswith(prefix + ".")

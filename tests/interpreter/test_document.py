@@ -219,6 +219,7 @@ def test_metadata_in_rdf_is_passed_over() -> None:
         vxml("<link/>"),
         vxml("<menu><choice>a</choice></menu>"),
         vxml('<menu dtmf="true"><choice dtmf="5" next="#a">b</choice></menu>'),
+        vxml('<catch event="">b</catch>'),
         vxml('<menu accept="roughly"/>'),
         vxml('<property name="a"/>'),
     ],

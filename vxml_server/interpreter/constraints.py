@@ -103,6 +103,17 @@ def _menu_keys(element: Element, parent: Element | None) -> str:
     return ""
 
 
+def _events(element: Element, parent: Element | None) -> str:
+    """To catch everything is to name no event, and not an empty one (section 5.2.4)."""
+    if (
+        element.name == "catch"
+        and "event" in element.attributes
+        and not element.get("event").split()
+    ):
+        return "<catch> names no event"
+    return ""
+
+
 _RULES: tuple[Rule, ...] = (
     _dialog_names,
     _item_names,
@@ -110,4 +121,5 @@ _RULES: tuple[Rule, ...] = (
     _source,
     _grammar_scope,
     _menu_keys,
+    _events,
 )
