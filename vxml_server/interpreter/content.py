@@ -6,20 +6,22 @@ and audio between elements are prompts. What ends the walk early is raised (see 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import FetchRequest, resolve_uri
 from vxml_server.interpreter.data import run_data
-from vxml_server.interpreter.document import Document, Element, Node
+from vxml_server.interpreter.document import FORM_ITEMS, Document, Element, once
 from vxml_server.interpreter.flow import Exit, GotoItem, Return, Transition
-from vxml_server.interpreter.platform import Json, Prompt
-from vxml_server.interpreter.prompts import INLINE, PromptBuilder, iterate
+from vxml_server.interpreter.grammars import enumerated
+from vxml_server.interpreter.platform import Json, Waiting
+from vxml_server.interpreter.prompts import TEXT_RUN, PromptBuilder, iterate, with_text_runs
 from vxml_server.interpreter.properties import Properties, fetch_request
 from vxml_server.interpreter.scopes import Scopes
 from vxml_server.interpreter.submission import with_fields
+from vxml_server.interpreter.waiting import waiting_for
 
 if TYPE_CHECKING:
     from vxml_server.interpreter.context import ExecutionContext
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Frame:
-    """Where content is executed: the context, the dialog, what holds there.
+    """Where content is executed: the context, the dialog, the `nearest` element, what holds there.
 
     `reprompt` is set by `<reprompt>`; only a handler's frame is asked for it. `base` overrides the
     base URI of the elements executed: a handler works as if it were copied to where the event was
@@ -38,13 +40,33 @@ class Frame:
     context: ExecutionContext
     form: FormInterpretation
     document: Document
+    nearest: Element
     properties: Properties
-    prompts: PromptBuilder
     reprompt: bool = False
     base: str = ""
+    _prompts: PromptBuilder | None = None
+
+    @property
+    def prompts(self) -> PromptBuilder:
+        """Makes the prompts of this place; made when there is the first one."""
+        if self._prompts is None:
+            self._prompts = PromptBuilder(
+                self.scopes,
+                self.properties,
+                self.context.lang(self.nearest),
+                self.document.uri,
+                enumerated(self.nearest),
+                self.base,
+                self.context.session.recordings,
+            )
+        return self._prompts
 
     def resolve(self, element: Element, reference: str) -> str:
         return resolve_uri(self.base or element.base, reference)
+
+    def waiting_for(self, element: Element) -> Waiting | None:
+        """What is heard while what the element points to is fetched."""
+        return waiting_for(element, self.properties, self.document.uri, self.base)
 
     @property
     def scopes(self) -> Scopes:
@@ -54,12 +76,9 @@ class Frame:
 Action: TypeAlias = Callable[[Element, Frame], Awaitable[None]]
 
 
-async def execute(nodes: Sequence[Node], parent: Element, frame: Frame) -> None:
-    """Executes the content of `parent`, or the part of it in `nodes`."""
-    for step in _steps(nodes):
-        if not isinstance(step, Element):
-            _queue(frame, frame.prompts.run(step, parent), parent.line)
-            continue
+async def execute(steps: Sequence[Element], frame: Frame) -> None:
+    """Executes what `content_of` gives, or a part of it."""
+    for step in steps:
         action = _ACTIONS.get(step.name)
         if action is None:
             message = f"<{step.name}> is not executable content"
@@ -70,24 +89,12 @@ async def execute(nodes: Sequence[Node], parent: Element, frame: Frame) -> None:
             raise event.at(frame.document.uri, step.line) from None
 
 
-def _steps(nodes: Sequence[Node]) -> Iterator[Element | list[Node]]:
-    """Elements one by one, and between them the runs of text, audio and values."""
-    run: list[Node] = []
-    for node in nodes:
-        if isinstance(node, str) or node.name in INLINE:
-            run.append(node)
-            continue
-        if run:
-            yield run
-        run = []
-        yield node
-    if run:
-        yield run
-
-
-def _queue(frame: Frame, prompt: Prompt | None, line: int) -> None:
-    if prompt is not None:
-        frame.context.session.queue(prompt)
+@once
+def content_of(element: Element) -> tuple[Element, ...]:
+    """The executable content in an element, with text between elements as prompts (`TEXT_RUN`)."""
+    # A form item may have properties (section 6.3), and they are no content.
+    passed_over = {"property"} if element.name in FORM_ITEMS else frozenset[str]()
+    return tuple(step for step in with_text_runs(element) if step.name not in passed_over)
 
 
 # Prompts -----------------------------------------------------------------------------------------
@@ -95,7 +102,9 @@ def _queue(frame: Frame, prompt: Prompt | None, line: int) -> None:
 
 async def _prompt(element: Element, frame: Frame) -> None:
     if not element.get("cond") or frame.scopes.truth(element.get("cond")):
-        _queue(frame, frame.prompts.prompt(element), element.line)
+        prompt = frame.prompts.prompt(element)
+        if prompt is not None:
+            frame.context.session.queue(prompt)
 
 
 async def _reprompt(element: Element, frame: Frame) -> None:
@@ -160,22 +169,28 @@ async def run_script(
 
 
 async def _if(element: Element, frame: Frame) -> None:
-    holds = frame.scopes.truth(element.get("cond"))
-    branch: list[Node] = []
-    for node in element.children:
-        if isinstance(node, Element) and node.name in {"else", "elseif"}:
-            if holds:
-                break
-            holds = node.name == "else" or frame.scopes.truth(node.get("cond"))
-        elif holds:
-            branch.append(node)
-    await execute(branch, element, frame)
+    for branch, content in _branches(element):
+        if branch.name == "else" or frame.scopes.truth(branch.get("cond")):
+            await execute(content, frame)
+            return
+
+
+@once
+def _branches(element: Element) -> tuple[tuple[Element, tuple[Element, ...]], ...]:
+    """The `<if>`, its `<elseif>` and `<else>`, each with the content that it decides on."""
+    branches: list[tuple[Element, list[Element]]] = [(element, [])]
+    for step in content_of(element):
+        if step.name in {"else", "elseif"}:
+            branches.append((step, []))
+        else:
+            branches[-1][1].append(step)
+    return tuple((branch, tuple(content)) for branch, content in branches)
 
 
 async def _foreach(element: Element, frame: Frame) -> None:
     for _ in iterate(element, frame.scopes):
         await frame.context.session.step()
-        await execute(element.children, element, frame)
+        await execute(content_of(element), frame)
 
 
 async def _goto(element: Element, frame: Frame) -> None:
@@ -198,7 +213,9 @@ async def follow(element: Element, frame: Frame, document: Document) -> Transiti
     if "expr" in element.attributes:
         uri = frame.scopes.text(element.get("expr"))
     request = _document_request(element, uri, frame)
-    return Transition(await frame.context.find(uri, request, within=document))
+    return Transition(
+        await frame.context.find(uri, request, within=document, waiting=frame.waiting_for(element))
+    )
 
 
 async def _submit(element: Element, frame: Frame) -> None:
@@ -206,7 +223,7 @@ async def _submit(element: Element, frame: Frame) -> None:
     if "expr" in element.attributes:
         uri = frame.scopes.text(element.get("expr"))
     request = submission(element, uri, frame)
-    raise Transition(await frame.context.find(uri, request))
+    raise Transition(await frame.context.find(uri, request, waiting=frame.waiting_for(element)))
 
 
 def submission(element: Element, uri: str, frame: Frame) -> FetchRequest:
@@ -287,6 +304,7 @@ async def _log(element: Element, frame: Frame) -> None:
 
 
 _ACTIONS: Mapping[str, Action] = {
+    TEXT_RUN: _prompt,
     "assign": _assign,
     "clear": _clear,
     "data": _data,

@@ -17,9 +17,8 @@ from vxml_server.interpreter.data import run_data
 from vxml_server.interpreter.document import Document, Element
 from vxml_server.interpreter.fia import FormInterpretation
 from vxml_server.interpreter.flow import Exit, Place, Return, Transition
-from vxml_server.interpreter.grammars import enumerated
-from vxml_server.interpreter.prompts import PromptBuilder
-from vxml_server.interpreter.properties import Properties
+from vxml_server.interpreter.platform import Waiting
+from vxml_server.interpreter.properties import Properties, properties_at
 from vxml_server.interpreter.scopes import Scopes
 
 if TYPE_CHECKING:
@@ -64,11 +63,16 @@ class ExecutionContext:
 
     # Documents ---------------------------------------------------------------------------------
 
-    async def fetch(self, request: FetchRequest) -> Resource:
-        return await self.session.fetch(request)
+    async def fetch(self, request: FetchRequest, waiting: Waiting | None = None) -> Resource:
+        return await self.session.fetch(request, waiting)
 
     async def find(
-        self, reference: str, request: FetchRequest, *, within: Document | None = None
+        self,
+        reference: str,
+        request: FetchRequest,
+        *,
+        within: Document | None = None,
+        waiting: Waiting | None = None,
     ) -> Place:
         """The dialog that a reference names, ready to be entered.
 
@@ -81,7 +85,7 @@ class ExecutionContext:
         if reference.startswith("#") and within is not None and root is not None:
             dialog = self._dialog(within, reference[1:])
             return Place(within, root, dialog, new_document=False, new_root=False)
-        document = await self._load(request)
+        document = await self._load(request, waiting)
         fragment = split_fragment(request.uri)[1]
         if document.application:
             dialog = self._dialog(document, fragment)
@@ -104,7 +108,11 @@ class ExecutionContext:
         return root
 
     async def run_subdialog(
-        self, reference: str, request: FetchRequest, parameters: Object
+        self,
+        reference: str,
+        request: FetchRequest,
+        parameters: Object,
+        waiting: Waiting | None = None,
     ) -> Return:
         """Runs a subdialog in a context of its own, where even this document's state is new."""
         child = ExecutionContext(self.session, is_subdialog=True)
@@ -112,11 +120,11 @@ class ExecutionContext:
             dialog = self._dialog(self.document, reference[1:])
             place = Place(self.document, self.root, dialog)
         else:
-            place = await child.find(reference, request)
+            place = await child.find(reference, request, waiting=waiting)
         return await child.run(place, parameters)
 
-    async def _load(self, request: FetchRequest) -> Document:
-        resource = await self.fetch(request)
+    async def _load(self, request: FetchRequest, waiting: Waiting | None = None) -> Document:
+        resource = await self.fetch(request, waiting)
         return await self.session.compile(resource)
 
     def _dialog(self, document: Document, identifier: str) -> Element | None:
@@ -161,7 +169,7 @@ class ExecutionContext:
     def properties(self, *nearest: Element) -> Properties:
         """What holds at `nearest` elements, inside the current documents."""
         around = [document.root for document in (self.document, self.root) if document]
-        return Properties([*nearest, *around], self.session.default_properties)
+        return properties_at((*nearest, *around), self.session.default_properties)
 
     def frame(
         self,
@@ -172,25 +180,13 @@ class ExecutionContext:
         as_copied: bool = False,
     ) -> Frame:
         """A frame for content inside `elements` (nearest first) of `document`."""
-        properties = self.properties(*elements)
-        nearest = elements[0]
-        base = document.root.base if as_copied else ""
-        choices = enumerated(nearest) if nearest.name in {"menu", "field"} else []
         return Frame(
             context=self,
             form=form,
             document=document,
-            properties=properties,
-            prompts=PromptBuilder(
-                self.scopes,
-                properties,
-                self.lang(nearest),
-                document.uri,
-                choices,
-                base,
-                self.session.recordings,
-            ),
-            base=base,
+            nearest=elements[0],
+            properties=self.properties(*elements),
+            base=document.root.base if as_copied else "",
         )
 
     def lang(self, element: Element) -> str:

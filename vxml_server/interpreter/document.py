@@ -16,6 +16,7 @@ FORM_ITEMS = frozenset({"field", "record", "transfer", "subdialog", "object", "i
 CONTROL_ITEMS = frozenset({"initial", "block"})
 HANDLERS = frozenset({"catch", "error", "help", "noinput", "nomatch"})
 DIALOGS = frozenset({"form", "menu"})
+_MOST_KNOWN = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +42,17 @@ class Element:
     def __post_init__(self) -> None:
         elements = tuple([child for child in self.children if isinstance(child, Element)])
         object.__setattr__(self, "elements", elements)
+
+    def table(self, purpose: Hashable) -> dict[Hashable, Any]:
+        """What was worked out for a purpose of this element and of something else, by that.
+
+        It begins anew when it has grown: the something else, such as the root document, can change
+        while this element stays.
+        """
+        table: dict[Hashable, Any] = self.known.setdefault(purpose, {})
+        if len(table) > _MOST_KNOWN:
+            table.clear()
+        return table
 
     def get(self, attribute: str, default: str = "") -> str:
         return self.attributes.get(attribute, default)

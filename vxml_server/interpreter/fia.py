@@ -22,7 +22,7 @@ from vxml_server import catalogue
 from vxml_server.ecmascript import Object
 from vxml_server.events import VoiceXmlEvent, matches
 from vxml_server.interpreter import items
-from vxml_server.interpreter.content import Frame, execute, follow, run_script, thrown
+from vxml_server.interpreter.content import Frame, content_of, execute, follow, run_script, thrown
 from vxml_server.interpreter.data import run_data
 from vxml_server.interpreter.document import CONTROL_ITEMS, FORM_ITEMS, Document, Element, once
 from vxml_server.interpreter.events import EventCounters, Handler, handlers_of, select_handler
@@ -43,7 +43,7 @@ from vxml_server.interpreter.platform import (
     Json,
     Recognition,
 )
-from vxml_server.interpreter.prompts import INLINE, choice_text, select_prompts
+from vxml_server.interpreter.prompts import TEXT_RUN, choice_text, select_prompts, with_text_runs
 from vxml_server.interpreter.scopes import Scopes
 
 if TYPE_CHECKING:
@@ -251,10 +251,7 @@ class FormInterpretation:
             return
         frame = self.frame(item)
         for prompt in select_prompts(_prompts(item.element), item.prompt_counter, self.scopes):
-            if prompt.name == "prompt":
-                made = frame.prompts.prompt(prompt)
-            else:
-                made = frame.prompts.run(prompt.children, prompt)
+            made = frame.prompts.prompt(prompt)
             if made is not None:
                 self.context.session.queue(made)
         item.prompt_counter += 1
@@ -394,7 +391,7 @@ class FormInterpretation:
 
     async def _execute(self, element: Element, frame: Frame) -> None:
         with self.scopes.anonymous():
-            await execute(element.children, element, frame)
+            await execute(content_of(element), frame)
 
     def forget_result(self) -> None:
         """What was recognised lasts until the next wait for input (section 5.1.5)."""
@@ -451,7 +448,7 @@ class FormInterpretation:
             else:
                 frame = self.frame(item, as_copied=True)
                 try:
-                    await execute(handler.element.children, handler.element, frame)
+                    await execute(content_of(handler.element), frame)
                 finally:
                     self._suppress_prompts = not frame.reprompt
 
@@ -526,25 +523,7 @@ class FormInterpretation:
 @once
 def _prompts(element: Element) -> tuple[Element, ...]:
     """An item's prompts; a run of text or audio between its elements is one, without a count."""
-    found: list[Element] = []
-    run: list[Element | str] = []
-
-    def end_run() -> None:
-        if any(isinstance(node, Element) or node.strip() for node in run):
-            found.append(
-                Element("(text)", {}, tuple(run), element.line, element.lang, element.base)
-            )
-        run.clear()
-
-    for node in element.children:
-        if isinstance(node, str) or node.name in INLINE:
-            run.append(node)
-            continue
-        end_run()
-        if node.name == "prompt":
-            found.append(node)
-    end_run()
-    return tuple(found)
+    return tuple(part for part in with_text_runs(element) if part.name in {"prompt", TEXT_RUN})
 
 
 def _slot_value(interpretation: Json, item: FormItem) -> Json:

@@ -172,11 +172,13 @@ def implicit_keys(menu: Element) -> dict[Element, str]:
 
 
 @once
-def enumerated(element: Element) -> list[Choice]:
+def enumerated(element: Element) -> tuple[Choice, ...]:
     """What `<enumerate>` reads out in a menu or a field."""
     if element.name == "menu":
-        return [Choice(choice, keys) for choice, keys in implicit_keys(element).items()]
-    return [Choice(option, option.get("dtmf")) for option in element.named("option")]
+        return tuple(Choice(choice, keys) for choice, keys in implicit_keys(element).items())
+    if element.name == "field":
+        return tuple(Choice(option, option.get("dtmf")) for option in element.named("option"))
+    return ()
 
 
 class Activation:

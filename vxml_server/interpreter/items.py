@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from vxml_server.ecmascript import Object
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.interpreter.content import Frame, execute, submission
+from vxml_server.interpreter.content import Frame, content_of, execute, submission
 from vxml_server.interpreter.document import Element
 from vxml_server.interpreter.objects import visit_object
 from vxml_server.interpreter.platform import (
@@ -34,12 +34,8 @@ Visit: TypeAlias = Callable[["FormInterpretation", "FormItem"], Awaitable[None]]
 async def _block(form: FormInterpretation, item: FormItem) -> None:
     """Section 2.3.2: the variable is set before the content is executed."""
     form.scopes.engine.set(form.scopes.scope("dialog"), item.variable, True)
-    # A form item may have properties (section 6.3), and they are no content.
-    content = [
-        node for node in item.element.children if isinstance(node, str) or node.name != "property"
-    ]
     with form.scopes.anonymous():
-        await execute(content, item.element, form.frame(item))
+        await execute(content_of(item.element), form.frame(item))
 
 
 async def _subdialog(form: FormInterpretation, item: FormItem) -> None:
@@ -50,7 +46,9 @@ async def _subdialog(form: FormInterpretation, item: FormItem) -> None:
     if "srcexpr" in element.attributes:
         uri = form.scopes.text(element.get("srcexpr"))
     request = submission(element, uri, frame)
-    returned = await form.context.run_subdialog(uri, request, parameters)
+    returned = await form.context.run_subdialog(
+        uri, request, parameters, frame.waiting_for(element)
+    )
     if returned.event is not None:
         raise VoiceXmlEvent(returned.event.name, returned.event.message)
     values = returned.values if returned.values is not None else form.scopes.engine.from_json({})

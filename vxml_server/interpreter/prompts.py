@@ -9,7 +9,7 @@ documents, each with the elements that were open.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 from xml.sax.saxutils import escape, quoteattr
@@ -25,7 +25,7 @@ from vxml_server.interpreter.platform import (
     SpeechSegment,
 )
 from vxml_server.interpreter.properties import Properties, fetch_request
-from vxml_server.interpreter.recordings import Recordings
+from vxml_server.interpreter.recordings import Recordings, is_recording
 from vxml_server.interpreter.scopes import Scopes
 from vxml_server.interpreter.times import seconds
 from vxml_server.interpreter.vocabulary import SSML
@@ -40,8 +40,10 @@ _PAUSING = frozenset({"p", "paragraph", "s", "sentence", "break"})
 # What a script may put into a text and XML cannot carry (XML 1.0 section 2.2).
 _UNWRITABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _OF_XML = {"lang": "xml:lang", "base": "xml:base", "space": "xml:space"}
-# Stands for the attributes of a run of text outside a <prompt>.
-_NO_PROMPT = Element("(text)", {}, (), 0, "", "")
+# The name of what stands for a run of text, audio and values outside a <prompt>.
+TEXT_RUN = "(text)"
+# What a prompt says does not depend on the state of the call if it has nothing of this in it.
+_VARYING = frozenset({"enumerate", "foreach", "value"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,37 @@ def select_prompts(prompts: Iterable[Element], counter: int, condition: Scopes) 
     ]
     highest = max((count for count, _ in ready if count <= counter), default=0)
     return [prompt for count, prompt in ready if count == highest]
+
+
+def with_text_runs(parent: Element) -> Iterator[Element]:
+    """The elements in `parent`, and the runs of text, audio and values between them.
+
+    A run is an element with the name `TEXT_RUN`, without attributes.
+    """
+    run: list[Node] = []
+
+    def ended() -> Iterator[Element]:
+        if any(isinstance(node, Element) or node.strip() for node in run):
+            yield Element(TEXT_RUN, {}, tuple(run), parent.line, parent.lang, parent.base)
+        run.clear()
+
+    for node in parent.children:
+        if isinstance(node, str) or node.name in INLINE:
+            run.append(node)
+            continue
+        yield from ended()
+        yield node
+    yield from ended()
+
+
+@once
+def _is_fixed(element: Element) -> bool:
+    """Whether a prompt or a part of it is the same for all calls that have the same properties."""
+    if element.name in _VARYING or "expr" in element.attributes or "nameexpr" in element.attributes:
+        return False
+    if is_recording(element.get("src")):
+        return False
+    return all(_is_fixed(child) for child in element.elements)
 
 
 class PromptBuilder:
@@ -92,24 +125,30 @@ class PromptBuilder:
         self._repetitions = 0
 
     def prompt(self, element: Element) -> Prompt | None:
-        """A `<prompt>` element; None when there is nothing in it to hear."""
-        return self.run(element.children, element)
+        """A `<prompt>` or a `TEXT_RUN`; None when there is nothing in it to hear."""
+        if not _is_fixed(element):
+            return self._make(element)
+        made = element.table(PromptBuilder)
+        # The place decides on the choices, too.
+        key = (self._properties, self._lang, self._document_uri, self._base)
+        if key not in made:
+            made[key] = self._make(element)
+        prompt: Prompt | None = made[key]
+        return prompt
 
-    def run(self, nodes: Sequence[Node], parent: Element) -> Prompt | None:
-        """The content of `parent`, a `<prompt>`, or a run of text, audio and values outside one."""
-        lang = parent.lang or self._lang
+    def _make(self, element: Element) -> Prompt | None:
+        lang = element.lang or self._lang
         self._repetitions = 0
         assembler = _Assembler(lang)
-        self._add(nodes, parent, assembler)
+        self._add(element.children, assembler)
         segments = assembler.finish()
         if not segments:
             return None
-        own = parent if parent.name == "prompt" else _NO_PROMPT
-        kind = own.get("bargeintype") or self._properties.get("bargeintype")
+        kind = element.get("bargeintype") or self._properties.get("bargeintype")
         if kind not in {"speech", "hotword"}:
             message = f"property bargeintype: {kind!r} is neither speech nor hotword"
-            raise VoiceXmlEvent("error.semantic", message, line=parent.line)
-        bargein, timeout = own.get("bargein"), own.get("timeout")
+            raise VoiceXmlEvent("error.semantic", message, line=element.line)
+        bargein, timeout = element.get("bargein"), element.get("timeout")
         return Prompt(
             segments=segments,
             lang=lang,
@@ -117,7 +156,7 @@ class PromptBuilder:
             bargein_type=cast(Literal["speech", "hotword"], kind),
             # The property that holds when the prompt is queued, not while waiting (section 4.1.7).
             timeout=seconds(timeout) if timeout else self._properties.time("timeout"),
-            line=parent.line,
+            line=element.line,
         )
 
     def text(self, words: str) -> Prompt:
@@ -126,7 +165,7 @@ class PromptBuilder:
         assembler.say(words)
         return Prompt(segments=assembler.finish(), lang=self._lang)
 
-    def _add(self, nodes: Sequence[Node], parent: Element, out: _Assembler) -> None:
+    def _add(self, nodes: Sequence[Node], out: _Assembler) -> None:
         for node in nodes:
             if isinstance(node, str):
                 out.say(node)
@@ -143,14 +182,14 @@ class PromptBuilder:
                     if self._repetitions > MAX_REPETITIONS:
                         message = f"<foreach> made a prompt of {MAX_REPETITIONS} parts, and more"
                         raise VoiceXmlEvent("error.semantic", message, line=node.line)
-                    self._add(node.children, node, out)
+                    self._add(node.children, out)
             elif node.name == "mark":
                 expression = node.get("nameexpr")
                 out.mark(self._scopes.text(expression) if expression else node.get("name"))
             elif node.name in _UNSPOKEN:
                 continue
             elif node.name in {"prompt", "speak"}:
-                self._add(node.children, node, out)
+                self._add(node.children, out)
             elif node.name in SSML:
                 with_own_words = node.name == "sub"
                 out.open(node.name, node.attributes)
@@ -158,7 +197,7 @@ class PromptBuilder:
                     out.hear(node.get("alias"))
                     out.markup_text(node.text)
                 else:
-                    self._add(node.children, node, out)
+                    self._add(node.children, out)
                 out.close()
             else:
                 message = f"<{node.name}> cannot stand in a prompt"
@@ -183,12 +222,10 @@ class PromptBuilder:
                 return  # section 4.1.3: undefined means neither the audio nor its alternative
             uri = self._scopes.engine.text_of(value)
         fallback = _Assembler(out.lang, out.opened)
-        self._add(element.children, element, fallback)
+        self._add(element.children, fallback)
         if (recorded := self._recorded(uri)) is not None:
             heard = fallback.finish()
-            out.audio(
-                AudioSegment(None, recorded.data, recorded.media_type, heard, element.line)
-            )
+            out.audio(AudioSegment(None, recorded.data, recorded.media_type, heard, element.line))
             return
         target = resolve_uri(self._base or element.base, uri)
         out.audio(
@@ -209,13 +246,13 @@ class PromptBuilder:
             # What is repeated is not run together with what was before.
             out.say("" if not position else " " if templated else ", ")
             if not templated:
-                self._add(_trimmed(spoken_part(choice.element)), choice.element, out)
+                self._add(_trimmed(spoken_part(choice.element)), out)
                 continue
             with self._scopes.anonymous() as scope:
                 engine = self._scopes.engine
                 engine.set(scope, "_prompt", " ".join(choice_text(choice.element).split()))
                 engine.set(scope, "_dtmf", choice.dtmf)
-                self._add(element.children, element, out)
+                self._add(element.children, out)
 
 
 def spoken_part(element: Element) -> list[Node]:

@@ -8,6 +8,8 @@ the platform's default.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Literal
 
 from vxml_server.events import VoiceXmlEvent
@@ -58,6 +60,7 @@ class Properties:
                 if known is None or known[1] is element:
                     self._values[name] = (declared.get("value"), element)
         self._defaults = defaults
+        self._input: InputProperties | None = None
 
     def get(self, name: str) -> str:
         """The value, "" for a property that nobody set and that has no default."""
@@ -97,6 +100,11 @@ class Properties:
 
     def input_properties(self) -> InputProperties:
         """All that a wait for input needs to know."""
+        if self._input is None:
+            self._input = self._read_input_properties()
+        return self._input
+
+    def _read_input_properties(self) -> InputProperties:
         listed = self.get("inputmodes").split()
         modes: frozenset[Mode] = frozenset(mode for mode in ("dtmf", "voice") if mode in listed)
         try:
@@ -118,6 +126,36 @@ class Properties:
             max_speech_timeout=self.time("maxspeechtimeout"),
             max_nbest=nbest,
         )
+
+
+class Defaults:
+    """The properties of a platform: those of the recommendation, and what an operator sets.
+
+    One object for the same values, so that what follows from them is known to all calls.
+    """
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values: Mapping[str, str] = MappingProxyType({**DEFAULTS, **values})
+
+
+@lru_cache(maxsize=100)
+def _defaults(given: frozenset[tuple[str, str]]) -> Defaults:
+    return Defaults(dict(given))
+
+
+def defaults(given: Mapping[str, str]) -> Defaults:
+    """The defaults where an operator sets the properties in `given`."""
+    return _defaults(frozenset(given.items()))
+
+
+def properties_at(elements: tuple[Element, ...], platform: Defaults) -> Properties:
+    """The properties inside these elements, the nearest first; the same object for all calls."""
+    known = elements[0].table(Properties)
+    key = (elements[1:], platform)
+    found: Properties | None = known.get(key)
+    if found is None:
+        found = known[key] = Properties(elements, platform.values)
+    return found
 
 
 def fetch_request(

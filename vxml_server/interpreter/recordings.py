@@ -36,6 +36,11 @@ def media_type_of(stated: str) -> str:
     return media_type
 
 
+def is_recording(text: str) -> bool:
+    """Whether a text is the name of a recording, if there is one."""
+    return text.startswith(_PREFIX)
+
+
 class Recordings:
     """The recordings of one call, by the objects that stand for them in ECMAScript."""
 
@@ -61,7 +66,7 @@ class Recordings:
 
     def named(self, text: str) -> RecordedAudio | None:
         """The recording whose text in ECMAScript is `text`."""
-        return self._kept.get(text) if text.startswith(_PREFIX) else None
+        return self._kept.get(text) if is_recording(text) else None
 
     def find(self, value: Any) -> RecordedAudio | None:
         """The recording that an ECMAScript value is; None for any other value."""

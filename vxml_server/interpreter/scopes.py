@@ -21,7 +21,44 @@ NAMED = ("session", "application", "document", "dialog")
 _IDENTIFIER = re.compile(r"[^\W\d][\w$]*|[$_][\w$]*")
 # ECMA-262 section 7.6.1: the words that cannot be the name of anything.
 _RESERVED = frozenset(
-    ["break", "case", "catch", "class", "const", "continue", "debugger", "default", "delete", "do", "else", "enum", "export", "extends", "false", "finally", "for", "function", "if", "import", "in", "instanceof", "new", "null", "return", "super", "switch", "this", "throw", "true", "try", "typeof", "var", "void", "while", "with"]
+    [
+        "break",
+        "case",
+        "catch",
+        "class",
+        "const",
+        "continue",
+        "debugger",
+        "default",
+        "delete",
+        "do",
+        "else",
+        "enum",
+        "export",
+        "extends",
+        "false",
+        "finally",
+        "for",
+        "function",
+        "if",
+        "import",
+        "in",
+        "instanceof",
+        "new",
+        "null",
+        "return",
+        "super",
+        "switch",
+        "this",
+        "throw",
+        "true",
+        "try",
+        "typeof",
+        "var",
+        "void",
+        "while",
+        "with",
+    ]
 )
 _PATH = re.compile(
     r"(?P<head>[\w$]+)(?P<rest>(\.[\w$]+|\[[^\[\]]+\])*)",

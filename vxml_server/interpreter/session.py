@@ -38,8 +38,9 @@ from vxml_server.interpreter.platform import (
     SpeechSegment,
     TransferRequest,
     TransferResult,
+    Waiting,
 )
-from vxml_server.interpreter.properties import DEFAULTS
+from vxml_server.interpreter.properties import defaults
 from vxml_server.interpreter.recordings import Recordings
 from vxml_server.interpreter.trace import Observer, ignore
 from vxml_server.interpreter.version1 import session_variables
@@ -161,7 +162,7 @@ class Session:
         self.platform = platform
         self.observe = observer
         self.default_lang = default_lang
-        self.default_properties = {**DEFAULTS, **(default_properties or {})}
+        self.default_properties = defaults(default_properties or {})
         self.grammars = grammars or GrammarStore()
         self.objects: Objects = objects or {}
         self._documents = documents or DocumentStore()
@@ -326,7 +327,20 @@ class Session:
         if self._steps % STEPS_A_TURN == 0:
             await asyncio.sleep(0)
 
-    async def fetch(self, request: FetchRequest) -> Resource:
+    async def fetch(self, request: FetchRequest, waiting: Waiting | None = None) -> Resource:
+        """Fetches, with the audio that the document wants for the time until it is there."""
+        if waiting is None or self.platform.hung_up:
+            return await self._fetch(request)
+        fetching = asyncio.ensure_future(self._fetch(request))
+        try:
+            await self.platform.play(self.take_prompts())
+            await self.platform.play_while(waiting, fetching)
+            return await fetching
+        finally:
+            fetching.cancel()
+            await asyncio.gather(fetching, return_exceptions=True)
+
+    async def _fetch(self, request: FetchRequest) -> Resource:
         """Fetches for a document, and tells the observer.
 
         What cannot be fetched has no lines: the event's place is left to who asked for it.
