@@ -262,3 +262,10 @@ async def test_old_recordings_are_forgotten_when_there_are_too_many() -> None:
     assert [kept.find(made) is not None for made in objects] == [False, True, True]
     assert kept.find("urn:x-recording:3") is None
     assert kept.named("urn:x-recording:3") is not None
+
+
+async def test_the_time_since_a_mark_ends_with_the_prompts_and_not_with_the_message() -> None:
+    prompt = '<prompt>one <mark name="m"/> two three</prompt>'
+    marks = '<exit expr="({name: r$.markname, time: r$.marktime})"/>'
+    result = await call(recording('finalsilence="2s" beep="true"', prompt, marks), "record: 4s")
+    assert value(result) == {"name": "m", "time": 600}

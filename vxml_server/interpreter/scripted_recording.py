@@ -75,6 +75,7 @@ class RecordWait:
         self._words: Recognition | None = None
         """What the speech is to a voice grammar."""
         self._marks: list[tuple[str, float]] = []
+        self._prompts_over_at: float | None = None
 
     async def result(self) -> RecordResult:
         for prompt in self._request.prompts:
@@ -85,6 +86,7 @@ class RecordWait:
                 return result
             if not prompt.bargein:
                 self._caller.forget_keys()
+        self._prompts_over_at = self._now
         if self._request.beep:
             self._caller.advance(instant(self._now + BEEP_SECONDS))
         self._is_ready = True
@@ -194,8 +196,10 @@ class RecordWait:
             seconds = round(min(until - began, self._request.max_time), 6)
             if seconds > 0:
                 audio = tone_of(seconds, self._request.media_type)
+        # To the end of the prompts, or to what interrupted them; not of the message.
+        stopped = self._now if self._prompts_over_at is None else self._prompts_over_at
         name, at = next(
-            ((name, at) for name, at in reversed(self._marks) if at <= self._now), (None, None)
+            ((name, at) for name, at in reversed(self._marks) if at <= stopped), (None, None)
         )
-        since = None if at is None else round(self._now - at, 6)
+        since = None if at is None else round(stopped - at, 6)
         return RecordResult(ending, audio, recognition, name, since)
