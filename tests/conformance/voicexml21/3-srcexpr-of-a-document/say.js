@@ -1,0 +1,1 @@
+function said() { return 'from ' + file; }
