@@ -21,6 +21,7 @@ from typing import Any
 
 import quickjs
 
+from vxml_server.ecmascript import bounds
 from vxml_server.events import VoiceXmlEvent
 
 MEMORY_LIMIT = 16 * 1024 * 1024
@@ -139,6 +140,7 @@ class Engine:
         self._context.set_max_stack_size(STACK_LIMIT)
         self._context.set_time_limit(time_limit)
         self._helpers = {name: self._context.eval(code) for name, code in _HELPERS.items()}
+        self._context.eval(bounds.SOURCE)
         self._functions: dict[tuple[str, str, int], Object] = {}
         self._own: dict[str, Object] = {}
 
