@@ -20,14 +20,15 @@ _ARRAY_METHODS = (
 _SEARCHES = "includes indexOf lastIndexOf replace replaceAll split"
 
 SOURCE = f"""(() => {{
-  const {{ apply, defineProperty }} = Reflect, fail = RangeError, text = String, {{ isArray }} = Array;
-  const {{ replace, split }} = Symbol;
+  const {{ apply, defineProperty }} = Reflect, {{ isArray }} = Array, {{ replace, split }} = Symbol;
+  const fail = RangeError, text = String;
   const bound = (prototype, names, check) => {{
     for (const name of names.split(' ')) {{
       const native = prototype[name];
       if (typeof native !== 'function') continue;
-      const value = {{ [name](...given) {{ check(this, given); return apply(native, this, given) }} }};
-      defineProperty(prototype, name, {{ value: value[name], writable: true, configurable: true }});
+      const {{ [name]: value }} = {{
+        [name](...given) {{ check(this, given); return apply(native, this, given) }} }};
+      defineProperty(prototype, name, {{ value, writable: true, configurable: true }});
     }}
   }};
   const tooLong = array => {{
