@@ -8,9 +8,11 @@ counts stops the prompts in the media thread itself.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+from vxml_server.calls.fetch_audio import FetchAudio
 from vxml_server.calls.leg import Leg
 from vxml_server.calls.mailbox import KeyPressed, Played
 from vxml_server.calls.player import Player, is_hotword
@@ -19,6 +21,7 @@ from vxml_server.calls.rendering import PromptRenderer
 from vxml_server.calls.transfer import HANGUP, TRANSFERRED
 from vxml_server.clock import Clock
 from vxml_server.events import VoiceXmlEvent
+from vxml_server.fetch import Resource
 from vxml_server.interpreter import (
     InputKind,
     InputResult,
@@ -32,6 +35,7 @@ from vxml_server.interpreter import (
     RecordResult,
     TransferRequest,
     TransferResult,
+    Waiting,
 )
 
 # Silence after the last prompt before we hang up: what the far end still holds in its jitter
@@ -127,6 +131,10 @@ class CallPlatform:
             },
         )
         return result
+
+    async def play_while(self, waiting: Waiting, work: asyncio.Future[Resource]) -> None:
+        if not self.hung_up:
+            await FetchAudio(self._leg, self._clock, self._renderer).play(waiting, work)
 
     async def record(self, request: RecordRequest) -> RecordResult:
         if self.hung_up:

@@ -7,6 +7,7 @@ One `Fetcher` for the server holds the connections and the cache; each call take
 
 from vxml_server.fetch.fetcher import Fetcher, FetchSession
 from vxml_server.fetch.files import media_type_of
+from vxml_server.fetch.prefetch import Prefetcher
 from vxml_server.fetch.resource import FetchRequest, FilePart, Resource, ResourceFetcher
 from vxml_server.fetch.uri import resolve_uri, split_fragment
 
@@ -15,6 +16,7 @@ __all__ = [
     "FetchSession",
     "Fetcher",
     "FilePart",
+    "Prefetcher",
     "Resource",
     "ResourceFetcher",
     "media_type_of",

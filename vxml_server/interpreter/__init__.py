@@ -31,6 +31,7 @@ from vxml_server.interpreter.platform import (
     SpeechSegment,
     TransferRequest,
     TransferResult,
+    Waiting,
 )
 from vxml_server.interpreter.recording import RecordKeys
 from vxml_server.interpreter.session import Connection, DocumentStore, Limits, Outcome, Session
@@ -70,5 +71,6 @@ __all__ = [
     "SpeechSegment",
     "TransferRequest",
     "TransferResult",
+    "Waiting",
     "ignore",
 ]

@@ -22,6 +22,7 @@ from vxml_server.interpreter import dom
 from vxml_server.interpreter.document import Document, Element
 from vxml_server.interpreter.properties import Properties, fetch_request
 from vxml_server.interpreter.submission import with_fields
+from vxml_server.interpreter.waiting import waiting_for
 
 if TYPE_CHECKING:
     from vxml_server.interpreter.context import ExecutionContext
@@ -48,7 +49,9 @@ async def run_data(
     target = resolve_uri(base or element.base, uri)
     names = element.get("namelist").split()
     request = fetch_request(element, properties, "data", target, base=document.uri)
-    resource = await context.fetch(with_fields(request, element, names, scopes, session.recordings))
+    request = with_fields(request, element, names, scopes, session.recordings)
+    waiting = waiting_for(element, properties, document.uri, base)
+    resource = await context.fetch(request, waiting)
     if name := element.get("name"):
         value = _value(resource, document, context)
         scopes.declare(name, None)

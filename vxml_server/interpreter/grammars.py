@@ -199,9 +199,22 @@ class Activation:
         self._lang = lang
         self._modes = properties.get("inputmodes").split()
         self._active: list[ActiveGrammar] = []
+        # Whether the same grammars are active whenever one comes here: all but those that are
+        # fetched, which are asked for each time, and those that an expression names.
+        self._is_fixed = True
 
     async def of(self, situation: Situation) -> tuple[ActiveGrammar, ...]:
         """All grammars active for the item, nearest scope first (sections 3.1.3 and 3.1.4)."""
+        known = situation.item.table(Activation)
+        key = (situation, self._properties, self._lang, self._store)
+        found: tuple[ActiveGrammar, ...] | None = known.get(key)
+        if found is None:
+            found = await self._collect(situation)
+            if self._is_fixed:
+                known[key] = found
+        return found
+
+    async def _collect(self, situation: Situation) -> tuple[ActiveGrammar, ...]:
         item, dialog, document = situation.item, situation.dialog, situation.document
         if item.name != "menu":
             await self._add_item(item, document)
@@ -309,10 +322,12 @@ class Activation:
         try:
             if expression := element.get("srcexpr"):
                 uri = self._scopes.text(expression)
+                self._is_fixed = False
             if not uri:
                 return await self._store.inline(element, lang, document.uri, self._fetch)
             if uri.startswith("builtin:"):
                 return self._store.builtin(uri, lang)
+            self._is_fixed = False
             target = resolve_uri(element.base, uri)
             request = fetch_request(element, self._properties, "grammar", target, base=document.uri)
             media_type = element.get("type")

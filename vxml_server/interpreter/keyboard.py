@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from vxml_server.clock import Clock
-from vxml_server.fetch import ResourceFetcher
+from vxml_server.fetch import Resource, ResourceFetcher
 from vxml_server.interpreter.keys import KeyCollector
 from vxml_server.interpreter.platform import (
     InputKind,
@@ -27,6 +27,7 @@ from vxml_server.interpreter.platform import (
     RecordResult,
     TransferRequest,
     TransferResult,
+    Waiting,
 )
 from vxml_server.interpreter.playback import SECONDS_A_WORD, render
 from vxml_server.interpreter.recording import RecordKeys
@@ -87,6 +88,10 @@ class KeyboardPlatform:
             if not self._hung_up:
                 playback = await render(prompt, self._fetcher)
                 self._observer("prompt", playback.record(prompt))
+
+    async def play_while(self, waiting: Waiting, work: asyncio.Future[Resource]) -> None:
+        """Nobody waits here: what is fetched is there before the audio would begin."""
+        await asyncio.wait([work])
 
     async def record(self, request: RecordRequest) -> RecordResult:
         """A line of words is a message, as long as it would be spoken; an empty one is silence."""

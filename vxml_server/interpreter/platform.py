@@ -10,12 +10,13 @@ Times are seconds. Values that cross this seam are JSON values or the frozen dat
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Literal, Protocol, TypeAlias
 
-from vxml_server.fetch import FetchRequest
+from vxml_server.fetch import FetchRequest, Resource
 from vxml_server.grammar import Grammar
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -270,6 +271,18 @@ class RecordResult:
     mark_time: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is heard while a document is fetched (section 6.1.5).
+
+    It begins after `delay` seconds, and lasts for `minimum` once it has begun.
+    """
+
+    audio: AudioSegment
+    delay: float
+    minimum: float
+
+
 # The seam ----------------------------------------------------------------------------------------
 
 
@@ -299,6 +312,13 @@ class Platform(Protocol):
 
     async def play(self, prompts: Sequence[Prompt]) -> None:
         """Plays the prompts to their end, or until the caller hangs up; keys are kept."""
+
+    async def play_while(self, waiting: Waiting, work: asyncio.Future[Resource]) -> None:
+        """Plays audio until the work is done, or not at all if that is soon enough.
+
+        Returns when the work is done and the audio was heard for its minimum, or at a hang-up; what
+        became of the work is not its matter. Keys pressed over the audio are lost (section 4.1.8).
+        """
 
     async def record(self, request: RecordRequest) -> RecordResult:
         """Plays the prompts, then records what the caller says."""

@@ -42,8 +42,11 @@ _UNWRITABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010fff
 _OF_XML = {"lang": "xml:lang", "base": "xml:base", "space": "xml:space"}
 # The name of what stands for a run of text, audio and values outside a <prompt>.
 TEXT_RUN = "(text)"
-# What a prompt says does not depend on the state of the call if it has nothing of this in it.
-_VARYING = frozenset({"enumerate", "foreach", "value"})
+# What a prompt says depends on the state of the call if there is one of these in it.
+_VARYING = frozenset({"foreach", "value"})
+_OF_EXPRESSIONS = frozenset({"expr", "nameexpr"})
+# The variables of an <enumerate>, which are known without a look at the state of the call.
+_OF_CHOICE = frozenset({"_prompt", "_dtmf"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +95,27 @@ def with_text_runs(parent: Element) -> Iterator[Element]:
 @once
 def _is_fixed(element: Element) -> bool:
     """Whether a prompt or a part of it is the same for all calls that have the same properties."""
-    if element.name in _VARYING or "expr" in element.attributes or "nameexpr" in element.attributes:
+    if element.name == "enumerate":
+        return _is_templated(element) and _is_plain(element)
+    if element.name in _VARYING or not _OF_EXPRESSIONS.isdisjoint(element.attributes):
         return False
     if is_recording(element.get("src")):
         return False
     return all(_is_fixed(child) for child in element.elements)
+
+
+def _is_templated(element: Element) -> bool:
+    """Whether an `<enumerate>` says how its choices are read out."""
+    return bool(element.elements) or bool(element.text.strip())
+
+
+@once
+def _is_plain(template: Element) -> bool:
+    """Whether an `<enumerate>` holds text and its own variables, and nothing else."""
+    return all(
+        child.name == "value" and child.get("expr").strip() in _OF_CHOICE
+        for child in template.elements
+    )
 
 
 class PromptBuilder:
@@ -241,17 +260,22 @@ class PromptBuilder:
         if not self._choices:
             message = "<enumerate> stands where there are no choices"
             raise VoiceXmlEvent("error.semantic", message, line=element.line)
-        templated = bool(element.text.strip()) or bool(element.elements)
+        templated = _is_templated(element)
         for position, choice in enumerate(self._choices):
             # What is repeated is not run together with what was before.
             out.say("" if not position else " " if templated else ", ")
             if not templated:
                 self._add(_trimmed(spoken_part(choice.element)), out)
                 continue
+            words = " ".join(choice_text(choice.element).split())
+            variables = {"_prompt": words, "_dtmf": choice.dtmf}
+            if _is_plain(element):
+                for node in element.children:
+                    out.say(node if isinstance(node, str) else variables[node.get("expr").strip()])
+                continue
             with self._scopes.anonymous() as scope:
-                engine = self._scopes.engine
-                engine.set(scope, "_prompt", " ".join(choice_text(choice.element).split()))
-                engine.set(scope, "_dtmf", choice.dtmf)
+                for name, value in variables.items():
+                    self._scopes.engine.set(scope, name, value)
                 self._add(element.children, out)
 
 

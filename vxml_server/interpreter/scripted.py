@@ -15,10 +15,11 @@ What must hold here:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.fetch import ResourceFetcher
+from vxml_server.fetch import Resource, ResourceFetcher
 from vxml_server.interpreter.cues import Cues
 from vxml_server.interpreter.keys import KeyCollector
 from vxml_server.interpreter.platform import (
@@ -34,6 +35,7 @@ from vxml_server.interpreter.platform import (
     RecordResult,
     TransferRequest,
     TransferResult,
+    Waiting,
 )
 from vxml_server.interpreter.playback import Playback, render
 from vxml_server.interpreter.script import (
@@ -97,6 +99,10 @@ class ScriptedPlatform:
         for prompt in prompts:
             playback = await self._start(prompt)
             self._caller.advance(instant(self._caller.now + playback.duration))
+
+    async def play_while(self, waiting: Waiting, work: asyncio.Future[Resource]) -> None:
+        """Nobody waits here: what is fetched is there before the audio would begin."""
+        await asyncio.wait([work])
 
     async def record(self, request: RecordRequest) -> RecordResult:
         caller = self._caller
