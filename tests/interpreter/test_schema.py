@@ -113,6 +113,8 @@ def test_fatal_is_what_the_recommendation_demands_and_not_what_could_be_passed_o
     assert problems(in_block("<goto/>"))[0].is_fatal
     assert problems(in_block('<prompt bargein="maybe"/>'))[0].is_fatal
     assert problems("<frobnicate/>")[0].is_fatal
+    assert problems('<link event="a"><grammar src="b" maxage="soon"/></link>')[0].is_fatal
+    assert not problems('<link event="a"><grammar src="b" weight="x"/></link>')[0].is_fatal
     assert not problems('<form colour="red"/>')[0].is_fatal
     assert not problems("<block/>")[0].is_fatal
     assert not problems(in_block('<prompt><break strength="huge"/></prompt>'))[0].is_fatal

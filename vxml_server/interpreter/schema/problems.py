@@ -56,6 +56,8 @@ _SPEECH = frozenset(
     ]
 )
 _GRAMMAR = frozenset(["example", "item", "one-of", "rule", "ruleref", "tag", "token"])
+# The grammar's own attributes; the others of <grammar> are VoiceXML's.
+_GRAMMAR_TYPES = frozenset({"GrammarVersion", "Weight"})
 _LIMIT = 100
 
 
@@ -193,7 +195,7 @@ def attribute_problems(
             is_fatal = (
                 name not in _SPEECH | _GRAMMAR
                 and wanted.name not in _HARMLESS_TYPES
-                and (name != "grammar" or wanted.name in {"GrammarMode", "Scope"})
+                and (name != "grammar" or wanted.name not in _GRAMMAR_TYPES)
             )
             yield "bad-value", attribute, message, "", is_fatal
 
