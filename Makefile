@@ -7,6 +7,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DEV_STAMP := .venv/.installed-dev
 # Rooms whose branches their own unit tests must cover. Only they are traced: tracing costs time.
+CORES := $(shell nproc 2>/dev/null || echo 2)
 COVERED := interpreter sip dtmf
 
 .PHONY: run test lint unit integration bench format clean packages
@@ -29,9 +30,9 @@ lint: $(DEV_STAMP)
 
 unit: $(DEV_STAMP)
 	@echo "== unit tests, and the branches that they cover"
-	$(BIN)/pytest $(COVERED:%=tests/%) $(COVERED:%=--cov=vxml_server/%) --cov-report=json --cov-report=
+	$(BIN)/pytest -n $(CORES) $(COVERED:%=tests/%) $(COVERED:%=--cov=vxml_server/%) --cov-report=json --cov-report=
 	$(BIN)/python scripts/check_branch_coverage.py coverage.json 90 $(COVERED:%=vxml_server/%)
-	$(BIN)/pytest -m "not integration" --ignore=tests/apps $(COVERED:%=--ignore=tests/%)
+	$(BIN)/pytest -n $(CORES) -m "not integration" --ignore=tests/apps $(COVERED:%=--ignore=tests/%)
 
 integration: packages $(DEV_STAMP)
 	@echo "== applications, and calls from other people's telephones"
