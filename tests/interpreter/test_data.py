@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from lxml import etree
 
 from tests.interpreter.harness import HOME, Page, Web, call, records, thrown, vxml
 from vxml_server.ecmascript import Engine
@@ -281,3 +282,16 @@ def test_what_is_not_xml_says_where() -> None:
         "http://test/d.xml",
         2,
     )
+
+
+async def test_a_document_is_sent_as_the_xml_that_it_is() -> None:
+    xml = '<?a b?><q xmlns:m="urn:m" m:n="1 &lt; &quot;2&quot;"><!-- c -->x &amp; y<e/></q>'
+    content = (
+        '<data name="d" src="d.xml"/><data src="log" method="post" namelist="d"/>'
+        '<exit expr="String(d.documentElement.lastChild)"/>'
+    )
+    web = Web({"main.vxml": page(content), "d.xml": xml, "log": ""})
+    result = await call(web)
+    assert result.outcome.value == "<e/>"
+    ((name, sent),) = web.requests[-1].fields
+    assert (name, etree.canonicalize(str(sent))) == ("d", etree.canonicalize(xml))

@@ -3,7 +3,8 @@
 The tree crosses into ECMAScript as compact JSON, and nodes are made there when somebody looks at
 them, each once, so that a large document costs what is read of it. What must hold: nothing that a
 script does changes the tree; what DOM defines as a change throws a DOMException with the code
-NO_MODIFICATION_ALLOWED_ERR. `textContent` (level 3) is there because everybody uses it.
+NO_MODIFICATION_ALLOWED_ERR. `textContent` (level 3) is there because everybody uses it; as text a
+node is its XML, which is how section 5 has it submitted.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ _SOURCE = r"""
 (() => {
 'use strict';
 const { freeze, defineProperty, entries, getOwnPropertyDescriptor } = Object;
-const ELEMENT = 1, ATTRIBUTE = 2, TEXT = 3, DOCUMENT = 9;
+const ELEMENT = 1, ATTRIBUTE = 2, TEXT = 3, COMMENT = 8, DOCUMENT = 9;
 
 function constants(target, values) {
   for (const [name, value] of entries(values))
@@ -199,6 +200,8 @@ class Node {
     return wrap(raw, this.#document, null, -1);
   }
   normalize() {}
+  toString() { return xmlOf(this.#raw); }
+  toJSON() { return xmlOf(this.#raw); }
 }
 constants(Node, {
   ELEMENT_NODE: 1, ATTRIBUTE_NODE: 2, TEXT_NODE: 3, CDATA_SECTION_NODE: 4,
@@ -216,6 +219,23 @@ function childrenOf(raw) {
 function textOf(raw) {
   if (typeof raw === 'string') return raw;
   return raw[0] === ELEMENT ? raw[4].map(textOf).join('') : '';
+}
+const escaped = text => text.replace(
+  /[&<>"\t\n\r]/g, c => c in entities ? entities[c] : `&#${c.charCodeAt(0)};`);
+const entities = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+function xmlOf(raw) {
+  if (typeof raw === 'string') return raw.replace(/[&<>]/g, c => entities[c]);
+  switch (raw[0]) {
+    case ELEMENT: {
+      const attributes = raw[3].map(([name, , value]) => ` ${name}="${escaped(value)}"`);
+      const start = raw[1] + attributes.join(''), content = raw[4].map(xmlOf).join('');
+      return content ? `<${start}>${content}</${raw[1]}>` : `<${start}/>`;
+    }
+    case ATTRIBUTE: return raw[3];
+    case DOCUMENT: return raw[1].map(xmlOf).join('');
+    case COMMENT: return `<!--${raw[1]}-->`;
+    default: return `<?${raw[1]} ${raw[2]}?>`;
+  }
 }
 function hasFeature(feature, version) {
   const asked = String(feature).toLowerCase();
