@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import pytest
 
 from tests.grammar.conftest import SRGS, document, refused
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.grammar import Grammar, load, load_async
+from vxml_server.grammar import Grammar, load, load_async, loader
+from vxml_server.grammar.loader import parse
+from vxml_server.grammar.rules import Document
 
 
 def web(files: Mapping[str, str], start: str = "http://h/a/main.grxml", **options: str) -> Grammar:
@@ -184,3 +187,32 @@ async def test_what_the_fetch_raises_is_passed_on() -> None:
 
     with pytest.raises(VoiceXmlEvent, match=r"error\.badfetch\.http\.404"):
         await load_async("http://h/x", fetch=fetch)
+
+
+async def test_a_large_grammar_is_compiled_beside_the_event_loop() -> None:
+    main = threading.current_thread()
+    threads = []
+
+    def note(*arguments: object) -> Document:
+        threads.append(threading.current_thread())
+        return parse(*arguments)
+
+    async def fetch(uri: str) -> bytes:
+        return document(f'<rule id="r">{"x " * 20_000}</rule>')
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loader, "parse", note)
+        small = document('<rule id="r">x <ruleref uri="large"/></rule>')
+        grammar = await load_async(small, fetch=fetch, base_uri="http://h/")
+    assert threads[0] is main
+    assert threads[1] is not main
+    assert grammar.match("x " * 20_001) is not None
+
+
+@pytest.mark.parametrize("mode", ["keys", "Voice"])
+def test_an_inline_grammar_of_another_form_has_a_mode_too(mode: str) -> None:
+    source = f"<grammar mode='{mode}'>yes | no</grammar>".encode()
+    event = refused(lambda: load(source, base_uri="http://h/", lang="en"))
+    assert (event.name, event.line, event.column) == ("error.badfetch", 1, 1)
+    keys = load(b"<grammar mode='dtmf'>1 2 | # 3</grammar>", lang="en")
+    assert (keys.mode, keys.match("#3") is not None) == ("dtmf", True)

@@ -20,6 +20,8 @@ MAX_DEPTH = 100
 
 _Goal = tuple[int, int, int]
 _Place = tuple[int, int, int]
+_Shown = tuple[str | int, ...]
+"""What tells a part of a parse from another."""
 
 
 def parses(chart: Chart, label: str, limit: int) -> list[RuleMatch]:
@@ -53,25 +55,29 @@ class _Forest:
         match = RuleMatch(goal[0], "", goal[1], goal[2])
         # While it is being read, a goal inside itself has the one parse that needs it least.
         self.known[goal] = [self.reader.whole(match).parts]
-        found: list[list[Part]] = []
-        if depth < MAX_DEPTH:
-            for path in self.paths(match):
-                choices = [self.choices(part, depth) for part in path]
-                product = itertools.product(*choices)
-                found.extend(map(list, itertools.islice(product, self.limit)))
-                if len(found) >= self.limit:
-                    break
+        # The same words may be had by other ways: only what shows in the tree makes a difference.
+        found: dict[tuple[_Shown, ...], list[Part]] = {}
+        for path in self.paths(match) if depth < MAX_DEPTH else ():
+            choices = [self.choices(part, depth) for part in path]
+            for chosen in itertools.islice(itertools.product(*choices), self.limit):
+                shown = tuple(key for key, _ in chosen)
+                found.setdefault(shown, [part for _, part in chosen])
+            if len(found) >= self.limit:
+                break
         if found:
-            self.known[goal] = found[: self.limit]
+            self.known[goal] = list(found.values())[: self.limit]
         return self.known[goal]
 
-    def choices(self, part: Part, depth: int) -> list[Part]:
+    def choices(self, part: Part, depth: int) -> list[tuple[_Shown, Part]]:
         if not isinstance(part, RuleMatch):
-            return [part]
+            return [((type(part).__name__, part.text), part)]
         goal = (part.rule, part.start, part.end)
         return [
-            RuleMatch(part.rule, part.label, part.start, part.end, inner)
-            for inner in self.readings(goal, depth + 1)
+            (
+                (part.label, *goal, number),
+                RuleMatch(part.rule, part.label, part.start, part.end, inner),
+            )
+            for number, inner in enumerate(self.readings(goal, depth + 1))
         ]
 
     def paths(self, goal: RuleMatch) -> Iterator[list[Part]]:

@@ -34,8 +34,9 @@ from vxml_server.grammar.network import (
 )
 from vxml_server.grammar.rules import Token
 
-MAX_STATES = 20_000
-"""The states that one automaton keeps; further ones are made anew each time."""
+MAX_KEPT = 200_000
+"""The configurations, in all states, that one automaton keeps; further states are made anew each
+time."""
 MAX_SIZE = 20_000
 """What a grammar may come to with its references written out, if it is not long as it stands."""
 MAX_PLACES = 50_000
@@ -52,14 +53,16 @@ class State:
     """What is possible after some words.
 
     `accepted`: they are a match; `extensible`: some word can follow. `pending` are the
-    configurations that wait for a word, in order of preference.
+    configurations that wait for a word, in order of preference. Only states that are `kept` are
+    remembered as following others.
     """
 
-    __slots__ = ("accepted", "extensible", "next", "other", "pending")
+    __slots__ = ("accepted", "extensible", "kept", "next", "other", "pending")
 
-    def __init__(self, pending: tuple[Configuration, ...], accepted: bool) -> None:
+    def __init__(self, pending: tuple[Configuration, ...], accepted: bool, kept: bool) -> None:
         self.pending = pending
         self.accepted = accepted
+        self.kept = kept
         self.extensible = bool(pending)
         self.next: dict[str, State] = {}
         self.other: State | None = None
@@ -74,6 +77,7 @@ class Automaton:
         self._frames: list[tuple[int, int, int]] = [(-1, 0, 0)]
         self._frame_numbers: dict[tuple[int, int, int], int] = {}
         self._states: dict[tuple[frozenset[Configuration], bool], State] = {}
+        self._kept = 0
         self._lock = threading.RLock()
         self.start = self._state([(network.rules[0].start, 0)])
 
@@ -102,20 +106,25 @@ class Automaton:
                     garbage.append((number, frame))
             if moved:
                 # Only words of the grammar get an entry of their own, so the table is bounded.
-                made = state.next[word] = self._state(moved + garbage)
+                made = self._state(moved + garbage)
+                if made.kept:
+                    state.next[word] = made
                 return made
-            if state.other is None:
-                state.other = self._state(garbage)
-            return state.other
+            other = state.other or self._state(garbage)
+            if other.kept:
+                state.other = other
+            return other
 
     def _state(self, entered: list[Configuration]) -> State:
         pending, accepted = self._closure(entered)
         key = (frozenset(pending), accepted)
         known = self._states.get(key)
         if known is None:
-            known = State(tuple(pending), accepted)
-            if len(self._states) < MAX_STATES:
+            kept = self._kept < MAX_KEPT
+            known = State(tuple(pending), accepted, kept)
+            if kept:
                 self._states[key] = known
+                self._kept += len(pending) + 1
         return known
 
     def _closure(self, entered: list[Configuration]) -> tuple[list[Configuration], bool]:
@@ -446,7 +455,10 @@ def _parts(network: Network, start: int) -> tuple[int, list[tuple[int, float, bo
         if isinstance(node, Call):
             called.append((node.rule, 1.0, _is_end(network.nodes, node.next)))
         elif isinstance(node, Loop):
-            called.append((node.body, float(node.maximum or node.minimum or 1), False))
+            turns = float(node.maximum or node.minimum or 1)
+            # Where turns may be empty, all of them are possible at once.
+            times = turns * turns if network.rules[node.body].nullable else turns
+            called.append((node.body, times, False))
         steps = next_nodes(node)
         todo.extend(step for step in steps if step not in seen)
         seen.update(steps)

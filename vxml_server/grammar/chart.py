@@ -165,18 +165,22 @@ class Chart:
                         self._complete(column, rule, origin, todo)
                     if maximum is None or count < maximum:
                         more = min(count + 1, minimum) if maximum is None else count + 1
-                        waiting = (state, origin, more)
-                        self._call(column, body, waiting, todo)
+                        # An empty turn leads nowhere that the loop does not lead without it.
+                        self._wait(column, body, (state, origin, more), todo)
                 case Final(rule):
                     self._complete(column, rule, origin, todo)
 
     def _call(self, column: _Column, rule: int, waiting: Item, todo: list[Item]) -> None:
+        self._wait(column, rule, waiting, todo)
+        if self.network.rules[rule].nullable:
+            todo.append(waiting)
+
+    def _wait(self, column: _Column, rule: int, waiting: Item, todo: list[Item]) -> None:
+        """Begins the network `rule`, if it has not begun here, and goes on when it has ended."""
         if rule not in column.waiting:
             column.waiting[rule] = []
             todo.append((self.network.rules[rule].start, column.number, 0))
         column.waiting[rule].append(waiting)
-        if self.network.rules[rule].nullable:
-            todo.append(waiting)
 
     def _complete(self, column: _Column, rule: int, origin: int, todo: list[Item]) -> None:
         # An empty match went past its call already: that a network is nullable is known beforehand.

@@ -42,7 +42,7 @@ from vxml_server.grammar.rules import Sequence as Sequence_
 
 MAX_TURNS = 20
 """The turns of a repeat that are written out in JSGF."""
-RANDOM_STEPS = 300
+RANDOM_STEPS = 100
 """The nodes that a random sentence may wander through before it makes for the end."""
 
 _PLAIN = re.compile(r"[\w'.-]+")
@@ -98,15 +98,15 @@ def is_endless(network: Network) -> bool:
     return False
 
 
-def word_sequences(start: Run | Chart) -> Iterator[tuple[str, ...]]:
-    """The sentences of a grammar that is not endless, word by word as they are compared, in the
-    order of preference of their first words. `start` has been fed nothing."""
+def accepting(start: Run | Chart) -> Iterator[Run | Chart]:
+    """Each way of hearing a sentence of a grammar that is not endless, in the order of their words.
+    `start` has been fed nothing."""
     todo: list[tuple[str, ...]] = [()]
     while todo:
         words = todo.pop()
         progress = _fed(start, words)
         if progress.accepted:
-            yield words
+            yield progress
         todo.extend((*words, word) for word in reversed(progress.next_words()))
 
 
@@ -216,10 +216,6 @@ class _Writer:
 
     def __init__(self, network: Network, names: Mapping[tuple[int, str], str]) -> None:
         self.names = names
-        self.numbers = {
-            (document.uri, document.lang if document.uri.startswith("builtin:") else ""): number
-            for number, document in reversed(list(enumerate(network.documents)))
-        }
         self.documents = network.documents
 
     def alternatives(self, expansion: Expansion, document: int) -> str:
@@ -266,17 +262,21 @@ class _Writer:
         return f'"{escaped}"'
 
     def name(self, reference: RuleRef, document: int) -> str:
-        if reference.uri:
-            lang = reference.lang if reference.uri.startswith("builtin:") else ""
-            document = self.numbers[reference.uri, lang]
-        return self.names[document, reference.rule or self.documents[document].root]
+        for number, other in enumerate(self.documents):
+            there = other.uri == reference.uri if reference.uri else number == document
+            lang = not reference.uri.startswith("builtin:") or other.lang == reference.lang
+            name = self.names.get((number, reference.rule or other.root))
+            if there and lang and name is not None:
+                return name
+        raise AssertionError("a reference that the network does not have")
 
     def repeat(self, body: str, minimum: int, maximum: int | None) -> str:
         if maximum == 0:
             return "<NULL>"
         least = min(minimum, MAX_TURNS)
         if maximum is None or maximum > MAX_TURNS:
-            return f"({' '.join([body] * (least - 1))} ({body})+)" if least else f"({body})*"
+            once = [body] * (least - 1)
+            return f"({' '.join([*once, f'({body})+'])})" if least else f"({body})*"
         more = ""
         for _ in range(maximum - least):
             more = f"[{body} {more}]" if more else f"[{body}]"

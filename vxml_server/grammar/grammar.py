@@ -19,11 +19,11 @@ from vxml_server.grammar.ambiguity import parses
 from vxml_server.grammar.automaton import Automaton, Run, automaton_of
 from vxml_server.grammar.chart import Chart, RuleMatch
 from vxml_server.grammar.export import (
+    accepting,
     is_endless,
     random_tokens,
     to_jsgf,
     vocabulary,
-    word_sequences,
 )
 from vxml_server.grammar.network import Network, compile_network
 from vxml_server.grammar.rules import Document, JsonValue, Mode
@@ -175,12 +175,11 @@ class Grammar:
             return None
         start = Chart(self.network) if self.automaton is None else Run(self.automaton)
         found: list[str] = []
-        for sentence in word_sequences(start):
-            if len(found) >= limit:
+        for progress in accepting(start):
+            parse = progress.parse(f"${self.root}")
+            if parse is None or len(found) >= limit:
                 return None
-            match = self.match(sentence)
-            if match is not None:
-                found.append(match.utterance)
+            found.append(Match(self.network, self.mode, parse).utterance)
         return tuple(found)
 
     def vocabulary(self) -> tuple[tuple[str, str], ...]:
