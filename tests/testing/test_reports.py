@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lxml import etree, html
 
+from vxml_server.ecmascript import Engine
 from vxml_server.testing import Heading, Result, Verdict, exit_status, show, suite_name
 from vxml_server.testing.junit import junit
 from vxml_server.testing.report import report
@@ -109,6 +110,11 @@ def test_the_page_needs_nothing_from_elsewhere() -> None:
     assert not page().xpath("//@src | //@href | //link | //img")
     assert b"http://" not in report(HEADING, ALL)
     assert b"url(" not in report(HEADING, ALL)
+
+
+def test_the_script_of_the_page_is_ecmascript() -> None:
+    script = page().find(".//script").text
+    assert Engine().evaluate_text(f"typeof function () {{ {script} }}") == "function"
 
 
 def test_the_same_results_give_the_same_page() -> None:

@@ -52,7 +52,7 @@ for (const button of document.querySelectorAll("th button")) button.onclick = ()
   for (const other of head.parentNode.children) other.removeAttribute("aria-sort");
   head.setAttribute("aria-sort", down > 0 ? "ascending" : "descending");
   const order = new Intl.Collator("en", { numeric: true }).compare;
-  const key = row => row.children[head.cellIndex].dataset.key;
+  const key = row => row.children[head.cellIndex].textContent;
   body.append(...[...body.rows].sort((a, b) => down * order(key(a), key(b))));
 };
 // What is folded away on the screen belongs on paper.
@@ -140,7 +140,6 @@ def _row(result: Result) -> etree._Element:
 def _cell(row: etree._Element, text: str, kind: str) -> etree._Element:
     cell = _add(row, "td", text)
     cell.set("class", kind)
-    cell.set("data-key", xml_text(text))
     return cell
 
 
