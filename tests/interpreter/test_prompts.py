@@ -404,11 +404,3 @@ async def test_prompts_wait_for_input_or_for_the_end() -> None:
     )
     # The caller barged in on "two".
     assert heard(result) == ["one", "two", "three"]
-
-
-async def test_a_handler_can_say_that_the_timeout_is_no_time() -> None:
-    result = await call(
-        '<property name="timeout" value="soon"/>'
-        f'<form><error><value expr="_event"/><exit/></error>{field()}</form>'
-    )
-    assert heard(result) == ["error.semantic"]

@@ -173,20 +173,10 @@ class PromptBuilder:
             lang=lang,
             bargein=bargein == "true" if bargein else self._properties.flag("bargein"),
             bargein_type=cast(Literal["speech", "hotword"], kind),
-            timeout=seconds(timeout) if timeout else self._timeout(),
+            # The property that holds when the prompt is queued, not while waiting (section 4.1.7).
+            timeout=seconds(timeout) if timeout else self._properties.time("timeout"),
             line=element.line,
         )
-
-    def _timeout(self) -> float | None:
-        """The property that holds when a prompt is queued, not while waiting (section 4.1.7).
-
-        None for a value that is no time: the wait for input complains of it, and who handles that
-        is to be able to speak.
-        """
-        try:
-            return self._properties.time("timeout")
-        except VoiceXmlEvent:
-            return None
 
     def text(self, words: str) -> Prompt:
         """The platform's own words."""
