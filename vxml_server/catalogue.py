@@ -32,6 +32,10 @@ MESSAGES: Mapping[str, Mapping[str, str]] = {
         "en": "Sorry, that was too long.",
         "fr": "Désolé, c'était trop long.",
     },
+    # What a caller says for the commands that are always there (VoiceXML 2.0 section 6.3.6).
+    "universal.cancel": {"en": "cancel", "fr": "annuler"},
+    "universal.exit": {"en": "exit", "fr": "quitter"},
+    "universal.help": {"en": "help", "fr": "aide"},
 }
 
 

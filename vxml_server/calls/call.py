@@ -17,11 +17,12 @@ import structlog
 from vxml_server.calls.leg import Leg
 from vxml_server.calls.mailbox import Ended, Ending
 from vxml_server.calls.platform import CallPlatform
+from vxml_server.calls.redirection import redirections
 from vxml_server.calls.rendering import PromptRenderer, SoundCache
 from vxml_server.calls.transfer import TRANSFERRED, Line, Transfer
 from vxml_server.clock import Clock, Timer
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.fetch import Fetcher, FetchSession
+from vxml_server.fetch import Fetcher, FetchSession, Prefetcher
 from vxml_server.interpreter import (
     Connection,
     DocumentStore,
@@ -133,7 +134,8 @@ class Call:
 
     async def _interpret(self, fetcher: FetchSession) -> Outcome:
         resources = self._resources
-        renderer = PromptRenderer(fetcher, resources.synthesizer, resources.sounds)
+        prefetcher = Prefetcher(fetcher)
+        renderer = PromptRenderer(prefetcher, resources.synthesizer, resources.sounds)
         self._platform = CallPlatform(
             self.leg,
             clock=resources.clock,
@@ -144,7 +146,7 @@ class Call:
         )
         session = Session(
             self._platform,
-            fetcher,
+            prefetcher,
             connection=connection_of(self._incoming),
             observer=self._observe,
             default_lang=resources.language,
@@ -152,12 +154,16 @@ class Call:
             documents=resources.documents,
             grammars=resources.grammars,
             limits=resources.limits,
+            prefetch=prefetcher.prefetch,
         )
         self._interpreting = asyncio.create_task(
             session.run(self._record.application), name=f"session {self.id}"
         )
         self.leg.when_ended(self._on_leg_ended)
-        return await self._interpreting
+        try:
+            return await self._interpreting
+        finally:
+            prefetcher.close()
 
     async def _finish(self) -> None:
         """A caller who was handed on talks as long as they like; the call lasts as long."""
@@ -294,6 +300,7 @@ def connection_of(incoming: IncomingCall) -> Connection:
         protocol_name="sip",
         protocol_version="2.0",
         headers={name.lower(): value for name, value in incoming.headers.items()},
+        redirect=redirections(incoming.headers, incoming.request_uri),
     )
 
 

@@ -34,7 +34,14 @@ from vxml_server.interpreter.platform import (
     Waiting,
 )
 from vxml_server.interpreter.recording import RecordKeys
-from vxml_server.interpreter.session import Connection, DocumentStore, Limits, Outcome, Session
+from vxml_server.interpreter.session import (
+    Connection,
+    DocumentStore,
+    Limits,
+    Outcome,
+    Redirection,
+    Session,
+)
 from vxml_server.interpreter.trace import Observer, ignore
 
 __all__ = [
@@ -66,6 +73,7 @@ __all__ = [
     "RecordRequest",
     "RecordResult",
     "RecordedAudio",
+    "Redirection",
     "Segment",
     "Session",
     "SpeechSegment",

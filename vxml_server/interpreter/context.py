@@ -18,6 +18,7 @@ from vxml_server.interpreter.document import Document, Element
 from vxml_server.interpreter.fia import FormInterpretation
 from vxml_server.interpreter.flow import Exit, Place, Return, Transition
 from vxml_server.interpreter.platform import Waiting
+from vxml_server.interpreter.prefetching import wanted_ahead
 from vxml_server.interpreter.properties import Properties, properties_at
 from vxml_server.interpreter.scopes import Scopes
 
@@ -153,6 +154,8 @@ class ExecutionContext:
     async def _initialise(self, document: Document) -> None:
         """Runs a document's own `<var>`, `<script>` and `<data>` elements in document order."""
         properties = self.properties(document.root)
+        if self.session.prefetch is not None:
+            self.session.prefetch(wanted_ahead(document, self.properties))
         for element in document.root.named("var", "script", "data"):
             try:
                 if element.name == "var":

@@ -35,6 +35,7 @@ from vxml_server.interpreter.grammars import (
     LinkOwner,
     OptionOwner,
     Situation,
+    UniversalOwner,
 )
 from vxml_server.interpreter.platform import (
     ActiveGrammar,
@@ -42,8 +43,10 @@ from vxml_server.interpreter.platform import (
     InputResult,
     Json,
     Recognition,
+    RecordedAudio,
 )
 from vxml_server.interpreter.prompts import TEXT_RUN, choice_text, select_prompts, with_text_runs
+from vxml_server.interpreter.recordings import described
 from vxml_server.interpreter.scopes import Scopes
 
 if TYPE_CHECKING:
@@ -311,6 +314,8 @@ class FormInterpretation:
             case LinkOwner(element):
                 # Its grammars are where it was written, its attributes where it is followed (2.5).
                 raise await self._left_by(element, self.document, as_copied=True)
+            case UniversalOwner(event):
+                raise VoiceXmlEvent(event)
         if self._just_filled:
             for item in self._items:
                 if item.kind == "initial":
@@ -358,6 +363,9 @@ class FormInterpretation:
             shadows |= _marks(result)
         if item.name:
             engine.set_json(self._variables, f"{item.name}$", shadows | (shadow or {}))
+            if result is not None and result.audio is not None:
+                name = f"{item.name}$"
+                self._add_recording(engine.get(self._variables, name), result.audio)
         self.mark_filled(item)
 
     def mark_filled(self, item: FormItem) -> None:
@@ -393,6 +401,13 @@ class FormInterpretation:
         with self.scopes.anonymous():
             await execute(content_of(element), frame)
 
+    def _add_recording(self, target: Object, audio: RecordedAudio) -> None:
+        """What the caller said while it was recognised (VoiceXML 2.1 section 7)."""
+        engine, figures = self.scopes.engine, described(audio)
+        engine.set(target, "recording", self.context.session.recordings.add(audio))
+        engine.set_json(target, "recordingsize", figures["size"])
+        engine.set_json(target, "recordingduration", figures["duration"])
+
     def forget_result(self) -> None:
         """What was recognised lasts until the next wait for input (section 5.1.5)."""
         self.scopes.engine.set_undefined(self.scopes.scope("application"), "lastresult$")
@@ -407,6 +422,8 @@ class FormInterpretation:
         if result.mark_name is not None:
             holder = engine.from_json({"marks": _marks(result)})
             engine.evaluate("Object.assign(lastresult$, marks)", [scope, holder])
+        if result.audio is not None:
+            self._add_recording(engine.get(scope, "lastresult$"), result.audio)
         if result.kind is InputKind.MATCH and best.active is not None:
             self.context.session.observe(
                 "match",

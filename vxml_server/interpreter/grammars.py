@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, cast
 
+from vxml_server import catalogue
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import FetchRequest, Resource, resolve_uri, split_fragment
 from vxml_server.grammar import Grammar, builtin, load_async, phrase
@@ -61,7 +62,14 @@ class LinkOwner:
     element: Element
 
 
-Owner: TypeAlias = ItemOwner | OptionOwner | ChoiceOwner | FormOwner | LinkOwner
+@dataclass(frozen=True, slots=True, eq=False)
+class UniversalOwner:
+    """A command that every dialog has, `help`, `exit` or `cancel`, and the event it throws."""
+
+    event: str
+
+
+Owner: TypeAlias = ItemOwner | OptionOwner | ChoiceOwner | FormOwner | LinkOwner | UniversalOwner
 
 
 class GrammarStore:
@@ -224,7 +232,17 @@ class Activation:
             root = situation.root
             if root is not None and root is not document:
                 await self._add_document(root, "application", running=dialog)
+            self._add_universals()
         return tuple(self._active)
+
+    def _add_universals(self) -> None:
+        """The commands of the property `universals`, in the words of the language (6.3.6)."""
+        if "voice" not in self._modes:
+            return
+        for event in self._properties.universals():
+            words = catalogue.message(f"universal.{event}", self._lang)
+            grammar = self._store.phrase(words, self._lang, "voice")
+            self._add(grammar, "voice", "universal", UniversalOwner(event), 0)
 
     async def _add_item(self, item: Element, document: Document) -> None:
         """An item's own grammars, those of its links included (section 3.1.4)."""

@@ -116,6 +116,8 @@ class InputProperties:
     incomplete_timeout: float = 1.0
     max_speech_timeout: float = 20.0
     max_nbest: int = 1
+    utterance_type: str = ""
+    """The media type in which what is said is to be recorded, "" for not at all (2.1, 7)."""
 
     def with_timeout(self, timeout: float) -> InputProperties:
         """The same with another noinput timeout, that of the last prompt."""
@@ -159,18 +161,29 @@ class Recognition:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedAudio:
+    """What a caller said, as a file: its bytes, their media type, how long it lasts (seconds)."""
+
+    data: bytes = field(repr=False)
+    media_type: str
+    duration: float
+
+
+@dataclass(frozen=True, slots=True)
 class InputResult:
     """What a wait for input brought.
 
     `nbest` is ordered by confidence and not empty for MATCH; for NOMATCH it holds what was heard,
     if the platform knows (`active` None where no grammar matched). `mark_name` and `mark_time` are
-    those of the last mark played (VoiceXML 2.1 section 8), seconds since that mark.
+    those of the last mark played (VoiceXML 2.1 section 8), seconds since that mark. `audio` is what
+    was said, if the request wanted it and there was a voice.
     """
 
     kind: InputKind
     nbest: tuple[Recognition, ...] = ()
     mark_name: str | None = None
     mark_time: float | None = None
+    audio: RecordedAudio | None = None
 
 
 # Transfer ----------------------------------------------------------------------------------------
@@ -244,15 +257,6 @@ class RecordEnding(Enum):
     INPUT = "input"
     NOINPUT = "noinput"
     HANGUP = "hangup"
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedAudio:
-    """What a caller said, as a file: its bytes, their media type, how long it lasts (seconds)."""
-
-    data: bytes = field(repr=False)
-    media_type: str
-    duration: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import FetchRequest
 from vxml_server.interpreter.document import Element
 from vxml_server.interpreter.platform import InputProperties, Mode
+from vxml_server.interpreter.recordings import media_type_of
 from vxml_server.interpreter.times import seconds
 
 DEFAULTS: Mapping[str, str] = {
@@ -47,6 +48,9 @@ DEFAULTS: Mapping[str, str] = {
 }
 
 
+UNIVERSALS = ("cancel", "exit", "help")
+
+
 class Properties:
     """The properties that hold at one place: the elements around it, the nearest first."""
 
@@ -69,7 +73,10 @@ class Properties:
         return self._defaults.get(name, "")
 
     def flag(self, name: str) -> bool:
-        return self.get(name).strip().lower() == "true"
+        text = self.get(name).strip().lower()
+        if text not in {"true", "false"}:
+            raise VoiceXmlEvent("error.semantic", f"property {name}: {text!r} is no boolean")
+        return text == "true"
 
     def time(self, name: str) -> float:
         """A time in seconds; a value that is none is error.semantic."""
@@ -98,6 +105,16 @@ class Properties:
             raise VoiceXmlEvent("error.semantic", message) from None
         return min(1.0, max(0.0, number / 100 if number > 1 else number))
 
+    def universals(self) -> tuple[str, ...]:
+        """Which commands every dialog has (section 6.3.6)."""
+        listed = self.get("universals").split()
+        if listed == ["all"]:
+            return UNIVERSALS
+        if unknown := set(listed) - {*UNIVERSALS, "none"}:
+            message = f"property universals: {min(unknown)!r} is no command"
+            raise VoiceXmlEvent("error.semantic", message)
+        return tuple(event for event in UNIVERSALS if event in listed)
+
     def input_properties(self) -> InputProperties:
         """All that a wait for input needs to know."""
         if self._input is None:
@@ -106,6 +123,9 @@ class Properties:
 
     def _read_input_properties(self) -> InputProperties:
         listed = self.get("inputmodes").split()
+        if unknown := set(listed) - {"dtmf", "voice"}:
+            message = f"property inputmodes: {min(unknown)!r} is neither dtmf nor voice"
+            raise VoiceXmlEvent("error.semantic", message)
         modes: frozenset[Mode] = frozenset(mode for mode in ("dtmf", "voice") if mode in listed)
         try:
             nbest = max(1, int(self.get("maxnbest")))
@@ -125,6 +145,11 @@ class Properties:
             incomplete_timeout=self.time("incompletetimeout"),
             max_speech_timeout=self.time("maxspeechtimeout"),
             max_nbest=nbest,
+            utterance_type=(
+                media_type_of(self.get("recordutterancetype"))
+                if self.flag("recordutterance")
+                else ""
+            ),
         )
 
 

@@ -30,6 +30,7 @@ from vxml_server.interpreter.platform import (
     Mode,
     Prompt,
     Recognition,
+    RecordedAudio,
     RecordEnding,
     RecordRequest,
     RecordResult,
@@ -37,7 +38,7 @@ from vxml_server.interpreter.platform import (
     TransferResult,
     Waiting,
 )
-from vxml_server.interpreter.playback import Playback, render
+from vxml_server.interpreter.playback import SECONDS_A_WORD, Playback, render
 from vxml_server.interpreter.script import (
     HangUp,
     Keys,
@@ -47,7 +48,7 @@ from vxml_server.interpreter.script import (
     Transfer,
 )
 from vxml_server.interpreter.scripted_caller import Act, Arrival, Caller, Key, instant
-from vxml_server.interpreter.scripted_recording import RecordWait
+from vxml_server.interpreter.scripted_recording import RecordWait, tone_of
 from vxml_server.interpreter.trace import Observer, ignore
 from vxml_server.interpreter.words import recognise
 
@@ -173,6 +174,7 @@ class _Wait:
         self._prompts_over = False
         self._heard_at: float | None = None
         self._marks: list[tuple[str, float]] = []
+        self._audio: RecordedAudio | None = None
 
     async def result(self) -> InputResult:
         timeout = self._properties.timeout
@@ -312,6 +314,8 @@ class _Wait:
     def _said(self, step: Say) -> InputResult | None:
         first = step.hypotheses[0]
         self._report_input("voice", first.words, first.confidence)
+        if media_type := self._properties.utterance_type:
+            self._audio = tone_of(SECONDS_A_WORD * len(first.words.split()), media_type)
         return self._heard(*recognise(step.hypotheses, self._request))
 
     # What comes of it ---------------------------------------------------------------------------
@@ -340,7 +344,7 @@ class _Wait:
             if played <= stopped:
                 name, at = mark, played
         since = None if name is None else round(stopped - at, 6)
-        return InputResult(kind, nbest, name, since)
+        return InputResult(kind, nbest, name, since, self._audio)
 
 
 def _scripted_outcome(step: Transfer, request: TransferRequest) -> TransferResult:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from vxml_server import catalogue
@@ -55,6 +55,16 @@ STEPS_A_TURN = 50
 
 
 @dataclass(frozen=True, slots=True)
+class Redirection:
+    """A number that the call was sent on from: presentation restricted (`pi`), screening, why."""
+
+    uri: str
+    pi: bool = False
+    si: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Connection:
     """What is known of the call: `session.connection` (section 5.1.4)."""
 
@@ -65,6 +75,7 @@ class Connection:
     protocol_name: str = ""
     protocol_version: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    redirect: tuple[Redirection, ...] | None = None
 
     def as_json(self) -> dict[str, Json]:
         return {
@@ -75,7 +86,7 @@ class Connection:
                 "version": self.protocol_version,
                 self.protocol_name or "sip": {"headers": dict(self.headers)},
             },
-            "redirect": None,
+            "redirect": None if self.redirect is None else [asdict(r) for r in self.redirect],
             "aai": self.aai,
         }
 
@@ -158,6 +169,7 @@ class Session:
         grammars: GrammarStore | None = None,
         limits: Limits | None = None,
         objects: Objects | None = None,
+        prefetch: Callable[[Iterable[FetchRequest]], None] | None = None,
     ) -> None:
         self.platform = platform
         self.observe = observer
@@ -165,6 +177,7 @@ class Session:
         self.default_properties = defaults(default_properties or {})
         self.grammars = grammars or GrammarStore()
         self.objects: Objects = objects or {}
+        self.prefetch = prefetch
         self._documents = documents or DocumentStore()
         self._remarked_on: set[Document] = set()
         self._fetcher = fetcher
