@@ -24,6 +24,8 @@ from vxml_server.interpreter.repairs import Remark, Remarks
 XML = "{http://www.w3.org/XML/1998/namespace}"
 
 
+# Levels of elements in a document; those of its grammars count.
+MAX_DEPTH = 100
 _OURS = frozenset({schema.VXML, schema.SRGS})
 # As many remarks as anyone reads.
 _MOST_REMARKS = 100
@@ -32,6 +34,7 @@ _MOST_REMARKS = 100
 def compile_document(body: bytes, uri: str, *, strict: bool = False) -> Document:
     """The document in `body`, which came from `uri`; raises `error.badfetch`."""
     root, remarks = read_document(body, uri, strict=strict)
+    _refuse_depth(root, uri)
     tree = _convert(root, uri, "", uri)
     if (found := constraints.first_problem(tree)) is not None:
         element, problem = found
@@ -126,6 +129,16 @@ def _parse(body: bytes, uri: str) -> etree._Element:
     if subset is not None and any(True for _ in subset.iterentities()):
         raise _bad("a document may not declare entities", uri, root)
     return root
+
+
+def _refuse_depth(root: etree._Element, uri: str) -> None:
+    """What is done with a tree is recursive; no document needs so many levels."""
+    level = [root]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in node if isinstance(child.tag, str)]
+        if not level:
+            return
+    raise _bad("the elements are nested too deeply", uri, level[0])
 
 
 def _convert(node: etree._Element, uri: str, lang: str, base: str) -> Element:

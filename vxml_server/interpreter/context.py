@@ -26,12 +26,17 @@ if TYPE_CHECKING:
     from vxml_server.interpreter.session import Session
 
 
+# Subdialogs inside subdialogs. More are a mistake: one that calls itself.
+MAX_DEPTH = 20
+
+
 class ExecutionContext:
     """Runs dialog after dialog until one returns or exits."""
 
     def __init__(self, session: Session, *, is_subdialog: bool = False) -> None:
         self.session = session
         self.is_subdialog = is_subdialog
+        self._depth = 0
         self.scopes = Scopes(session.engine, session.variables)
         self.document: Document | None = None
         self.root: Document | None = None
@@ -117,6 +122,10 @@ class ExecutionContext:
     ) -> Return:
         """Runs a subdialog in a context of its own, where even this document's state is new."""
         child = ExecutionContext(self.session, is_subdialog=True)
+        child._depth = self._depth + 1
+        if child._depth > MAX_DEPTH:
+            message = f"more than {MAX_DEPTH} subdialogs have called each other"
+            raise VoiceXmlEvent("error.semantic", message)
         if reference.startswith("#") and self.document and self.root:
             dialog = self._dialog(self.document, reference[1:])
             place = Place(self.document, self.root, dialog)
