@@ -9,8 +9,9 @@ known at run time is left to run time. Unless it is to be strict, a document is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from lxml import etree
@@ -22,7 +23,7 @@ from vxml_server.interpreter.document import DIALOGS, Document, Element, Node, T
 from vxml_server.interpreter.repairs import Remark, Remarks
 
 XML = "{http://www.w3.org/XML/1998/namespace}"
-
+_LANG, _BASE = f"{XML}lang", f"{XML}base"
 
 # Levels of elements in a document; those of its grammars count.
 MAX_DEPTH = 100
@@ -80,9 +81,13 @@ def examine(
     if etree.QName(root).localname != "vxml":
         raise _bad(f"the root element is <{etree.QName(root).localname}>, not <vxml>", uri, root)
     on_parsed(root)
+    is_valid = schema.is_valid(root)
     if not strict:
-        lenient.repair(root, body, remarks)
-    problems = [] if schema.is_valid(root) else schema.problems(root)
+        if not is_valid:
+            lenient.repair(root, remarks)
+            is_valid = schema.is_valid(root)
+        lenient.rename_events(root, body, remarks)
+    problems = [] if is_valid else schema.problems(root)
     return Examination(root, remarks.found, problems)
 
 
@@ -143,54 +148,52 @@ def _refuse_depth(root: etree._Element, uri: str) -> None:
 
 def _convert(node: etree._Element, uri: str, lang: str, base: str) -> Element:
     """The tree below `node`; elements of other namespaces are somebody else's."""
-    name = etree.QName(node).localname
-    line = node.sourceline or 0
-    lang = node.get(f"{XML}lang", lang)
-    if (own_base := node.get(f"{XML}base")) is not None:
-        base = resolve_uri(base, own_base)
-    # Attributes of other namespaces are somebody else's, as elements are.
-    attributes = {
-        str(key).removeprefix(XML): str(value)
-        for key, value in node.attrib.items()
-        if not str(key).startswith("{") or str(key).startswith(XML)
-    }
+    name, _ = _named(str(node.tag))
+    attributes = {str(key): str(value) for key, value in node.items()}
+    if any(key[0] == "{" for key in attributes):
+        # Attributes of other namespaces are somebody else's, as elements are.
+        attributes = {
+            key.removeprefix(XML): value
+            for key, value in attributes.items()
+            if key[0] != "{" or key.startswith(XML)
+        }
+        lang = node.get(_LANG, lang)
+        if (own_base := node.get(_BASE)) is not None:
+            base = resolve_uri(base, own_base)
     source = b""
     children: list[Node] = []
     if name == "grammar":
         # Its content is the grammar room's; lines in it count from the document's first.
         source = etree.tostring(node, with_tail=False, encoding="utf-8")
-        children.append("".join(node.itertext()))
+        if text := "".join(node.itertext()):
+            children.append(text)
     else:
-        if node.text:
-            children.append(node.text)
+        # Texts between which only somebody else's element stands are one.
+        text = node.text or ""
         for child in node:
             if not isinstance(child.tag, str):
                 raise _bad(f"the entity {child.text} is not known", uri, node)
-            if etree.QName(child).namespace in _OURS:
+            if _named(child.tag)[1]:
+                if text:
+                    children.append(text)
                 children.append(_convert(child, uri, lang, base))
-            if child.tail:
-                children.append(child.tail)
+                text = ""
+            text += child.tail or ""
+        if text:
+            children.append(text)
     return Element(
         name=name,
         attributes=MappingProxyType(attributes),
-        children=tuple(_joined(children)),
-        line=line,
+        children=tuple(children),
+        line=node.sourceline or 0,
         lang=lang,
         base=base,
         source=source,
     )
 
 
-def _joined(children: list[Node]) -> Iterator[Node]:
-    """Neighbouring texts as one."""
-    text = ""
-    for child in children:
-        if isinstance(child, str):
-            text += child
-            continue
-        if text:
-            yield text
-        text = ""
-        yield child
-    if text:
-        yield text
+@lru_cache(maxsize=1000)
+def _named(tag: str) -> tuple[str, bool]:
+    """The name of an element without its namespace, and whether the namespace is ours."""
+    name = etree.QName(tag)
+    return name.localname, name.namespace in _OURS

@@ -1,12 +1,13 @@
 """What VoiceXML demands of elements together, beyond what a schema can say (see `schema`).
 
-Each rule is a function that looks at one element and its parent and says what is wrong. All of it
-is `error.badfetch` when the document is loaded, before any of it runs.
+Each rule is a function that looks at one element and its parent and says what is wrong; `_RULES`
+says which elements it is about. All of it is `error.badfetch` when the document is loaded, before
+any of it runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 from vxml_server.interpreter.document import (
@@ -22,7 +23,7 @@ Rule: TypeAlias = Callable[[Element, Element | None], str]
 def first_problem(root: Element) -> tuple[Element, str] | None:
     """The first element, in document order, that breaks a rule, and what is wrong with it."""
     for parent, element in _with_parents(root):
-        for rule in _RULES:
+        for rule in _RULES.get(element.name, ()):
             if problem := rule(element, parent):
                 return element, problem
     return None
@@ -38,16 +39,12 @@ def _with_parents(root: Element) -> Iterator[tuple[Element | None, Element]]:
 
 def _dialog_names(element: Element, parent: Element | None) -> str:
     """Dialogs are told apart by their ids (section 1.5.1)."""
-    if element.name != "vxml":
-        return ""
     twice = _repeated(dialog.get("id") for dialog in element.named(*DIALOGS))
     return f"two dialogs have the id {twice!r}" if twice else ""
 
 
 def _item_names(element: Element, parent: Element | None) -> str:
     """The names of a form's items are unique (section 2.3.1)."""
-    if element.name != "form":
-        return ""
     twice = _repeated(item.get("name") for item in element.named(*FORM_ITEMS))
     return f"two items of the form have the name {twice!r}" if twice else ""
 
@@ -63,7 +60,7 @@ def _repeated(names: Iterator[str]) -> str:
 
 def _filled(element: Element, parent: Element | None) -> str:
     """Only a form's `<filled>` chooses its items, and only among input items (section 2.4)."""
-    if element.name != "filled" or parent is None:
+    if parent is None:
         return ""
     if parent.name != "form":
         stated = [name for name in ("mode", "namelist") if name in element.attributes]
@@ -77,8 +74,6 @@ def _filled(element: Element, parent: Element | None) -> str:
 
 def _source(element: Element, parent: Element | None) -> str:
     """A grammar and a script have one source (2.1, sections 2 and 3)."""
-    if element.name not in {"grammar", "script"}:
-        return ""
     has_content = bool(element.text.strip()) or b"<rule" in element.source
     sources = has_content + ("src" in element.attributes) + ("srcexpr" in element.attributes)
     if sources != 1:
@@ -88,14 +83,14 @@ def _source(element: Element, parent: Element | None) -> str:
 
 def _grammar_scope(element: Element, parent: Element | None) -> str:
     """Only a form may give its grammars a scope (section 3.1.3)."""
-    if element.name != "grammar" or "scope" not in element.attributes or parent is None:
+    if "scope" not in element.attributes or parent is None:
         return ""
     return "" if parent.name == "form" else f"<grammar> in <{parent.name}> takes no scope"
 
 
 def _menu_keys(element: Element, parent: Element | None) -> str:
     """A menu that numbers its choices leaves them 0, * and # at most (section 2.2.1)."""
-    if element.name != "menu" or element.get("dtmf") != "true":
+    if element.get("dtmf") != "true":
         return ""
     own = [choice.get("dtmf").strip() for choice in element.named("choice")]
     if any(keys not in {"", "0", "*", "#"} for keys in own):
@@ -105,21 +100,17 @@ def _menu_keys(element: Element, parent: Element | None) -> str:
 
 def _events(element: Element, parent: Element | None) -> str:
     """To catch everything is to name no event, and not an empty one (section 5.2.4)."""
-    if (
-        element.name == "catch"
-        and "event" in element.attributes
-        and not element.get("event").split()
-    ):
+    if "event" in element.attributes and not element.get("event").split():
         return "<catch> names no event"
     return ""
 
 
-_RULES: tuple[Rule, ...] = (
-    _dialog_names,
-    _item_names,
-    _filled,
-    _source,
-    _grammar_scope,
-    _menu_keys,
-    _events,
-)
+_RULES: Mapping[str, tuple[Rule, ...]] = {
+    "catch": (_events,),
+    "filled": (_filled,),
+    "form": (_item_names,),
+    "grammar": (_source, _grammar_scope),
+    "menu": (_menu_keys,),
+    "script": (_source,),
+    "vxml": (_dialog_names,),
+}

@@ -87,18 +87,20 @@ def _without_declaration(body: bytes, found: re.Match[bytes]) -> bytes:
 # The tree ----------------------------------------------------------------------------------------
 
 
-def repair(root: etree._Element, body: bytes, remarks: Remarks) -> None:
-    """Turns the tree of a `<vxml>` into one that the schema knows, as far as it can be done."""
-    is_valid = schema.is_valid(root)
-    if not is_valid:
-        _repair_namespaces(root, remarks)
-        for node in list(root.iter(f"{{{VXML}}}*")):
-            for rule in version1.RULES.get(name_of(node), ()):
-                rule(node, remarks)
-            if name_of(node) in schema.model().elements:
-                _repair_attributes(node, remarks)
-        for node in list(root.iter(f"{{{VXML}}}*")):
-            _repair_content(node, remarks)
+def repair(root: etree._Element, remarks: Remarks) -> None:
+    """Turns the invalid tree of a `<vxml>` into one that the schema knows, as far as possible."""
+    _repair_namespaces(root, remarks)
+    for node in list(root.iter(f"{{{VXML}}}*")):
+        for rule in version1.RULES.get(name_of(node), ()):
+            rule(node, remarks)
+        if name_of(node) in schema.model().elements:
+            _repair_attributes(node, remarks)
+    for node in list(root.iter(f"{{{VXML}}}*")):
+        _repair_content(node, remarks)
+
+
+def rename_events(root: etree._Element, body: bytes, remarks: Remarks) -> None:
+    """Gives events and variables of VoiceXML 1.0 their present names; a valid tree stays valid."""
     if version1.OLD_WORDS.search(body):
         for node in root.iter(f"{{{VXML}}}*"):
             version1.rename_events(node, remarks)
