@@ -53,7 +53,7 @@ def vocabulary(network: Network) -> tuple[tuple[str, str], ...]:
     found: dict[tuple[str, str], None] = {}
     for number, name in _rules(network):
         document = network.documents[number]
-        for leaf in leaves(document.rules[name].expansion):
+        for leaf in leaves(document.rules[name].expansion, possible=True):
             if isinstance(leaf, Token):
                 found[leaf.text, leaf.lang or document.lang] = None
     return tuple(found)
@@ -246,6 +246,8 @@ class _Writer:
                 return f"<{self.name(expansion, document)}>"
             case OneOf():
                 return f"({self.alternatives(expansion, document)})"
+            case Repeat(maximum=0):
+                return "<NULL>"
             case Repeat(body, minimum, maximum):
                 return self.repeat(self.part(body, document), minimum, maximum)
             case Special.VOID:
@@ -271,8 +273,6 @@ class _Writer:
         raise AssertionError("a reference that the network does not have")
 
     def repeat(self, body: str, minimum: int, maximum: int | None) -> str:
-        if maximum == 0:
-            return "<NULL>"
         least = min(minimum, MAX_TURNS)
         if maximum is None or maximum > MAX_TURNS:
             once = [body] * (least - 1)

@@ -163,15 +163,18 @@ def split_reference(reference: str) -> tuple[str, str]:
     return place, unquote(fragment)
 
 
-def leaves(expansion: Expansion) -> Iterator[Token | Tag | RuleRef | Special]:
-    """What an expansion is made of in the end, in document order."""
+def leaves(
+    expansion: Expansion, *, possible: bool = False
+) -> Iterator[Token | Tag | RuleRef | Special]:
+    """What an expansion is made of in the end, in document order; if `possible`, without what is
+    repeated no times."""
     todo = [expansion]
     while todo:
         match todo.pop():
             case Sequence(parts) | OneOf(parts):
                 todo.extend(reversed(parts))
-            case Repeat(body):
-                todo.append(body)
+            case Repeat(body, _, most):
+                todo.extend([] if possible and most == 0 else [body])
             case leaf:
                 yield leaf
 
