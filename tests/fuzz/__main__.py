@@ -1,7 +1,7 @@
 """python -m tests.fuzz --runs 100000 [--seed N] [--minutes M] [--keep FOLDER]
 
-Runs N, N+1, ... are the seeds; one is repeated with `--seed N --runs 1`. What is found is printed
-with its seed and its last lines, and its pages are written to FOLDER. Exit status 1 if anything was.
+Each run has a seed, from N on; one is repeated with `--seed N --runs 1`. What is found is printed
+with its seed and its last lines, and its pages are written to FOLDER. Exit status 1 if anything is.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ _WORDS = (
 _OUTCOMES = (
     "busy", "noanswer", "network_busy", "near_end_disconnect", "far_end_disconnect",
     "network_disconnect", "maxtime_disconnect", "unknown", "connection.disconnect.transfer",
-    "connection.disconnect.hangup", "error.connection.noauthorization", "error.connection.baddestination",
+    "connection.disconnect.hangup", "error.connection.noauthorization",
+    "error.connection.baddestination",
 )  # fmt: skip
 
 

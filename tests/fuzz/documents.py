@@ -21,46 +21,51 @@ XML = "{http://www.w3.org/XML/1998/namespace}"
 
 # Expressions: most of them trouble, some of them endless, greedy or hostile.
 EXPRESSIONS = (
-    "", "1", "'a'", "true", "undefined", "null", "NaN", "-0", "1e308*10", "x", "f", "f$", "f$.x.y",
-    "session", "session.connection.remote.uri", "application.lastresult$", "document.x", "dialog.f",
-    "lastresult$[0].utterance", "1 +", ")", "}", "'", "/*", "//", "a b", "x = 1", "x.y.z = 1",
-    "while(true){}", "(function(){while(1);})()", "(function f(){f()})()", "(()=>{throw 1})()",
-    "(()=>{throw null})()", "(()=>{throw {toString(){throw 2}}})()", "'x'.repeat(1e8)",
-    "new Array(1e9).join('x')", "[...Array(1e6)]", "Symbol('x')", "10n**1000n", "2n",
-    "'\\ud800'", "'\\u0000a'", "String.fromCharCode(0,1,8,0xfffe,0xdfff)", "[[[[[[]]]]]]",
-    "JSON = 1", "Object.prototype.x = 1", "Object.freeze(this)", "this", "globalThis", "eval('x')",
+    "", "1", "'a'", "true", "undefined", "null", "NaN", "-0", "1e308*10", "x", "f", "f$",
+    "f$.x.y", "session", "session.connection.remote.uri", "application.lastresult$",
+    "document.x", "dialog.f", "lastresult$[0].utterance", "1 +", ")", "}", "'", "/*", "//",
+    "a b", "x = 1", "x.y.z = 1", "while(true){}", "(function(){while(1);})()",
+    "(function f(){f()})()", "(()=>{throw 1})()", "(()=>{throw null})()",
+    "(()=>{throw {toString(){throw 2}}})()", "'x'.repeat(1e8)", "new Array(1e9).join('x')",
+    "[...Array(1e6)]", "Symbol('x')", "10n**1000n", "2n", "'\\ud800'", "'\\u0000a'",
+    "String.fromCharCode(0,1,8,0xfffe,0xdfff)", "[[[[[[]]]]]]", "JSON = 1",
+    "Object.prototype.x = 1", "Object.freeze(this)", "this", "globalThis", "eval('x')",
     "Function('return this')()", "new Proxy({}, {get(){throw 3}})", "({toString: null})",
     "({valueOf(){return {}}})", "({get a(){return this}})", "(a=>(a.a=a))({})", "async()=>1",
     "Promise.resolve(1).then(x=>{while(1);})", "delete session", "session.connection = 1",
-    "application = 1", "var", "return", "import('x')", "new Date(NaN)", "/(a+)+$/.test('a'.repeat(30)+'b')",
-    "_event", "_message", "_prompt", "'#a'", "'main.vxml'", "'leaf.vxml#x'", "'::'", "'http://['",
-    "'data:,x'", "'javascript:1'", "[1,2,3]", "[{audio:'a.wav',tts:'b'}]", "{a: 1}", "({a: {b: [1]}})",
-    "'error.semantic'", "'.'", "' '", "'connection.disconnect.hangup'", "({length: 1e9})", "new Uint8Array(9)",
+    "application = 1", "var", "return", "import('x')", "new Date(NaN)",
+    "/(a+)+$/.test('a'.repeat(30)+'b')", "_event", "_message", "_prompt", "'#a'", "'main.vxml'",
+    "'leaf.vxml#x'", "'::'", "'http://['", "'data:,x'", "'javascript:1'", "[1,2,3]",
+    "[{audio:'a.wav',tts:'b'}]", "{a: 1}", "({a: {b: [1]}})", "'error.semantic'", "'.'", "' '",
+    "'connection.disconnect.hangup'", "({length: 1e9})", "new Uint8Array(9)",
 )  # fmt: skip
 VALUES = (
-    "", " ", "a", "#a", "#", "##", "#no such", "main.vxml", "main.vxml#f", "leaf.vxml", "::", "//",
-    "http://[", "http://test:99999/", "file:///etc/passwd", "data:text/plain,x", "true", "false",
-    "TRUE", "yes", "0", "1", "-1", "2", "99999999999999999999", "1.5", "1e9", "NaN", "5s", "0s",
-    "5", "100", "250ms", "-1s", "1 s", "9999999999s", ".s", "s", "en", "fr-FR", "en-UK", "en_US", "x-y-z-",
-    "x" * 2000, "dialog", "document", "get", "POST", "multipart/form-data", "any", "all", "exact",
-    "approximate", "voice", "dtmf", "dtmf voice", "none", "all", "prefetch", "hotword", "bridge", "blind",
-    "consultation", "tel:+331", "sip:a@b", "tel:", "builtin:grammar/digits", "builtin:dtmf/boolean?y=1;n=1",
-    "builtin:grammar/no", "digits", "digits?length=4", "digits?minlength=9;maxlength=1", "boolean",
-    "date", "currency", "number", "phone", "time", "digits?length=-1", "noinput nomatch", "error", "error.",
-    ".", "..", "connection.disconnect", "help", "exit", "cancel", "a b c", "session.x", "a.b", "f f",
-    "audio/x-wav", "application/srgs", "application/x-jsgf", "1.0", "2.1", "3.0", "#ABNF 1.0;", "\u00e9",
-    "\U0001f600", "12#", "A", "1 2 3", "*", "xx-large", "+50%", "0-1", "1-", "1000000-", "3-1",
-    "cdata-section", "x:y", "_x", "x$", "class", "this", "1x",
+    "", " ", "a", "#a", "#", "##", "#no such", "main.vxml", "main.vxml#f", "leaf.vxml", "::",
+    "//", "http://[", "http://test:99999/", "file:///etc/passwd", "data:text/plain,x", "true",
+    "false", "TRUE", "yes", "0", "1", "-1", "2", "99999999999999999999", "1.5", "1e9", "NaN",
+    "5s", "0s", "5", "100", "250ms", "-1s", "1 s", "9999999999s", ".s", "s", "en", "fr-FR",
+    "en-UK", "en_US", "x-y-z-", "x" * 2000, "dialog", "document", "get", "POST",
+    "multipart/form-data", "any", "all", "exact", "approximate", "voice", "dtmf", "dtmf voice",
+    "none", "all", "prefetch", "hotword", "bridge", "blind", "consultation", "tel:+331",
+    "sip:a@b", "tel:", "builtin:grammar/digits", "builtin:dtmf/boolean?y=1;n=1",
+    "builtin:grammar/no", "digits", "digits?length=4", "digits?minlength=9;maxlength=1",
+    "boolean", "date", "currency", "number", "phone", "time", "digits?length=-1",
+    "noinput nomatch", "error", "error.", ".", "..", "connection.disconnect", "help", "exit",
+    "cancel", "a b c", "session.x", "a.b", "f f", "audio/x-wav", "application/srgs",
+    "application/x-jsgf", "1.0", "2.1", "3.0", "#ABNF 1.0;", "\u00e9", "\U0001f600", "12#", "A",
+    "1 2 3", "*", "xx-large", "+50%", "0-1", "1-", "1000000-", "3-1", "cdata-section", "x:y",
+    "_x", "x$", "class", "this", "1x",
 )  # fmt: skip
 TEXTS = (
-    "", " ", "Hello.", "one two three", "*", "1 2", "\u0001".replace("\u0001", " "), "$x;", "<", "]]>",
-    "#ABNF 1.0; $a = b;", "#ABNF 1.0 UTF-8; root $r; $r = a | $r;", "x" * 5000, "\u2028", "\u00e9\u00df",
-    "\U0001f600", "word " * 300,
+    "", " ", "Hello.", "one two three", "*", "1 2", "$x;", "<",
+    "]]>", "#ABNF 1.0; $a = b;", "#ABNF 1.0 UTF-8; root $r; $r = a | $r;", "x" * 5000, "\u2028",
+    "\u00e9\u00df", "\U0001f600", "word " * 300,
 )  # fmt: skip
 _PIECES = (
-    b"<", b">", b"&", b"&amp;", b"&x;", b"<![CDATA[", b"]]>", b"<!--", b"-->", b"\x00", b"\xff", b"\xc3",
-    b"<?xml version='1.0' encoding='utf-16'?>", b"<!DOCTYPE vxml [<!ENTITY x 'y'>]>", b"</form>", b"<form>",
-    b"<block>", b"\xef\xbb\xbf", b"\r", b"&#0;", b"&#xd800;", b"xmlns='urn:x'", b"'", b'"', b"=", b"/",
+    b"<", b">", b"&", b"&amp;", b"&x;", b"<![CDATA[", b"]]>", b"<!--", b"-->", b"\x00", b"\xff",
+    b"\xc3", b"<?xml version='1.0' encoding='utf-16'?>", b"<!DOCTYPE vxml [<!ENTITY x 'y'>]>",
+    b"</form>", b"<form>", b"<block>", b"\xef\xbb\xbf", b"\r", b"&#0;", b"&#xd800;",
+    b"xmlns='urn:x'", b"'", b'"', b"=", b"/",
 )  # fmt: skip
 _ENCODINGS = (
     "utf-16",
@@ -77,9 +82,10 @@ _ENCODINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """A document to start from."""
+    """A document to start from: its folder and name, and its bytes."""
 
-    path: str
+    folder: str
+    name: str
     body: bytes
 
 
@@ -94,8 +100,17 @@ def seeds() -> tuple[Seed, ...]:
                 etree.fromstring(body)
             except etree.XMLSyntaxError:
                 continue
-            found.append(Seed(path.relative_to(ROOT).as_posix(), body))
+            found.append(Seed(str(path.parent), path.name, body))
     return tuple(found)
+
+
+@lru_cache(maxsize=1)
+def _neighbours() -> Mapping[str, list[Seed]]:
+    """The documents of each folder."""
+    found: dict[str, list[Seed]] = {}
+    for seed in seeds():
+        found.setdefault(seed.folder, []).append(seed)
+    return found
 
 
 @lru_cache(maxsize=1)
@@ -113,10 +128,8 @@ def site(random: Random) -> dict[str, bytes]:
     """The pages of a run: the document that is called, and what it may lead to."""
     pages = dict(others())
     chosen = random.choice(seeds())
-    folder = (ROOT / chosen.path).parent
-    for seed in seeds():
-        if (ROOT / seed.path).parent == folder:
-            pages[Path(seed.path).name] = seed.body
+    for seed in _neighbours()[chosen.folder]:
+        pages[seed.name] = seed.body
     pages["leaf.vxml"] = document(random, random.choice(seeds()))
     pages[MAIN] = document(random, chosen)
     name = random.choice(sorted(pages))

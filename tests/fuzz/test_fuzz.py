@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.runs import Runner, draw
+from tests.interpreter.harness import call, heard
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +44,32 @@ def test_the_same_runs_leave_nothing_behind(runner: Runner) -> None:
     objects()
     before = objects()
     assert objects() - before < 500
+
+
+# Found by it --------------------------------------------------------------------------------------
+
+
+async def test_a_subdialog_that_calls_itself_is_an_error_of_the_document() -> None:
+    result = await call('<form id="a"><subdialog src="#a"/></form>')
+    assert result.outcome.error == "error.semantic"
+    assert "subdialogs" in result.outcome.message
+
+
+@pytest.mark.parametrize("name", ["emphasis", "prosody", "voice"])
+async def test_elements_without_end_are_a_bad_document(name: str) -> None:
+    def page(depth: int) -> str:
+        nested = f"<{name}>" * depth + "Hello" + f"</{name}>" * depth
+        return f"<form><block><prompt>{nested}</prompt></block></form>"
+
+    assert heard(await call(page(90))) == ["Hello"]
+    assert (await call(page(240))).outcome.error == "error.badfetch"
+
+
+async def test_a_form_of_endless_expressions_ends() -> None:
+    fields = "<field expr=\"new Array(1e9).join('x')\"/>" * 20
+    assert (await call(f"<form>{fields}</form>")).outcome.error == "error.semantic"
+
+
+async def test_a_grammar_that_may_be_any_age_is_a_bad_document() -> None:
+    result = await call('<form><field><grammar src="g.grxml" maxage="soon"/></field></form>')
+    assert result.outcome.error == "error.badfetch"
