@@ -49,7 +49,7 @@ def test_2_2_a_reference_may_be_local_by_uri_or_by_alias_of_the_root() -> None:
     }
     grammar = load(
         b"#ABNF 1.0;\nlanguage en; root $r;\n"
-        b"$r = $x $<names> $<http://h/names#s>~<text/x>; $x = x;",
+        b"$r = $x $<names> $<http://h/names#s>~<application/srgs>; $x = x;",
         base_uri="http://h/g",
         read=files.__getitem__,
     )

@@ -45,7 +45,7 @@ _QUOTED = re.compile(r'"([^"]*)"')
 _WORD = re.compile(r"[^\s;=|*+<>()\[\]{}/!$\"~?]+")
 _LANG = re.compile(r"!([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)")
 _COUNTS = re.compile(r"\s*([\d-]+)\s*(?:/\s*(0?\.\d+|0|1(?:\.0*)?|0\.)\s*/\s*)?")
-_MEDIA_TYPE = re.compile(r"~\s*<[^<>]*>")
+_MEDIA_TYPE = re.compile(r"~\s*<([^<>]*)>")
 
 
 def is_abnf(source: bytes) -> bool:
@@ -266,7 +266,8 @@ class _Reader(Scanner):
                 return Special[name]
             return RuleRef("", name, f"${name}", *place)
         self.at = found.end()
-        self.take(_MEDIA_TYPE)
+        declared = self.take(_MEDIA_TYPE)
+        media_type = declared[1] if declared is not None else ""
         written = found[1].strip()
         document, name = split_reference(written)
         if not document:
@@ -275,7 +276,7 @@ class _Reader(Scanner):
         shown = (
             written if re.match(r"[A-Za-z][\w+.-]*:|/", written) else self.base_written + written
         )
-        return RuleRef(target, name, f"$<{shown}>", *place)
+        return RuleRef(target, name, f"$<{shown}>", *place, media_type=media_type)
 
     def join(self, reference: str, place: Place) -> str:
         try:

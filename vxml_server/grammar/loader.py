@@ -161,6 +161,9 @@ def _loading(
             if len(documents) > MAX_DOCUMENTS:
                 place = (reference.line, reference.column)
                 raise bad_grammar("too many grammar documents", document.uri, *place)
+            if (kind := _kind(reference.media_type)) not in _KNOWN_TYPES:
+                message = f"grammars of type {kind} are not supported"
+                raise unsupported(message, document.uri, Place(reference.line, reference.column))
             lang = reference.lang or document.lang
             if is_builtin(reference.uri):
                 found = _builtin_for(document, reference, lang, inherited)

@@ -91,7 +91,7 @@ class RuleRef:
 
     `uri` is absolute and without fragment; `written` is the reference as the logical parse
     structure shows it; `lang` is the language attached to it, which a grammar that has none of its
-    own takes.
+    own takes; `media_type` is that declared for what is there.
     """
 
     uri: str
@@ -100,6 +100,7 @@ class RuleRef:
     line: int = 0
     column: int = 0
     lang: str = ""
+    media_type: str = ""
 
     @property
     def document(self) -> str:

@@ -327,7 +327,7 @@ class _Reader:
         shown = (
             written if re.match(r"[A-Za-z][\w+.-]*:|/", written) else self.base_written + written
         )
-        return RuleRef(target, name, f"$<{shown}>", *element.place, lang)
+        return RuleRef(target, name, f"$<{shown}>", *element.place, lang, element.get("type"))
 
     # Text and attributes -----------------------------------------------------------------------
 
