@@ -55,6 +55,9 @@ def call(
         list[str] | None,
         typer.Option(metavar="NAME=JSON", help="A variable of the session scope; repeatable."),
     ] = None,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Print what is done, with the lines of the documents.")
+    ] = False,
 ) -> None:
     """Call an application without a telephone: with a script, or at the keyboard.
 
@@ -75,7 +78,7 @@ def call(
             typer.echo(f"Error: {error}", err=True)
             raise typer.Exit(USAGE_ERROR) from None
     write = _json_writer() if as_json else _text_writer()
-    raise typer.Exit(asyncio.run(_call(uri, steps, lang, variables, write)))
+    raise typer.Exit(asyncio.run(_call(uri, steps, lang, variables, write, trace=trace)))
 
 
 @app.command()
@@ -235,6 +238,8 @@ async def _call(
     lang: str,
     variables: dict[str, Json],
     write: Callable[[Record], None],
+    *,
+    trace: bool,
 ) -> int:
     from vxml_server.interpreter.dialogue import (  # noqa: PLC0415 (slow)
         run_dialogue,
@@ -243,7 +248,7 @@ async def _call(
     fetcher = _open_fetcher()
     try:
         if script is None:
-            return await _call_from_keyboard(uri, lang, variables, fetcher, write)
+            return await _call_from_keyboard(uri, lang, variables, fetcher, write, trace=trace)
         result = await run_dialogue(
             uri,
             script,
@@ -251,6 +256,7 @@ async def _call(
             on_record=write,
             variables=variables,
             default_lang=lang,
+            trace=trace,
         )
     finally:
         await fetcher.close()
@@ -265,6 +271,8 @@ async def _call_from_keyboard(
     variables: dict[str, Json],
     fetcher: Fetcher,
     write: Callable[[Record], None],
+    *,
+    trace: bool,
 ) -> int:
     from vxml_server.clock import SystemClock  # noqa: PLC0415 (slow)
     from vxml_server.interpreter import Session  # noqa: PLC0415 (slow)
@@ -277,7 +285,14 @@ async def _call_from_keyboard(
     fetch = fetcher.session()
     platform = KeyboardPlatform(StandardInput().read_line, SystemClock(), fetch, observe)
     try:
-        session = Session(platform, fetch, observer=observe, variables=variables, default_lang=lang)
+        session = Session(
+            platform,
+            fetch,
+            observer=observe,
+            variables=variables,
+            default_lang=lang,
+            trace=trace,
+        )
         return exit_status(await session.run(uri))
     finally:
         await platform.close()
@@ -405,6 +420,10 @@ def _described(record: Record) -> tuple[str, str]:
             said = f": {key('message')}" if record["message"] else ""
             place = f"line {key('line')}, handled by {key('handled_by')}"
             return "yellow", f"! {key('name')}{said} ({place})"
+        case "step":
+            detail = f" {record['detail']}" if record["detail"] else ""
+            line = f"    {record['phase']:10} line {key('line'):>4}  {record['element']}{detail}"
+            return "dim", line
         case "expect":
             if record["ok"]:
                 return "green", f"  expected {key('pattern')}"

@@ -83,6 +83,8 @@ async def execute(steps: Sequence[Element], frame: Frame) -> None:
         if action is None:
             message = f"<{step.name}> is not executable content"
             raise VoiceXmlEvent("error.badfetch", message, uri=frame.document.uri, line=step.line)
+        if frame.context.session.is_traced:
+            frame.form.trace("execute", step)
         try:
             await action(step, frame)
         except VoiceXmlEvent as event:

@@ -63,6 +63,7 @@ async def run_dialogue(
     grammars: GrammarStore | None = None,
     limits: Limits | None = None,
     objects: Objects | None = None,
+    trace: bool = False,
 ) -> DialogueResult:
     """Calls the application at `uri` (absolute, or a path) with the caller of `script`.
 
@@ -97,6 +98,7 @@ async def run_dialogue(
         grammars=grammars,
         limits=limits,
         objects=objects,
+        trace=trace,
     )
     outcome = await session.run(uri)
     unused = cues.finish(outcome.reason, outcome.value)

@@ -48,6 +48,7 @@ from vxml_server.interpreter.platform import (
 from vxml_server.interpreter.prompts import TEXT_RUN, choice_text, select_prompts, with_text_runs
 from vxml_server.interpreter.recordings import described
 from vxml_server.interpreter.scopes import Scopes
+from vxml_server.interpreter.trace import step
 
 if TYPE_CHECKING:
     from vxml_server.interpreter.context import ExecutionContext
@@ -131,6 +132,8 @@ class FormInterpretation:
         is input that already matched one of this dialog's grammars from another one.
         """
         self.context.scopes.enter_dialog()
+        self.context.session.trace_dialog(self.context.properties(self.dialog))
+        self.trace("initialise", self.dialog)
         if trouble is None:
             try:
                 await self._initialise()
@@ -215,14 +218,18 @@ class FormInterpretation:
         """The select phase."""
         if self._next_item is not None:
             item, self._next_item = self._next_item, None
+            self.trace("select", item.element, "by goto")
             return item
         return next((item for item in self._items if self._guard_condition(item)), None)
 
     def _guard_condition(self, item: FormItem) -> bool:
         if self.is_filled(item):
+            self.trace("select", item.element, "is filled")
             return False
         condition = item.element.get("cond")
-        return not condition or self.scopes.truth(condition)
+        is_eligible = not condition or self.scopes.truth(condition)
+        self.trace("select", item.element, "selected" if is_eligible else "cond is false")
+        return is_eligible
 
     # Collect -----------------------------------------------------------------------------------
 
@@ -255,6 +262,7 @@ class FormInterpretation:
         frame = self.frame(item)
         for prompt in select_prompts(_prompts(item.element), item.prompt_counter, self.scopes):
             made = frame.prompts.prompt(prompt)
+            self.trace("collect", prompt, f"queued, count {item.prompt_counter}")
             if made is not None:
                 self.context.session.queue(made)
         item.prompt_counter += 1
@@ -269,9 +277,11 @@ class FormInterpretation:
             context.properties(*self._elements(item)),
             context.lang(item.element),
         )
-        return await activation.of(
+        active = await activation.of(
             Situation(self.document, context.root, self.dialog, item.element, item.is_modal)
         )
+        self.trace("collect", item.element, f"{len(active)} grammars are active")
+        return active
 
     async def _listen(self, item: FormItem) -> InputResult:
         grammars = await self.active_grammars(item)
@@ -370,6 +380,9 @@ class FormInterpretation:
 
     def mark_filled(self, item: FormItem) -> None:
         """Notes that the `<filled>` actions of the item are due."""
+        if self.context.session.is_traced:
+            value = self.scopes.engine.get(self._variables, item.variable)
+            self.trace("process", item.element, f"filled with {self.scopes.engine.text_of(value)}")
         self._just_filled.add(item)
 
     async def execute_filled(self) -> None:
@@ -459,6 +472,8 @@ class FormInterpretation:
                     "handled_by": "default" if handler is None else handler.element.line,
                 },
             )
+            if handler is not None:
+                self.trace("handle", handler.element, event.name)
             self._suppress_prompts = True
             if handler is None:
                 self._default_handler(event, item)
@@ -491,6 +506,12 @@ class FormInterpretation:
         if not goes_on:
             raise Exit(event=event)
         self._suppress_prompts = matches("cancel", event.name)
+
+    def trace(self, phase: str, element: Element, detail: str = "") -> None:
+        """Tells a step of the algorithm to whoever debugs the document."""
+        session = self.context.session
+        if session.is_traced:
+            session.observe("step", step(phase, element, self.document.uri, detail))
 
     # What executable content asks of the form ---------------------------------------------------
 

@@ -45,9 +45,12 @@ DEFAULTS: Mapping[str, str] = {
     "termtimeout": "0s",
     "timeout": "5s",
     "universals": "none",
+    "vxml-server.trace": "false",
 }
 
 
+# The property by which an application has its calls traced.
+TRACE = "vxml-server.trace"
 UNIVERSALS = ("cancel", "exit", "help")
 
 

@@ -40,7 +40,7 @@ from vxml_server.interpreter.platform import (
     TransferResult,
     Waiting,
 )
-from vxml_server.interpreter.properties import defaults
+from vxml_server.interpreter.properties import TRACE, Properties, defaults
 from vxml_server.interpreter.recordings import Recordings
 from vxml_server.interpreter.trace import Observer, ignore
 from vxml_server.interpreter.version1 import session_variables
@@ -169,6 +169,7 @@ class Session:
         grammars: GrammarStore | None = None,
         limits: Limits | None = None,
         objects: Objects | None = None,
+        trace: bool = False,
         prefetch: Callable[[Iterable[FetchRequest]], None] | None = None,
     ) -> None:
         self.platform = platform
@@ -178,6 +179,9 @@ class Session:
         self.grammars = grammars or GrammarStore()
         self.objects: Objects = objects or {}
         self.prefetch = prefetch
+        self._always_traces = trace
+        self.is_traced = trace
+        """Whether `step` records are wanted where the session is now."""
         self._documents = documents or DocumentStore()
         self._remarked_on: set[Document] = set()
         self._fetcher = fetcher
@@ -339,6 +343,10 @@ class Session:
             raise self.give_up(VoiceXmlEvent("error.semantic", message))
         if self._steps % STEPS_A_TURN == 0:
             await asyncio.sleep(0)
+
+    def trace_dialog(self, properties: Properties) -> None:
+        """Traces the dialog that begins, if whoever runs the session or its document wants it."""
+        self.is_traced = self._always_traces or properties.flag(TRACE)
 
     async def fetch(self, request: FetchRequest, waiting: Waiting | None = None) -> Resource:
         """Fetches, with the audio that the document wants for the time until it is there."""
