@@ -19,6 +19,11 @@ async def test_an_object_that_nobody_registered_is_unsupported() -> None:
     assert thrown(result) == ["error.unsupported.objectname"]
 
 
+async def test_an_object_that_names_nothing_is_unsupported_too() -> None:
+    result = await call('<form><object data="x.bin"/></form>')
+    assert thrown(result) == ["error.unsupported.objectname"]
+
+
 async def test_an_object_is_given_its_attributes_and_parameters() -> None:
     calls: list[ObjectCall] = []
 
