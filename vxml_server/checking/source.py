@@ -6,6 +6,7 @@ elements in the same order, so the n-th is the n-th.
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,16 +42,15 @@ class Source:
     def uri(self) -> str:
         return self.path.absolute().as_uri()
 
-    def note(self, root: etree._Element) -> None:
+    def note(self, root: etree._Element, body: bytes) -> None:
         """Remembers the places of a tree as it was parsed, before anything is changed in it."""
         encoding = root.getroottree().docinfo.encoding or "utf-8"
+        if body[:2] in {codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE}:
+            encoding = "utf-16"
         try:
-            text = self.path.read_bytes().decode(encoding, "replace").removeprefix("\ufeff")
-        except (LookupError, OSError):
+            text = body.decode(encoding, "replace").removeprefix("\ufeff")
+        except LookupError:
             return
-        self.note_text(root, text)
-
-    def note_text(self, root: etree._Element, text: str) -> None:
         # A line of XML ends at a line feed or a carriage return, not at all that Python knows.
         self._lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+$", text)
         places: list[Place] = []

@@ -69,18 +69,19 @@ def examine(
     uri: str,
     *,
     strict: bool = False,
-    on_parsed: Callable[[etree._Element], None] = lambda root: None,
+    on_parsed: Callable[[etree._Element, bytes], None] = lambda root, body: None,
 ) -> Examination:
     """Reads a document as it is read to be compiled, and does not stop at what is wrong.
 
-    `on_parsed` is given the tree as it was written. Raises `error.badfetch` for what is no
+    `on_parsed` is given the tree as it was written, and the bytes that it was made of. Raises `error.badfetch` for what is no
     well-formed XML with the root `<vxml>`.
     """
     remarks = Remarks()
-    root = _parse(body if strict else lenient.readable(body, remarks), uri)
+    read = body if strict else lenient.readable(body, remarks)
+    root = _parse(read, uri)
     if etree.QName(root).localname != "vxml":
         raise _bad(f"the root element is <{etree.QName(root).localname}>, not <vxml>", uri, root)
-    on_parsed(root)
+    on_parsed(root, read)
     is_valid = schema.is_valid(root)
     if not strict:
         if not is_valid:
@@ -149,8 +150,8 @@ def _refuse_depth(root: etree._Element, uri: str) -> None:
 def _convert(node: etree._Element, uri: str, lang: str, base: str) -> Element:
     """The tree below `node`; elements of other namespaces are somebody else's."""
     name, _ = _named(str(node.tag))
-    attributes = {str(key): str(value) for key, value in node.items()}
-    if any(key[0] == "{" for key in attributes):
+    attributes = dict(node.items())
+    if "{" in "".join(attributes):
         # Attributes of other namespaces are somebody else's, as elements are.
         attributes = {
             key.removeprefix(XML): value
