@@ -308,6 +308,26 @@ async def test_an_application_that_fails_again_after_the_answer_is_not_answered_
     assert call.sent.count("200") == 1
 
 
+# What is kept of the dialogue --------------------------------------------------------------------
+
+PIN = '<form><field name="pin" type="digits?length=1"><prompt>PIN</prompt></field></form>'
+
+
+async def kept_of(properties: str) -> list[str]:
+    world = World(vxml(properties + PIN))
+    await world.ring()
+    await world.clock.elapse(1.1)
+    world.caller.press("7")
+    await world.end()
+    return world.store.names()
+
+
+async def test_what_a_caller_presses_is_not_kept_unless_the_application_asks() -> None:
+    assert await kept_of("") == ["vxml.end"]
+    traced = await kept_of('<property name="vxml-server.trace" value="true"/>')
+    assert {"vxml.step", "vxml.prompt", "vxml.input", "vxml.match", "vxml.end"} <= set(traced)
+
+
 # Transfers ---------------------------------------------------------------------------------------
 
 

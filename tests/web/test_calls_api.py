@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from tests.web.world import ENDED, Client, World, call
+from tests.web.world import ENDED, START, Client, World, call
 from vxml_server.clock import VirtualClock
-from vxml_server.store import Store
+from vxml_server.store import EventRecord, Store
 
 
 async def problem(client: Client, method: str, path: str, status: int) -> str:
@@ -166,3 +166,61 @@ async def test_a_database_that_does_not_answer_leaves_the_running_calls(
     for path in ("/api/v1/calls", "/api/v1/calls/two"):
         assert "database" in await problem(client, "GET", path, 503)
     assert (await client.delete("/api/v1/calls/one")).status == 202
+
+
+# The trace ---------------------------------------------------------------------------------------
+
+
+def event(seq: int, name: str, call_id: str = "ended", **data: str) -> EventRecord:
+    return EventRecord(seq, call_id, START, name, data)
+
+
+async def test_a_trace_is_what_the_interpreter_did_in_the_call(
+    world: World, client: Client
+) -> None:
+    world.kept["ended"] = ENDED
+    world.events = [
+        event(1, "call.started"),
+        event(2, "vxml.step", phase="select"),
+        event(3, "vxml.log", "another"),
+        event(4, "vxml.end", reason="exit"),
+    ]
+    response = await client.get("/api/v1/calls/ended/trace")
+    at = "2026-01-01T12:00:00.000Z"
+    assert await response.json() == {
+        "trace": [
+            {"at": at, "event": "step", "phase": "select"},
+            {"at": at, "event": "end", "reason": "exit"},
+        ],
+        "after": None,
+    }
+
+
+async def test_a_long_trace_comes_in_parts(world: World, client: Client) -> None:
+    world.kept["ended"] = ENDED
+    world.events = [event(n, "vxml.step", n=str(n)) for n in range(1, 6)]
+    found, after = [], 0
+    while after is not None:
+        response = await client.get(f"/api/v1/calls/ended/trace?limit=2&after={after}")
+        part = await response.json()
+        found += [step["n"] for step in part["trace"]]
+        after = part["after"]
+    assert found == ["1", "2", "3", "4", "5"]
+
+
+async def test_the_trace_of_no_call_is_not_found(client: Client) -> None:
+    assert await problem(client, "GET", "/api/v1/calls/none/trace", 404)
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=10001", "after=-1", "from=1"])
+async def test_what_a_trace_is_not_asked_for_is_refused(
+    world: World, client: Client, query: str
+) -> None:
+    world.kept["ended"] = ENDED
+    assert await problem(client, "GET", f"/api/v1/calls/ended/trace?{query}", 400)
+
+
+async def test_without_a_database_there_is_no_trace(world: World, client: Client) -> None:
+    world.running["running"] = call("running")
+    world.database_answers = False
+    assert await problem(client, "GET", "/api/v1/calls/running/trace", 503)

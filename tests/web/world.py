@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from vxml_server.clock import VirtualClock
 from vxml_server.settings import WebSettings
-from vxml_server.store import CallRecord, Cursor, LegRecord, Page, StoreError
+from vxml_server.store import CallRecord, Cursor, EventRecord, LegRecord, Page, StoreError
 from vxml_server.web import CallHistory, make_app
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -65,6 +65,7 @@ class World:
     running: dict[str, CallRecord] = field(default_factory=dict)
     kept: dict[str, CallRecord] = field(default_factory=dict)
     hung_up: list[str] = field(default_factory=list)
+    events: list[EventRecord] = field(default_factory=list)
     clock: VirtualClock = field(default_factory=VirtualClock)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     draining: bool = False
@@ -117,6 +118,14 @@ class History:
             call for call in self.world.kept.values() if is_active in {None, call.ended_at is None}
         ]
         return Page(tuple(chosen[:limit]), None)
+
+    async def events(
+        self, *, after: int = 0, call_id: str | None = None, limit: int = 1000
+    ) -> tuple[EventRecord, ...]:
+        if not self.world.database_answers:
+            raise StoreError
+        chosen = [e for e in self.world.events if e.call_id == call_id and e.seq > after]
+        return tuple(chosen[:limit])
 
     async def call(self, call_id: str) -> CallRecord | None:
         if not self.world.database_answers:

@@ -44,8 +44,9 @@ _log = structlog.get_logger(__name__)
 FINAL_PROCESSING = 30.0
 # A document that dials again whenever it is refused must not keep the loop to itself (seconds).
 REFUSED_PAUSE = 0.2
-# What of a session's trace is kept in the event log; the rest is for debugging.
-_KEPT = frozenset({"log", "throw", "transfer", "end"})
+# What of a session's trace is kept in the event log; the rest, in which there may be secrets of the
+# caller, only while the application asks for it (the property vxml-server.trace).
+_KEPT = frozenset({"log", "throw", "record", "transfer", "end"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class Call:
         self._answered_at = 0.0
         self._is_answer_told = False
         self._platform: CallPlatform | None = None
+        self._session: Session | None = None
         self._transfers: set[asyncio.Task[TransferResult]] = set()
         self._interpreting: asyncio.Task[Outcome] | None = None
         self._final_processing: Timer | None = None
@@ -144,7 +146,7 @@ class Call:
             answer=self._send_answer,
             transfer=lambda request: self._transfer(request, renderer),
         )
-        session = Session(
+        session = self._session = Session(
             self._platform,
             prefetcher,
             connection=connection_of(self._incoming),
@@ -235,7 +237,7 @@ class Call:
     def _observe(self, kind: str, record: dict[str, Json]) -> None:
         if _log.is_enabled_for(logging.DEBUG):
             _log.debug(kind, call=self.id, **{f"vxml_{key}": item for key, item in record.items()})
-        if kind in _KEPT:
+        if kind in _KEPT or (self._session is not None and self._session.is_traced):
             now = self._resources.clock.utc_now()
             self._resources.store.append([NewEvent(self.id, now, f"vxml.{kind}", record)])
 

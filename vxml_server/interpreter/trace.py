@@ -32,7 +32,8 @@ def step(phase: str, element: Element, uri: str, detail: str = "") -> dict[str, 
         written = written[:_LONGEST] + "..."
     return {
         "phase": phase,
-        "element": f"<{element.name}{written}>",
+        # A run of text has a name that is none.
+        "element": element.name if element.name[:1] == "(" else f"<{element.name}{written}>",
         "detail": detail,
         "uri": uri,
         "line": element.line,

@@ -13,11 +13,24 @@ from typing import Literal
 
 from aiohttp import web
 
-from vxml_server.store import BadCursor, CallRecord, Cursor, Json, LegRecord, Page, StoreError
+from vxml_server.store import (
+    BadCursor,
+    CallRecord,
+    Cursor,
+    EventRecord,
+    Json,
+    LegRecord,
+    Page,
+    StoreError,
+)
 from vxml_server.web.problems import Problem
 from vxml_server.web.protocols import CallDirectory, CallHistory
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 500
+
+DEFAULT_STEPS, MAX_STEPS = 1000, 10_000
+# How the events of the interpreter are called in the log.
+_OF_TRACE = "vxml."
 
 _PARAMETERS = {"state", "limit", "cursor"}
 _STATES: dict[str, Literal["active", "ended"]] = {"active": "active", "ended": "ended"}
@@ -35,6 +48,7 @@ class CallsApi:
             web.get("/api/v1/calls", self.list),
             web.get("/api/v1/calls/{id}", self.get),
             web.delete("/api/v1/calls/{id}", self.hang_up),
+            web.get("/api/v1/calls/{id}/trace", self.trace),
         ]
 
     async def list(self, request: web.Request) -> web.Response:
@@ -65,6 +79,20 @@ class CallsApi:
                 "The call has ended." if call.ended_at else "The call is not in this process.",
             )
         return web.json_response(to_json(await self._find(call_id)), status=HTTPStatus.ACCEPTED)
+
+    async def trace(self, request: web.Request) -> web.Response:
+        """What is kept of what the interpreter did in a call, in its order."""
+        call_id = request.match_info["id"]
+        after, limit = _trace_parameters(request)
+        await self._find(call_id)
+        try:
+            events = await self._history.events(after=after, call_id=call_id, limit=limit + 1)
+        except StoreError:
+            raise _no_store() from None
+        page = events[:limit]
+        steps = [_step_to_json(event) for event in page if event.name.startswith(_OF_TRACE)]
+        more = page[-1].seq if len(events) > limit else None
+        return web.json_response({"trace": steps, "after": more})
 
     async def _find(self, call_id: str) -> CallRecord:
         call = self._directory.get(call_id)
@@ -103,6 +131,11 @@ def to_json(call: CallRecord) -> dict[str, Json]:
         "jitter_ms": call.jitter_ms,
         "legs": [_leg_to_json(leg) for leg in call.legs],
     }
+
+
+def _step_to_json(event: EventRecord) -> dict[str, Json]:
+    """A record of the interpreter, with when it happened."""
+    return {"at": _instant(event.at), "event": event.name.removeprefix(_OF_TRACE), **event.data}
 
 
 def _leg_to_json(leg: LegRecord) -> dict[str, Json]:
@@ -158,6 +191,22 @@ def _parameters(
     except BadCursor:
         raise _bad("cursor: expected the cursor of an earlier answer.") from None
     return (_STATES[state] if state is not None else None), int(limit), cursor
+
+
+def _trace_parameters(request: web.Request) -> tuple[int, int]:
+    """`after`, the number that the answer before gave, and `limit`."""
+    if unknown := set(request.query) - {"after", "limit"}:
+        raise _bad(f"There is no parameter {min(unknown)!r}; after and limit there are.")
+    after, limit = request.query.get("after", "0"), request.query.get("limit", str(DEFAULT_STEPS))
+    if not (_is_number(after) and len(after) < 19):
+        raise _bad(f"after: expected the number of an earlier answer, got {after!r}.")
+    if not (_is_number(limit) and len(limit) < 10 and 1 <= int(limit) <= MAX_STEPS):
+        raise _bad(f"limit: expected a number from 1 to {MAX_STEPS}, got {limit!r}.")
+    return int(after), int(limit)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def _bad(detail: str) -> Problem:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
-from vxml_server.store import CallRecord, Cursor, Page
+from vxml_server.store import CallRecord, Cursor, EventRecord, Page
 
 
 class CallDirectory(Protocol):
@@ -32,3 +32,7 @@ class CallHistory(Protocol):
     ) -> Page: ...
 
     async def call(self, call_id: str) -> CallRecord | None: ...
+
+    async def events(
+        self, *, after: int = 0, call_id: str | None = None, limit: int = 1000
+    ) -> tuple[EventRecord, ...]: ...
