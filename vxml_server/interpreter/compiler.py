@@ -73,7 +73,8 @@ def examine(
 ) -> Examination:
     """Reads a document as it is read to be compiled, and does not stop at what is wrong.
 
-    `on_parsed` is given the tree as it was written, and the bytes that it was made of. Raises `error.badfetch` for what is no
+    `on_parsed` is given the tree as it was written, and the bytes that it was made of. Raises
+    `error.badfetch` for what is no
     well-formed XML with the root `<vxml>`.
     """
     remarks = Remarks()

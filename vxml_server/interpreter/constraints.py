@@ -20,21 +20,15 @@ from vxml_server.interpreter.document import (
 Rule: TypeAlias = Callable[[Element, Element | None], str]
 
 
-def first_problem(root: Element) -> tuple[Element, str] | None:
+def first_problem(element: Element, parent: Element | None = None) -> tuple[Element, str] | None:
     """The first element, in document order, that breaks a rule, and what is wrong with it."""
-    for parent, element in _with_parents(root):
-        for rule in _RULES.get(element.name, ()):
-            if problem := rule(element, parent):
-                return element, problem
+    for rule in _RULES.get(element.name, ()):
+        if problem := rule(element, parent):
+            return element, problem
+    for child in element.elements:
+        if found := first_problem(child, element):
+            return found
     return None
-
-
-def _with_parents(root: Element) -> Iterator[tuple[Element | None, Element]]:
-    pending: list[tuple[Element | None, Element]] = [(None, root)]
-    while pending:
-        parent, element = pending.pop()
-        yield parent, element
-        pending.extend((element, child) for child in reversed(element.elements))
 
 
 def _dialog_names(element: Element, parent: Element | None) -> str:

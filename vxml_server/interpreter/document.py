@@ -8,9 +8,9 @@ calls: see `once`.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import wraps
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 FORM_ITEMS = frozenset({"field", "record", "transfer", "subdialog", "object", "initial", "block"})
 CONTROL_ITEMS = frozenset({"initial", "block"})
@@ -19,29 +19,50 @@ DIALOGS = frozenset({"form", "menu"})
 _MOST_KNOWN = 16
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Element:
     """An element without its namespace; text between elements stands as `str` among `children`.
 
-    `lang` is the xml:lang that holds here ("" where none does), `base` the absolute base URI,
-    `line` counts from 1. `source` is the element as XML, kept for `<grammar>` only.
+    `elements` are the children without the text, `lang` is the xml:lang that holds here ("" where
+    none does), `base` the absolute base URI, `line` counts from 1. `source` is the element as XML,
+    kept for `<grammar>` only. `known` is what was worked out of the element, of whatever type (see
+    `once`).
     """
 
-    name: str
-    attributes: Mapping[str, str]
-    children: tuple[Node, ...]
-    line: int
-    lang: str
-    base: str
-    source: bytes = field(default=b"", repr=False)
-    elements: tuple[Element, ...] = field(init=False, repr=False)
-    """The child elements."""
-    known: dict[Hashable, Any] = field(init=False, repr=False, default_factory=dict)
-    """What was worked out of this element, of whatever type (see `once`)."""
+    # No frozen dataclass: a document has hundreds of elements, and those take thrice as long.
+    __slots__ = (
+        "attributes",
+        "base",
+        "children",
+        "elements",
+        "known",
+        "lang",
+        "line",
+        "name",
+        "source",
+    )
 
-    def __post_init__(self) -> None:
-        elements = tuple([child for child in self.children if isinstance(child, Element)])
-        object.__setattr__(self, "elements", elements)
+    def __init__(
+        self,
+        name: str,
+        attributes: Mapping[str, str],
+        children: tuple[Node, ...],
+        line: int,
+        lang: str,
+        base: str,
+        source: bytes = b"",
+    ) -> None:
+        self.name: Final = name
+        self.attributes: Final = attributes
+        self.children: Final = children
+        self.elements: Final = tuple([node for node in children if isinstance(node, Element)])
+        self.line: Final = line
+        self.lang: Final = lang
+        self.base: Final = base
+        self.source: Final = source
+        self.known: Final[dict[Hashable, Any]] = {}
+
+    def __repr__(self) -> str:
+        return f"<{self.name}> in line {self.line}"
 
     def table(self, purpose: Hashable) -> dict[Hashable, Any]:
         """What was worked out for a purpose of this element and of something else, by that.

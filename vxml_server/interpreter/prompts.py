@@ -9,7 +9,7 @@ documents, each with the elements that were open.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 from xml.sax.saxutils import escape, quoteattr
@@ -49,7 +49,7 @@ _OF_EXPRESSIONS = frozenset({"expr", "nameexpr"})
 _OF_CHOICE = frozenset({"_prompt", "_dtmf"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Choice:
     """A `<choice>` or `<option>` as `<enumerate>` reads it out (section 2.2.4)."""
 
@@ -71,25 +71,28 @@ def select_prompts(prompts: Iterable[Element], counter: int, condition: Scopes) 
     return [prompt for count, prompt in ready if count == highest]
 
 
-def with_text_runs(parent: Element) -> Iterator[Element]:
+def with_text_runs(parent: Element) -> list[Element]:
     """The elements in `parent`, and the runs of text, audio and values between them.
 
     A run is an element with the name `TEXT_RUN`, without attributes.
     """
+    found: list[Element] = []
     run: list[Node] = []
 
-    def ended() -> Iterator[Element]:
+    def end_run() -> None:
         if any(isinstance(node, Element) or node.strip() for node in run):
-            yield Element(TEXT_RUN, {}, tuple(run), parent.line, parent.lang, parent.base)
+            found.append(Element(TEXT_RUN, {}, tuple(run), parent.line, parent.lang, parent.base))
         run.clear()
 
     for node in parent.children:
         if isinstance(node, str) or node.name in INLINE:
             run.append(node)
             continue
-        yield from ended()
-        yield node
-    yield from ended()
+        if run:
+            end_run()
+        found.append(node)
+    end_run()
+    return found
 
 
 @once
@@ -130,7 +133,7 @@ class PromptBuilder:
         properties: Properties,
         lang: str,
         document_uri: str,
-        choices: Sequence[Choice] = (),
+        choices: tuple[Choice, ...] = (),
         base: str = "",
         recordings: Recordings | None = None,
     ) -> None:
@@ -148,8 +151,7 @@ class PromptBuilder:
         if not _is_fixed(element):
             return self._make(element)
         made = element.table(PromptBuilder)
-        # The place decides on the choices, too.
-        key = (self._properties, self._lang, self._document_uri, self._base)
+        key = (self._properties, self._lang, self._document_uri, self._base, self._choices)
         if key not in made:
             made[key] = self._make(element)
         prompt: Prompt | None = made[key]

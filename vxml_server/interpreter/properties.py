@@ -182,7 +182,12 @@ def properties_at(elements: tuple[Element, ...], platform: Defaults) -> Properti
     key = (elements[1:], platform)
     found: Properties | None = known.get(key)
     if found is None:
-        found = known[key] = Properties(elements, platform.values)
+        if len(elements) > 1 and not elements[0].named("property"):
+            # What an element says nothing about is as it is around it.
+            found = properties_at(elements[1:], platform)
+        else:
+            found = Properties(elements, platform.values)
+        known[key] = found
     return found
 
 

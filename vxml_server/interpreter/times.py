@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # Longer than any call: what is above it is no time but a mistake, or an attack.
 LONGEST = 1e9
 _TIME = re.compile(r"\s*\+?(\d+\.?\d*|\.\d+)\s*(ms|s|)\s*", re.ASCII)
 
 
+@lru_cache(maxsize=1000)
 def seconds(text: str) -> float:
     """A time designation in seconds; raises ValueError.
 
