@@ -334,3 +334,9 @@ def test_a_file_that_cannot_be_read_is_a_finding(tmp_path: Path) -> None:
     assert check_paths([tmp_path / "a.vxml"]) == []
     assert codes(check_paths([tmp_path / "none.vxml"])) == ["unreadable"]
     assert codes(check_paths([tmp_path])) == ["unreadable", "unreadable"]
+
+
+def test_the_documentation_lists_every_code() -> None:
+    text = (ROOT / "docs" / "checking.md").read_text("utf-8")
+    for name, code in CODES.items():
+        assert f"| `{name}` | {code.severity} | {code.description} |" in text
