@@ -6,7 +6,8 @@ Prints a row for each condition: what is asked, what our detector and libspandsp
 samples in the same run, and whether ours passes. `*` marks what libspandsp does not pass. Random
 numbers come from a fixed seed. PATH is an audio file, or a folder whose WAV files are all taken:
 talk-off is over every one of them, and digits under speech use every second. `--half` restricts
-talk-off to the even (tuned on) or odd (reported) half. Throughput is in seconds of one channel a
+talk-off to the even (tuned on) or odd (reported) half; `--speeds` plays them at other speeds as
+well, which are voices of other pitches. Throughput is in seconds of one channel a
 CPU-second, the best of several turns; libspandsp is fed one second a call, so that calling it costs
 nothing. Ends with status 1 when a condition fails, 2 when nothing was measured.
 """
@@ -44,7 +45,7 @@ from dtmf_conditions import (
     through,
 )
 
-from vxml_server.audio import active_level_dbfs, decode
+from vxml_server.audio import active_level_dbfs, decode, resample
 from vxml_server.dtmf import KEYS, DtmfBank, DtmfDetector, dial, silence, tone
 from vxml_server.events import VoiceXmlEvent
 
@@ -99,6 +100,7 @@ class Bench:
             print(f"skipped: {missing}", file=sys.stderr)
         self.recordings = _read(arguments.speech)
         self.half: str = arguments.half
+        self.speeds: list[float] = arguments.speeds
         if not self.recordings:
             print("skipped: talk-off and speech under digits (no --speech PATH)", file=sys.stderr)
 
@@ -176,15 +178,21 @@ class Bench:
             return
         names = [name for name, _ in self.recordings]
         names = {"all": names, "even": names[::2], "odd": names[1::2]}[self.half]
-        recordings = self._half(self.half)
-        hours = sum(map(len, recordings)) / RATE / 3600
-        samples, places = rows_of(recordings, min(TALK_ROWS, len(recordings)))
-        for row, found in enumerate(found_in(samples)):
-            for tick, key in found:
-                start, which = [p for p in places[row] if p[0] <= tick * FRAME][-1]
-                at = tick * FRAME / RATE - start / RATE
-                print(f"false key {key} in {names[which]} at {at:.2f} s", file=sys.stderr)
-        yield self._none("talk-off", f"{hours:.2f} h, {len(recordings)} recordings", samples)
+        for speed in (1.0, *self.speeds):
+            recordings = self._half(self.half)
+            if speed != 1:
+                recordings = [resample(recording, RATE * speed, RATE) for recording in recordings]
+            hours = sum(map(len, recordings)) / RATE / 3600
+            samples, places = rows_of(recordings, min(TALK_ROWS, len(recordings)))
+            for row, found in enumerate(found_in(samples)):
+                for tick, key in found:
+                    start, which = [p for p in places[row] if p[0] <= tick * FRAME][-1]
+                    at = tick * FRAME / RATE - start / RATE
+                    print(f"false key {key} in {names[which]} at {at:.2f} s", file=sys.stderr)
+            name = f"{hours:.2f} h, {len(recordings)} recordings"
+            if speed != 1:
+                name += f", at {speed:g} x"
+            yield self._none("talk-off", name, samples)
 
     def _none(self, group: str, name: str, samples: Pcm) -> Row:
         ours = sum(map(len, listen(samples, None)))
@@ -371,6 +379,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--speech", type=Path, nargs="+", default=[], metavar="PATH")
     parser.add_argument("--half", choices=("all", "even", "odd"), default="all")
+    parser.add_argument("--speeds", type=float, nargs="+", default=[], metavar="FACTOR",
+                        help="talk-off with all recordings played so fast, too")  # fmt: skip
     parser.add_argument("--channels", type=int, default=400, help="strings of keys a condition")
     parser.add_argument("--only", nargs="+", default=[], metavar="WORD", help="part of a name")
     parser.add_argument("--no-throughput", action="store_true")

@@ -49,8 +49,9 @@ def test_all_conditions_run_and_the_whole_is_summed_up() -> None:
 def test_speech_is_mixed_in_and_talk_off_counts_over_every_file(tmp_path: Path) -> None:
     speech(tmp_path / "a.wav")
     speech(tmp_path / "b.wav")
-    done = bench("--only", "talk-off", "below", "--speech", tmp_path)
-    assert "2 recordings" in done.stdout
+    done = bench("--only", "talk-off", "below", "--speeds", "0.9", "--speech", tmp_path)
+    assert done.stdout.count("2 recordings") == 2
+    assert "2 recordings, at 0.9 x" in done.stdout
     assert "10 dB below the digit" in done.stdout
     assert done.stdout.count("pass") >= 1
 
