@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import pytest
 
 from tests.interpreter.test_scripted import (
     CITIES,
@@ -16,6 +18,7 @@ from tests.interpreter.test_scripted import (
     prompt,
     utterance,
 )
+from vxml_server.audio import decode
 from vxml_server.clock import VirtualClock
 from vxml_server.interpreter.keyboard import KeyboardPlatform
 from vxml_server.interpreter.platform import (
@@ -26,6 +29,9 @@ from vxml_server.interpreter.platform import (
     Json,
     ListenRequest,
     Prompt,
+    RecordEnding,
+    RecordRequest,
+    RecordResult,
     TransferRequest,
 )
 
@@ -178,3 +184,59 @@ async def test_disconnecting_ends_the_call() -> None:
     call = Call()
     await call.platform.disconnect({})
     assert call.platform.hung_up
+
+
+# Recordings --------------------------------------------------------------------------------------
+
+
+async def recorded(call: Call, **changes: Any) -> RecordResult:
+    request = replace(RecordRequest("audio/x-wav", properties=PROPERTIES), **changes)
+    return await call.patiently(call.platform.record(request))
+
+
+async def test_a_line_of_words_is_a_message() -> None:
+    result = await recorded(Call("call me back"))
+    assert result.ending is RecordEnding.SILENCE
+    assert result.audio is not None
+    assert decode(result.audio.data).duration == pytest.approx(0.9)
+
+
+async def test_a_message_is_no_longer_than_it_may_be() -> None:
+    result = await recorded(Call("call me back"), max_time=0.5)
+    assert result.audio is not None
+    assert result.audio.duration == 0.5
+
+
+async def test_keys_end_a_recording_before_anything_is_said() -> None:
+    result = await recorded(Call("#"))
+    assert (result.ending, result.audio) == (RecordEnding.INPUT, None)
+    assert result.recognition is not None
+    assert result.recognition.utterance == "#"
+
+
+async def test_keys_that_end_nothing_are_passed_over() -> None:
+    result = await recorded(Call("5", "hello"), dtmf_term=False)
+    assert result.audio is not None
+
+
+async def test_keys_that_may_go_on_end_it_in_the_end() -> None:
+    result = await recorded(Call("12"), grammars=FOUR_DIGITS)
+    assert result.recognition is not None
+    assert result.recognition.utterance == "12"
+
+
+async def test_words_of_a_grammar_end_a_recording_with_themselves() -> None:
+    result = await recorded(Call("boston"), grammars=CITIES)
+    assert (result.ending, result.audio is not None) == (RecordEnding.INPUT, True)
+
+
+async def test_an_empty_line_or_none_is_silence() -> None:
+    assert (await recorded(Call(""))).ending is RecordEnding.NOINPUT
+    assert (await recorded(Call())).ending is RecordEnding.NOINPUT
+
+
+async def test_the_end_of_input_hangs_up_on_a_recording() -> None:
+    call = Call(None)
+    assert (await recorded(call)).ending is RecordEnding.HANGUP
+    assert call.platform.hung_up
+    assert (await recorded(call)).ending is RecordEnding.HANGUP
