@@ -41,10 +41,19 @@ _HELPERS = {
     "scope": "(() => { const { create } = Object; return () => create(null) })()",
     "get": "(o, k) => o[k]",
     "set": "(o, k, v) => { o[k] = v }",
+    "set_json": "(() => { const { parse } = JSON; return (o, k, s) => { o[k] = parse(s) } })()",
     "clear": "(o, k) => { o[k] = undefined }",
     "remove": "(o, k) => delete o[k]",
     "has": "(() => { const { hasOwn } = Object; return (o, k) => hasOwn(o, k) })()",
-    "is_defined": "(o, k) => o[k] !== undefined",
+    "declare": """(() => { const { hasOwn } = Object;
+        return (o, k) => { if (!hasOwn(o, k)) o[k] = undefined } })()""",
+    # These count their arguments, of which there are any number, from the first after one.
+    "last_with": """(() => { const { hasOwn } = Object; return function (k) {
+        for (let i = arguments.length - 1; i > 0; i--) if (hasOwn(arguments[i], k)) return i;
+        return 0 } })()""",
+    "first_undefined": """(function (o) {
+        for (let i = 1; i < arguments.length; i++) if (o[arguments[i]] === undefined) return i;
+        return 0 })""",
     "keys": """(() => { const { keys } = Object, { stringify } = JSON;
         return o => stringify(keys(o)) })()""",
     "freeze": """(() => { const { freeze, isFrozen, values } = Object; return function deep(o) {
@@ -62,6 +71,7 @@ _HELPERS = {
 }
 _TEMPLATES = {
     "value": "return ({}\n)",
+    "define": "return ({}\n)",
     "text": "return `${{{}\n}}`",
     "truth": "return !!({}\n)",
     "script": "{}\n",
@@ -81,6 +91,18 @@ def _semantic_error(failure: BaseException, *, of_script: bool = False) -> Voice
     place = _PLACE.search(text) if of_script else None
     summary = text.splitlines()[0] if text else type(failure).__name__
     return VoiceXmlEvent("error.semantic", summary, line=int(place[1]) if place else 0)
+
+
+def _is_plain_text(value: object) -> bool:
+    """Whether a string arrives in ECMAScript as it is: none with NUL or a lone surrogate does."""
+    return isinstance(value, str) and value.isascii() and "\0" not in value
+
+
+def _as_json(value: object) -> str:
+    try:
+        return json.dumps(value)
+    except RecursionError:
+        raise VoiceXmlEvent("error.semantic", "the value is nested too deeply") from None
 
 
 def _parsed(text: str) -> Any:
@@ -153,11 +175,7 @@ class Engine:
 
     def from_json(self, value: object) -> Any:
         """The ECMAScript value of a JSON value."""
-        try:
-            text = json.dumps(value)
-        except RecursionError:
-            raise VoiceXmlEvent("error.semantic", "the value is nested too deeply") from None
-        return self._help("from_json", text)
+        return self._help("from_json", _as_json(value))
 
     def to_json(self, value: Any) -> Any:
         """The JSON value of an ECMAScript value; undefined, functions and NaN become None.
@@ -178,7 +196,11 @@ class Engine:
 
     def set_json(self, target: Object, name: str, value: object) -> None:
         """Sets a property to the ECMAScript value of a JSON value."""
-        self._help("set", target, name, self.from_json(value))
+        # Most values are words and flags, which cross as they are.
+        if value is None or value is True or value is False or _is_plain_text(value):
+            self._help("set", target, name, value)
+        else:
+            self._help("set_json", target, name, _as_json(value))
 
     def set_undefined(self, target: Object, name: str) -> None:
         self._help("clear", target, name)
@@ -194,9 +216,23 @@ class Engine:
         """Whether the object itself has the property, be it undefined."""
         return bool(self._help("has", target, name))
 
+    def declare(self, target: Object, name: str) -> None:
+        """Gives the object itself the property, undefined, unless it has it."""
+        self._help("declare", target, name)
+
+    def last_with(self, name: str, targets: Sequence[Object]) -> int | None:
+        """The index of the last of the objects that itself has the property."""
+        found: int = self._help("last_with", name, *targets)
+        return found - 1 if found else None
+
+    def first_undefined(self, target: Object, names: Sequence[str]) -> int | None:
+        """The index of the first of the properties that is not there or is undefined."""
+        found: int = self._help("first_undefined", target, *names)
+        return found - 1 if found else None
+
     def is_defined(self, target: Object, name: str) -> bool:
         """Whether the property is there and not undefined."""
-        return bool(self._help("is_defined", target, name))
+        return self.first_undefined(target, [name]) is None
 
     def keys(self, target: Object) -> list[str]:
         names: list[str] = json.loads(self._help("keys", target))
@@ -247,10 +283,7 @@ class Engine:
 
     def define(self, target: Object, name: str, expression: str, scopes: Sequence[Object]) -> None:
         """`target[name] = expression`; the expression may be undefined."""
-        holder = self._call(
-            self._function("value", f"{{v: ({expression}\n)}}", len(scopes)), *scopes
-        )
-        self._help("copy", holder, "v", target, name)
+        self._call(self._function("define", expression, len(scopes)), target, name, *scopes)
 
     def run(self, source: str, scopes: Sequence[Object]) -> None:
         """Runs a script whose declarations belong to the innermost of `scopes`.
@@ -260,8 +293,7 @@ class Engine:
         variables, functions = declared_names(source)
         innermost = scopes[-1]
         for name in variables:
-            if not self.has(innermost, name):
-                self.set_undefined(innermost, name)
+            self.declare(innermost, name)
         # Inside a block, functions exist from its start: they are put into the scope before the
         # first statement, and replace what an earlier script left there.
         hoist = "".join(f"__{len(scopes) - 1}[{json.dumps(name)}]={name};" for name in functions)
@@ -294,8 +326,12 @@ class Engine:
         names = [f"__{i}" for i in range(depth)]
         chain = "".join(f"with({name})" for name in names)
         body = _TEMPLATES[template].format(code)
+        scopes = ",".join(names)
+        source = f"(function({scopes}){{{chain}{{{body}}}}})"
+        if template == "define":
+            source = f"(f => (o, k, {scopes}) => {{ o[k] = f({scopes}) }}){source}"
         try:
-            made: Object = self._context.eval(f"(function({','.join(names)}){{{chain}{{{body}}}}})")
+            made: Object = self._context.eval(source)
         except _FAILURES as failure:
             raise _semantic_error(failure, of_script=template == "script") from None
         self._functions[key] = made
@@ -308,4 +344,7 @@ class Engine:
             raise _semantic_error(failure) from None
 
     def _help(self, name: str, *arguments: Any) -> Any:
-        return self._call(self._helpers[name], *arguments)
+        try:
+            return self._helpers[name](*arguments)
+        except _FAILURES as failure:
+            raise _semantic_error(failure) from None

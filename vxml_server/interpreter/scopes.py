@@ -147,8 +147,8 @@ class Scopes:
         target = self.innermost
         if expression is not None:
             self.engine.define(target, name, expression, self.chain)
-        elif not self.engine.has(target, name):
-            self.engine.set_undefined(target, name)
+        else:
+            self.engine.declare(target, name)
 
     def assign(self, path: str, expression: str) -> None:
         """`<assign>`: to a declared variable, or to a part of its value."""
@@ -186,7 +186,6 @@ class Scopes:
 
     def _declared(self, name: str) -> Object | None:
         """The nearest scope that has the variable."""
-        for scope in reversed(self.chain[1:]):
-            if self.engine.has(scope, name):
-                return scope
-        return None
+        chain = self.chain[1:]
+        found = self.engine.last_with(name, chain)
+        return None if found is None else chain[found]
