@@ -60,6 +60,11 @@ def test_random_sentences_end_however_deep_the_recursion() -> None:
     assert 1 <= min(lengths) < max(lengths) < 2000
 
 
+def test_a_sentence_that_nobody_could_say_is_not_made() -> None:
+    assert abnf("$r = a <999999>;").random_sentence(random.Random(1)) is None
+    assert abnf("$r = a $VOID;").random_sentence(random.Random(1)) is None
+
+
 def test_all_alternatives_come_up_in_random_sentences() -> None:
     grammar = abnf("$r = (a | b | c | d | [e] f | $s) [{1} g] <0-2> $GARBAGE; $s = h | i;")
     source = random.Random(1)

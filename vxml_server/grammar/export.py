@@ -8,7 +8,6 @@ grammar allows, which the grammar itself then refuses.
 
 from __future__ import annotations
 
-import itertools
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,6 +43,8 @@ MAX_TURNS = 20
 """The turns of a repeat that are written out in JSGF."""
 RANDOM_STEPS = 100
 """The nodes that a random sentence may wander through before it makes for the end."""
+MAX_RANDOM_STEPS = 50_000
+"""The nodes after which it is given up: the shortest way to the end is no sentence to say."""
 
 _PLAIN = re.compile(r"[\w'.-]+")
 
@@ -118,14 +119,14 @@ def _fed(start: Run | Chart, words: tuple[str, ...]) -> Run | Chart:
 
 
 def random_tokens(network: Network, source: random.Random) -> list[str] | None:
-    """The tokens of a random sentence; None for a grammar that has none."""
+    """The tokens of a random sentence; None for a grammar that has none, or only endless ones."""
     order = completion_order(network)
     number = network.rules[0].start
     if number not in order:
         return None
     tokens: list[str] = []
     calls: list[_Call] = []
-    for step in itertools.count():
+    for step in range(MAX_RANDOM_STEPS):
         hurry = step > RANDOM_STEPS
         node = network.nodes[number]
         match node:
@@ -152,8 +153,8 @@ def random_tokens(network: Network, source: random.Random) -> list[str] | None:
             case _:
                 number = _leave(calls)
         if number < 0:
-            break
-    return tokens
+            return tokens
+    return None
 
 
 _Call: TypeAlias = tuple[int, int, int]

@@ -188,7 +188,7 @@ class Grammar:
 
     def random_sentence(self, source: random.Random) -> str | None:
         """A sentence of the grammar, a short one where there is no end of them; None if there is
-        none."""
+        none that could be said."""
         tokens = random_tokens(self.network, source)
         return None if tokens is None else ("" if self.mode == "dtmf" else " ").join(tokens)
 
