@@ -14,7 +14,7 @@ a handled event, or with an exception of `flow`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -220,12 +220,24 @@ class FormInterpretation:
             item, self._next_item = self._next_item, None
             self.trace("select", item.element, "by goto")
             return item
-        return next((item for item in self._items if self._guard_condition(item)), None)
+        remaining = self._items
+        while remaining:
+            # Asked for anew after each condition: its evaluation may have filled items.
+            found = self._first_unfilled(remaining)
+            for item in remaining[:found]:
+                self.trace("select", item.element, "is filled")
+            if found is None:
+                break
+            if self._condition_holds(remaining[found]):
+                return remaining[found]
+            remaining = remaining[found + 1 :]
+        return None
 
-    def _guard_condition(self, item: FormItem) -> bool:
-        if self.is_filled(item):
-            self.trace("select", item.element, "is filled")
-            return False
+    def _first_unfilled(self, items: Sequence[FormItem]) -> int | None:
+        names = [item.variable for item in items]
+        return self.scopes.engine.first_undefined(self._variables, names)
+
+    def _condition_holds(self, item: FormItem) -> bool:
         condition = item.element.get("cond")
         is_eligible = not condition or self.scopes.truth(condition)
         self.trace("select", item.element, "selected" if is_eligible else "cond is false")
@@ -408,7 +420,7 @@ class FormInterpretation:
         ]
         if not just_filled.intersection(watched):
             return False
-        return element.get("mode") == "any" or all(self.is_filled(item) for item in watched)
+        return element.get("mode") == "any" or self._first_unfilled(watched) is None
 
     async def _execute(self, element: Element, frame: Frame) -> None:
         with self.scopes.anonymous():
