@@ -71,6 +71,13 @@ def test_a_manifest_that_cannot_be_used_is_an_error(
         discover(tmp_path)
 
 
+def test_a_manifest_is_in_utf_8(tmp_path: Path) -> None:
+    write(tmp_path / "a")
+    (tmp_path / "a" / "assertion.yaml").write_bytes(b"section: \xff\n---\n")
+    with pytest.raises(ScriptError, match="UTF-8"):
+        discover(tmp_path)
+
+
 def test_folders_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     for name in ("10", "9", "100"):
         write(tmp_path / name, a__txml="<vxml/>")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from vxml_server.testing import Result, Verdict, discover, run_assertions
+from vxml_server.testing.grammars import Sample
 
 CONF = (
     '<vxml version="2.0" xmlns="http://www.w3.org/2001/vxml" xml:lang="en" '
@@ -26,14 +27,17 @@ def reported(folder: Path, content: str, name: str = "1.txml") -> Result:
     return result
 
 
-def scripted(folder: Path, steps: str, document: str, manifest: str = "") -> Result:
-    """The result of a test of our own format."""
+def scripted(
+    folder: Path, steps: str, document: str, manifest: str = "", *, only: bool = True
+) -> Result:
+    """The result of a test of our own format, the first of the folder, or its only one."""
     text = f'section: "1"\ntext: something\n{manifest}---\nsteps:\n{steps}'
     (folder / "a").mkdir()
     (folder / "a" / "assertion.yaml").write_text(text)
     (folder / "a" / "index.vxml").write_text(document)
-    (result,) = run(folder)
-    return result
+    results = run(folder)
+    assert len(results) == 1 or not only
+    return results[0]
 
 
 FIELD = """<form><field name="f">{}<filled><conf:pass/></filled>
@@ -194,6 +198,21 @@ def test_what_is_pending_and_fails_is_not_implemented(tmp_path: Path) -> None:
 def test_what_is_pending_and_passes_passes(tmp_path: Path) -> None:
     result = scripted(tmp_path, "  - expect: x\n", SAYS_X, "pending: true\n")
     assert result.verdict is Verdict.PASS
+
+
+def test_a_defect_of_the_server_is_one_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, sample: Sample) -> str:
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr("vxml_server.testing.conformance.parsed", fail)
+    (tmp_path / "x.gram").write_text("#ABNF 1.0;\nmeta 'in.1' is 'x';\nmeta 'out.1' is 'x';")
+    result = scripted(tmp_path, "  - expect: x\n", SAYS_X, only=False)
+    assert result.verdict is Verdict.PASS
+    broken = run(tmp_path)[-1]
+    assert broken.verdict is Verdict.FAIL
+    assert broken.reason == "a defect of the server: RuntimeError: out of order"
 
 
 def test_caches_grow_old_as_calls_go_on(tmp_path: Path) -> None:

@@ -97,7 +97,10 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 def read_manifest(path: Path, identifier: str) -> Scripted:
     """The assertion of a manifest. Raises `ScriptError`, `OSError`."""
-    text = path.read_text("utf-8")
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise ScriptError(str(path), 1, "expected text in UTF-8") from None
     head, rule, steps = text.partition("\n---\n")
     if not rule:
         raise ScriptError(str(path), 1, "expected a manifest, a line of `---`, and a script")

@@ -21,7 +21,7 @@ from vxml_server.testing.conf import FAIL_LABEL, PASS_LABEL
 from vxml_server.testing.dialogues import judged
 from vxml_server.testing.grammars import parsed
 from vxml_server.testing.parallel import in_order
-from vxml_server.testing.results import Result, Verdict
+from vxml_server.testing.results import Result, Verdict, defective
 from vxml_server.testing.site import Site
 from vxml_server.testing.transcript import transcript
 
@@ -48,12 +48,15 @@ async def _perform(root: Path, assertions: Sequence[Assertion]) -> list[Result]:
 async def run_assertion(site: Site, assertion: Assertion) -> Result:
     """Runs one assertion."""
     began = time.perf_counter()
-    if isinstance(assertion, Scripted):
-        result = await _run_scripted(site, assertion)
-    elif isinstance(assertion, Reported):
-        result = await _run_reported(site, assertion)
-    else:
-        result = _run_grammar(assertion)
+    try:
+        if isinstance(assertion, Scripted):
+            result = await _run_scripted(site, assertion)
+        elif isinstance(assertion, Reported):
+            result = await _run_reported(site, assertion)
+        else:
+            result = _run_grammar(assertion)
+    except Exception as defect:
+        result = defective(assertion.id, defect)
     return replace(result, elapsed=time.perf_counter() - began)
 
 

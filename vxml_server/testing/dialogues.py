@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vxml_server.clock import SystemClock
-from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import Fetcher, ResourceFetcher, resolve_uri
 from vxml_server.interpreter.dialogue import DialogueResult, run_dialogue
 from vxml_server.interpreter.grammars import GrammarStore
@@ -21,7 +20,7 @@ from vxml_server.interpreter.script import Case, ExpectEnd, Script, ScriptError,
 from vxml_server.interpreter.session import DocumentStore
 from vxml_server.settings import FetchSettings
 from vxml_server.testing.parallel import in_order
-from vxml_server.testing.results import Result, Verdict
+from vxml_server.testing.results import Result, Verdict, defective
 from vxml_server.testing.transcript import failures, transcript
 
 PATTERN = "*.test.yaml"
@@ -109,8 +108,8 @@ async def _run(
         done = await run_dialogue(
             filed.document, filed.case.script, fetcher, documents=documents, grammars=grammars
         )
-    except VoiceXmlEvent as event:
-        return Result(filed.id, Verdict.FAIL, reason=str(event))
+    except Exception as defect:
+        return defective(filed.id, defect)
     verdict, reason = judged(filed.case.script, done, filed.document)
     base = filed.uri.rpartition("/")[0] + "/"
     return Result(

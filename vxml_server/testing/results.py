@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
 from enum import Enum
 
@@ -40,3 +41,10 @@ class Result:
     @property
     def ok(self) -> bool:
         return self.verdict is not Verdict.FAIL
+
+
+def defective(identifier: str, defect: Exception) -> Result:
+    """The result of a test that met a defect of the server: it fails, and the others go on."""
+    said = "".join(traceback.format_exception(defect)).rstrip().splitlines()
+    reason = f"a defect of the server: {said[-1]}"
+    return Result(identifier, Verdict.FAIL, reason=reason, transcript=tuple(said))
