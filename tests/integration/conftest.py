@@ -98,6 +98,7 @@ def applications(server: VxmlServer, documents: DocumentServer) -> dict[str, str
         "banque": f"http://127.0.0.1:{server.web_port}/apps/bank/fr/index.vxml",
         "keys": documents.uri("keys.vxml?seconds=8"),
         "short": documents.uri("keys.vxml?seconds=1"),
+        "record": documents.uri("record.vxml"),
         "late": documents.uri("late.vxml"),
         "missing-entry": documents.uri("no-such.vxml"),
         "endless-script": documents.uri("endless-script.vxml"),

@@ -41,6 +41,7 @@ class DocumentServer:
         self.huge_bytes_sent = 0
         self._port = port
         self._reports: list[dict[str, str]] = []
+        self._files: list[tuple[str, bytes]] = []
         self._loop = asyncio.new_event_loop()
         self._closing = asyncio.Event()
         self._ready = threading.Event()
@@ -60,6 +61,10 @@ class DocumentServer:
     def reports(self, caller: str) -> list[dict[str, str]]:
         """What the documents of the call named `caller` reported."""
         return [r for r in self._reports if f":{caller}@" in r.get("caller", "")]
+
+    def files(self, caller: str) -> list[bytes]:
+        """The files that the documents of the call named `caller` sent."""
+        return [file for uri, file in self._files if f":{caller}@" in uri]
 
     def _run(self) -> None:
         try:
@@ -90,7 +95,13 @@ class DocumentServer:
 
     async def _report(self, request: web.Request) -> web.Response:
         form = await request.post()
-        self._reports.append(dict(request.query) | {k: str(v) for k, v in form.items()})
+        told = dict(request.query)
+        for name, value in form.items():
+            if isinstance(value, web.FileField):
+                self._files.append((str(form.get("caller", "")), value.file.read()))
+            else:
+                told[name] = str(value)
+        self._reports.append(told)
         return _vxml(_EXIT)
 
     async def _document(self, request: web.Request) -> web.Response:
