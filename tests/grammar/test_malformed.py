@@ -70,6 +70,12 @@ def test_an_inline_grammar_counts_the_lines_of_its_document() -> None:
     assert (found.line, found.column) == (43, 10)
 
 
+def test_what_is_nested_beyond_reason_is_refused_before_it_is_read() -> None:
+    deep = b"<grammar>" + b"<x>" * 500 + b"</x>" * 500 + b"</grammar>"
+    found = refused(lambda: load(deep, base_uri=URI, lang="en"))
+    assert (found.name, found.line, found.column) == ("error.badfetch", 1, 9 + 3 * 399 + 1)
+
+
 def test_a_column_counts_characters_in_any_encoding() -> None:
     text = "#ABNF 1.0{};\nlanguage fr;\n$r = été $x;"
     for encoding in ("utf-8", "latin-1", "utf-16"):

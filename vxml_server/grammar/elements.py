@@ -113,6 +113,5 @@ def parse_elements(source: bytes, uri: str, line_offset: int) -> tuple[Element, 
     except expat.ExpatError as error:
         message = f"not well-formed XML: {expat.ErrorString(error.code)}"
         raise bad_grammar(message, uri, error.lineno + line_offset, error.offset + 1) from None
-    if tree.root is None:
-        raise bad_grammar("not well-formed XML: no element", uri, 1 + line_offset, 1)
+    assert tree.root is not None  # a document without an element is not well-formed
     return tree.root, text
