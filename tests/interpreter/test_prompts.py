@@ -369,6 +369,12 @@ async def test_the_choices_of_a_menu_are_read_out(enumerate_: str, expected: str
     assert heard(result) == [expected]
 
 
+async def test_words_of_a_choice_stay_apart_around_markup() -> None:
+    choice = '<choice next="#a"> new <emphasis>york</emphasis> city </choice>'
+    result = await call(f"<menu><prompt><enumerate/></prompt>{choice}{choice}</menu>", "hangup:")
+    assert heard(result) == ["new york city, new york city"]
+
+
 async def test_keys_that_a_menu_gives_are_read_out() -> None:
     result = await call(
         '<menu dtmf="true"><enumerate><value expr="_dtmf + _prompt"/> </enumerate>'

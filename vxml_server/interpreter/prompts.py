@@ -9,8 +9,9 @@ documents, each with the elements that were open.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, cast
 from xml.sax.saxutils import escape, quoteattr
 
@@ -39,6 +40,8 @@ _UNSPOKEN = frozenset({"desc", "metadata", "lexicon", "meta"})
 _PAUSING = frozenset({"p", "paragraph", "s", "sentence", "break"})
 # What a script may put into a text and XML cannot carry (XML 1.0 section 2.2).
 _UNWRITABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# What cannot be written as it is.
+_SPECIAL = re.compile(f"[&<>]|{_UNWRITABLE.pattern}")
 _OF_XML = {"lang": "xml:lang", "base": "xml:base", "space": "xml:space"}
 # The name of what stands for a run of text, audio and values outside a <prompt>.
 TEXT_RUN = "(text)"
@@ -213,7 +216,7 @@ class PromptBuilder:
                 self._add(node.children, out)
             elif node.name in SSML:
                 with_own_words = node.name == "sub"
-                out.open(node.name, node.attributes)
+                out.open(node.name, _start_tag(node))
                 if with_own_words:
                     out.hear(node.get("alias"))
                     out.markup_text(node.text)
@@ -287,8 +290,13 @@ def spoken_part(element: Element) -> list[Node]:
 
 
 def _trimmed(nodes: list[Node]) -> list[Node]:
-    """Without the white space that only indents the words."""
-    return [" ".join(node.split()) if isinstance(node, str) else node for node in nodes]
+    """Without the white space before the first and behind the last of the words."""
+    trimmed = list(nodes)
+    if trimmed and isinstance(trimmed[0], str):
+        trimmed[0] = trimmed[0].lstrip()
+    if trimmed and isinstance(trimmed[-1], str):
+        trimmed[-1] = trimmed[-1].rstrip()
+    return trimmed
 
 
 @once
@@ -312,6 +320,20 @@ def iterate(element: Element, scopes: Scopes) -> Iterable[int]:
         scopes.declare(element.get("item"), None)
         engine.copy(values, str(index), scopes.innermost, element.get("item"))
         yield index
+
+
+@once
+def _start_tag(element: Element) -> str:
+    written = "".join(
+        f" {_OF_XML.get(key, key)}={quoteattr(value)}" for key, value in element.attributes.items()
+    )
+    return f"<{element.name}{written}>"
+
+
+@lru_cache(maxsize=200)
+def _start_of_speech(lang: str) -> str:
+    written = f" xml:lang={quoteattr(lang)}" if lang else ""
+    return f'<speak version="1.0" xmlns="{SSML_NAMESPACE}"{written}>'
 
 
 class _Assembler:
@@ -344,13 +366,12 @@ class _Assembler:
 
     def markup_text(self, text: str) -> None:
         """Text for the synthesiser."""
-        self._markup.append(escape(_UNWRITABLE.sub(" ", text)))
+        if _SPECIAL.search(text) is not None:
+            text = escape(_UNWRITABLE.sub(" ", text))
+        self._markup.append(text)
 
-    def open(self, name: str, attributes: Mapping[str, str]) -> None:
-        written = "".join(
-            f" {_OF_XML.get(key, key)}={quoteattr(value)}" for key, value in attributes.items()
-        )
-        start = f"<{name}{written}>"
+    def open(self, name: str, start: str) -> None:
+        """An element of SSML, which begins with the tag `start`."""
         self._open.append((name, start))
         self._markup.append(start)
         if name in _PAUSING:
@@ -379,13 +400,11 @@ class _Assembler:
 
     def _flush(self) -> None:
         if self._audible:
-            ends = "".join(f"</{name}>" for name, _ in reversed(self._open))
-            lang = f" xml:lang={quoteattr(self.lang)}" if self.lang else ""
+            ends = "".join([f"</{name}>" for name, _ in reversed(self._open)])
             body = "".join(self._markup)
-            start = f'<speak version="1.0" xmlns="{SSML_NAMESPACE}"{lang}>'
             self._segments.append(
                 SpeechSegment(
-                    ssml=f"{start}{body}{ends}</speak>",
+                    ssml=f"{_start_of_speech(self.lang)}{body}{ends}</speak>",
                     text=" ".join("".join(self._words).split()),
                     lang=self.lang,
                     marks=tuple(self._marks),
