@@ -296,3 +296,12 @@ def test_without_a_command_there_is_help() -> None:
     _, output, errors = vxml_server_command()
     assert "call" in output + errors
     assert "serve" in output + errors
+
+
+def test_a_trace_has_the_steps_with_their_lines(script: Path) -> None:
+    status, output, _ = vxml_server_command("call", TRAVEL, "--script", script, "--trace")
+    assert status == 0
+    assert "select     line" in output
+    assert "process    line" in output
+    _, without, _ = vxml_server_command("call", TRAVEL, "--script", script)
+    assert "select     line" not in without
