@@ -185,7 +185,7 @@ def _convert(node: etree._Element, uri: str, lang: str, base: str) -> Element:
             children.append(text)
     return Element(
         name=name,
-        attributes=MappingProxyType(attributes),
+        attributes=attributes,
         children=tuple(children),
         line=node.sourceline or 0,
         lang=lang,

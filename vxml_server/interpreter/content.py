@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from vxml_server.events import VoiceXmlEvent
@@ -62,7 +63,7 @@ class Frame:
         return self._prompts
 
     def resolve(self, element: Element, reference: str) -> str:
-        return resolve_uri(self.base or element.base, reference)
+        return _resolved(self.base or element.base, reference)
 
     def waiting_for(self, element: Element) -> Waiting | None:
         """What is heard while what the element points to is fetched."""
@@ -72,6 +73,9 @@ class Frame:
     def scopes(self) -> Scopes:
         return self.context.scopes
 
+
+# Pages are gone through again and again, and a URI takes longer to resolve than to look up.
+_resolved = lru_cache(maxsize=2000)(resolve_uri)
 
 Action: TypeAlias = Callable[[Element, Frame], Awaitable[None]]
 

@@ -40,6 +40,8 @@ class ExecutionContext:
         self.scopes = Scopes(session.engine, session.variables)
         self.document: Document | None = None
         self.root: Document | None = None
+        # The roots of both, the nearest first.
+        self._around: tuple[Element, ...] = ()
         # What the leaves call the root: its URI before any redirect.
         self._root_name = ""
 
@@ -148,6 +150,8 @@ class ExecutionContext:
         """Makes the place's documents the current ones and initialises what is new."""
         moved = place.document is not self.document
         self.root, self.document = place.root, place.document
+        # Once where the document is its own root.
+        self._around = tuple(dict.fromkeys((place.document.root, place.root.root)))
         if place.new_root:
             self._root_name = place.document.application or place.root.uri
             self.scopes.enter_application()
@@ -180,8 +184,7 @@ class ExecutionContext:
 
     def properties(self, *nearest: Element) -> Properties:
         """What holds at `nearest` elements, inside the current documents."""
-        around = [document.root for document in (self.document, self.root) if document]
-        return properties_at((*nearest, *around), self.session.default_properties)
+        return properties_at((*nearest, *self._around), self.session.default_properties)
 
     def frame(
         self,

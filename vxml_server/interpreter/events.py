@@ -6,7 +6,7 @@ and counts how often each has happened.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -39,11 +39,12 @@ class EventCounters:
     """How often each event, and each prefix of its name, has happened in one form item."""
 
     def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
+        self._counts: defaultdict[str, int] = defaultdict(int)
 
     def increment(self, name: str) -> None:
         parts = name.split(".")
-        self._counts.update(".".join(parts[: n + 1]) for n in range(len(parts)))
+        for length in range(1, len(parts) + 1):
+            self._counts[".".join(parts[:length])] += 1
         self._counts[""] += 1
 
     def count(self, name: str, pattern: str) -> int:

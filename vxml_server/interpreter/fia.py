@@ -81,14 +81,12 @@ class FormItem:
     variable: str
     prompt_counter: int = 1
     event_counters: EventCounters = field(default_factory=EventCounters)
+    kind: str = field(init=False)
+    name: str = field(init=False)
 
-    @property
-    def kind(self) -> str:
-        return self.element.name
-
-    @property
-    def name(self) -> str:
-        return self.element.get("name")
+    def __post_init__(self) -> None:
+        self.kind = self.element.name
+        self.name = self.element.get("name")
 
     @property
     def slot(self) -> str:

@@ -98,8 +98,8 @@ class KeyCollector:
         for listener in self._listeners:
             if listener.status is not Status.DEAD:
                 listener.status = listener.matcher.feed(key)
-        statuses = {listener.status for listener in self._listeners}
-        if statuses <= {Status.DEAD}:
+        statuses = [listener.status for listener in self._listeners]
+        if all(status is Status.DEAD for status in statuses):
             if key == self._term_char:
                 return self._end(before)
             self._keys += key

@@ -77,10 +77,12 @@ class Scopes:
         self._names = engine.new_scope()
         self._scopes: dict[str, Object] = {}
         self._anonymous: list[Object] = []
+        self._chain: list[Object] | None = None
         self._enter("session", session)
 
     def _enter(self, name: str, scope: Object) -> None:
         """Puts a scope in its place; what was below it is gone."""
+        self._chain = None
         for below in NAMED[NAMED.index(name) :]:
             if self._scopes.pop(below, None) is not None:
                 self.engine.remove(self._names, below)
@@ -106,15 +108,19 @@ class Scopes:
         """The scope of a block, a filled or a handler, gone when it ends."""
         scope = self.engine.new_scope()
         self._anonymous.append(scope)
+        self._chain = None
         try:
             yield scope
         finally:
             self._anonymous.pop()
+            self._chain = None
 
     @property
     def chain(self) -> list[Object]:
         """The scopes as an expression sees them, outermost first."""
-        return [self._names, *self._scopes.values(), *self._anonymous]
+        if self._chain is None:
+            self._chain = [self._names, *self._scopes.values(), *self._anonymous]
+        return self._chain
 
     @property
     def innermost(self) -> Object:

@@ -402,4 +402,6 @@ class Session:
 def _after(prompts: Sequence[Prompt], properties: InputProperties) -> InputProperties:
     """The properties with the timeout of the last prompt that has one (section 4.1.7)."""
     timeouts = [prompt.timeout for prompt in prompts if prompt.timeout is not None]
-    return properties.with_timeout(timeouts[-1]) if timeouts else properties
+    if not timeouts or timeouts[-1] == properties.timeout:
+        return properties
+    return properties.with_timeout(timeouts[-1])
