@@ -323,6 +323,18 @@ async def test_a_property_of_a_wrong_value_is_a_semantic_error(
     assert thrown(result) == ["error.semantic"]
 
 
+@pytest.mark.parametrize(("name", "value"), [("bargeintype", "loud"), ("timeout", "soon")])
+async def test_a_handler_is_heard_though_a_property_has_a_wrong_value(
+    name: str, value: str
+) -> None:
+    result = await call(
+        f'<property name="{name}" value="{value}"/><catch event="error.semantic">wrong<exit/>'
+        "</catch><form><block>a</block></form>"
+    )
+    assert thrown(result) == ["error.semantic"]
+    assert heard(result) == ["wrong"]
+
+
 # Conditions --------------------------------------------------------------------------------------
 
 

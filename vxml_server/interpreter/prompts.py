@@ -170,18 +170,33 @@ class PromptBuilder:
             return None
         kind = element.get("bargeintype") or self._properties.get("bargeintype")
         if kind not in {"speech", "hotword"}:
-            message = f"property bargeintype: {kind!r} is neither speech nor hotword"
-            raise VoiceXmlEvent("error.semantic", message, line=element.line)
+            if not self._in_handler:
+                message = f"property bargeintype: {kind!r} is neither speech nor hotword"
+                raise VoiceXmlEvent("error.semantic", message, line=element.line)
+            kind = "speech"
         bargein, timeout = element.get("bargein"), element.get("timeout")
         return Prompt(
             segments=segments,
             lang=lang,
             bargein=bargein == "true" if bargein else self._properties.flag("bargein"),
             bargein_type=cast(Literal["speech", "hotword"], kind),
-            # The property that holds when the prompt is queued, not while waiting (section 4.1.7).
-            timeout=seconds(timeout) if timeout else self._properties.time("timeout"),
+            timeout=seconds(timeout) if timeout else self._timeout(),
             line=element.line,
         )
+
+    @property
+    def _in_handler(self) -> bool:
+        """Whether what is wrong with a property has to wait: its own handler must be heard."""
+        return bool(self._base)
+
+    def _timeout(self) -> float | None:
+        """The property that holds when the prompt is queued, not while waiting (section 4.1.7)."""
+        try:
+            return self._properties.time("timeout")
+        except VoiceXmlEvent:
+            if not self._in_handler:
+                raise
+            return None
 
     def text(self, words: str) -> Prompt:
         """The platform's own words."""
