@@ -22,7 +22,7 @@ from vxml_server.interpreter.script import Script
 # Seconds of the wall clock that a run may take: a hundred times what it does take.
 LONGEST = 20.0
 # A script may take so long, and a dialogue go on so long without input.
-LIMITS = Limits(script_memory=8 * 1024 * 1024, script_seconds=0.01, steps=200)
+LIMITS = Limits(script_memory=8 * 1024 * 1024, script_seconds=0.004, steps=100)
 # Virtual seconds: callers of the fuzzer speak and stay silent for hours, but not for years.
 _LAST_MOMENT = 1e8
 _EVENT = re.compile(r"[^\s]+", re.ASCII)

@@ -35,7 +35,6 @@ _MOST_REMARKS = 100
 def compile_document(body: bytes, uri: str, *, strict: bool = False) -> Document:
     """The document in `body`, which came from `uri`; raises `error.badfetch`."""
     root, remarks = read_document(body, uri, strict=strict)
-    _refuse_depth(root, uri)
     tree = _convert(root, uri, "", uri)
     if (found := constraints.first_problem(tree)) is not None:
         element, problem = found
@@ -74,14 +73,14 @@ def examine(
     """Reads a document as it is read to be compiled, and does not stop at what is wrong.
 
     `on_parsed` is given the tree as it was written, and the bytes that it was made of. Raises
-    `error.badfetch` for what is no
-    well-formed XML with the root `<vxml>`.
+    `error.badfetch` for what is no well-formed XML with the root `<vxml>`, and for too many levels.
     """
     remarks = Remarks()
     read = body if strict else lenient.readable(body, remarks)
     root = _parse(read, uri)
     if etree.QName(root).localname != "vxml":
         raise _bad(f"the root element is <{etree.QName(root).localname}>, not <vxml>", uri, root)
+    _refuse_depth(root, uri)
     on_parsed(root, read)
     is_valid = schema.is_valid(root)
     if not strict:
