@@ -165,6 +165,22 @@ async def test_infos_that_lag_behind_other_keys_are_recognised_as_theirs() -> No
     assert one.keys() == "122"
 
 
+async def test_the_info_at_the_end_of_a_long_press_is_recognised_as_its_own() -> None:
+    one = Incoming().up()
+    one.channel.press("1")
+    one.clock.advance(3.1)
+    assert one.leg.info("application/dtmf-relay", b"Signal=1\r\nDuration=3000\r\n") == 200
+    assert one.keys() == "1"
+
+
+async def test_an_info_that_had_to_be_sent_again_is_recognised_as_its_own() -> None:
+    one = Incoming().up()
+    one.channel.press("1")
+    one.clock.advance(0.16 + 0.5 + 0.1)
+    one.call.info("1")
+    assert one.keys() == "1"
+
+
 async def test_the_same_key_later_by_another_way_is_a_press() -> None:
     one = Incoming().up()
     one.channel.press("1")

@@ -10,9 +10,7 @@ several ways; nobody is told "answered" without media that both sides agreed on.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Literal
 
 import structlog
@@ -28,7 +26,7 @@ from vxml_server.calls.mailbox import (
     Progress,
 )
 from vxml_server.clock import Clock
-from vxml_server.dtmf import BadDtmfInfo, parse_info
+from vxml_server.dtmf import BadDtmfInfo, KeyMerger, parse_info
 from vxml_server.media import Channel, ChannelStatistics, MediaEngine, Playback, Sound, Stream
 from vxml_server.media import Codec as MediaCodec
 from vxml_server.media import Direction as MediaDirection
@@ -47,9 +45,9 @@ from vxml_server.sip import (
 )
 
 _log = structlog.get_logger(__name__)
-# The same key by another way within this time (seconds) is the same press: an INFO is sent when the
-# key is released, and may have to be sent again.
-SAME_PRESS = 1.0
+# The same key by another way is the same press for so long (seconds) after it was released: an INFO
+# that was lost is sent again after half a second (T1 of RFC 3261), and takes its time on the way.
+SAME_PRESS = 0.8
 # Above this many samples a sound is encoded beside the loop: a minute takes about 1.5 ms.
 ENCODE_ASIDE = 60 * 8000
 
@@ -59,33 +57,6 @@ _ENDINGS = {
     EndCause.ACK_TIMEOUT: Ending.FAILURE,
     EndCause.TRANSPORT: Ending.FAILURE,
 }
-
-
-@dataclass(slots=True)
-class _Press:
-    key: str
-    at: float
-    told_by: set[KeySource] = field(default_factory=set)
-
-
-class _Presses:
-    """Tells a press from the word of it that comes by another way.
-
-    Of each press every way brings word once at most, in the order of the presses.
-    """
-
-    def __init__(self) -> None:
-        self._recent: deque[_Press] = deque()
-
-    def is_new(self, key: str, source: KeySource, at: float) -> bool:
-        while self._recent and at - self._recent[0].at > SAME_PRESS:
-            self._recent.popleft()
-        for press in self._recent:
-            if press.key == key and source not in press.told_by:
-                press.told_by.add(source)
-                return False
-        self._recent.append(_Press(key, at, {source}))
-        return True
 
 
 class Leg:
@@ -116,7 +87,7 @@ class Leg:
         self._send_answer: Callable[[], None] = lambda: None
         self._is_outgoing = False
         self._failure: Ended | None = None
-        self._presses = _Presses()
+        self._presses = KeyMerger(SAME_PRESS)
         self._on_up: list[Callable[[], None]] = []
         self._on_end: list[Callable[[Ended], None]] = []
 
@@ -248,7 +219,7 @@ class Leg:
             return 415
         if press.key:
             self.has_info_keys = True
-            self._press(press.key, "info", self._clock.monotonic())
+            self._press(press.key, "info", self._clock.monotonic(), press.duration_ms / 1000)
         return 200
 
     def ended(self, cause: EndCause, reason: str) -> None:
@@ -270,8 +241,8 @@ class Leg:
 
     # Inside ------------------------------------------------------------------------------------
 
-    def _press(self, key: str, source: KeySource, at: float) -> None:
-        if self._presses.is_new(key, source, at):
+    def _press(self, key: str, source: KeySource, at: float, duration: float = 0.0) -> None:
+        if self._presses.press(key, source, at, duration):
             self.events.put(KeyPressed(key, at, source))
 
     def _take_answer(self, sdp: SessionDescription) -> bool:
