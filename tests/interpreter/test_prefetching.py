@@ -47,6 +47,15 @@ async def test_documents_are_fetched_when_they_are_needed_unless_told_otherwise(
     assert await ahead(content) == ["b.vxml", "c.vxml"]
 
 
+async def test_data_is_fetched_ahead_where_it_says_so_and_nothing_is_sent() -> None:
+    data = (
+        '<data src="a"/><data src="b" fetchhint="prefetch"/>'
+        '<data src="c" fetchhint="prefetch" method="post"/>'
+        '<data src="d" fetchhint="prefetch" namelist="x"/>'
+    )
+    assert await ahead(form(f"<block>{data}</block>")) == ["b"]
+
+
 async def test_properties_are_the_default_where_they_stand() -> None:
     content = (
         '<property name="audiofetchhint" value="safe"/>'

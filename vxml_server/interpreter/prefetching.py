@@ -20,6 +20,7 @@ Kind: TypeAlias = Literal["audio", "data", "document", "grammar", "script"]
 _REFERENCES: dict[str, tuple[str, Kind]] = {
     "audio": ("src", "audio"),
     "choice": ("next", "document"),
+    "data": ("src", "data"),
     "goto": ("next", "document"),
     "grammar": ("src", "grammar"),
     "link": ("next", "document"),
@@ -53,6 +54,8 @@ def _request(
     attribute, kind = _REFERENCES.get(element.name, ("", "document"))
     uri = element.get(attribute) if attribute else ""
     if not uri or uri.startswith(("#", "builtin:")) or "namelist" in element.attributes:
+        return None
+    if element.get("method").lower() == "post":
         return None
     # Properties stand in forms, menus and items; what is deeper has none of its own.
     properties = properties_at(*[e for e in around if e.named("property")])

@@ -25,6 +25,7 @@ DEFAULTS: Mapping[str, str] = {
     "bargeintype": "speech",
     "completetimeout": "0.5s",
     "confidencelevel": "0.5",
+    "datafetchhint": "safe",
     "documentfetchhint": "safe",
     "fetchaudio": "",
     "fetchaudiodelay": "2s",
