@@ -2,11 +2,14 @@
 
 Each run has a seed, from N on; one is repeated with `--seed N --runs 1`. What is found is printed
 with its seed and its last lines, and its pages are written to FOLDER. Exit status 1 if anything is.
+What hangs where no signal reaches it ends the process with a traceback; its seed is the last in
+FOLDER/running.
 """
 
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import gc
 import os
 import sys
@@ -16,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
-from tests.fuzz.runs import Hang, Run, Runner, draw
+from tests.fuzz.runs import LONGEST, Hang, Run, Runner, draw
 
 # The stores and caches are full after so many runs: from there on memory must stay what it is.
 SETTLED = 5000
@@ -37,6 +40,10 @@ def main() -> int:
     slowest = (0.0, 0)
     for last in range(arguments.seed, arguments.seed + arguments.runs):
         run = draw(Random(last))
+        if arguments.keep:
+            arguments.keep.mkdir(parents=True, exist_ok=True)
+            (arguments.keep / "running").write_text(str(last))
+        faulthandler.dump_traceback_later(3 * LONGEST, exit=True)
         began = time.monotonic()
         try:
             outcome = runner.run(run).outcome
