@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.grammar.conftest import SRGS
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.grammar import Grammar, Status, load
+from vxml_server.grammar.chart import Chart
 from vxml_server.grammar.rules import (
     Expansion,
     OneOf,
@@ -306,6 +307,20 @@ def test_a_grammar_written_as_jsgf_accepts_the_same(rules: Rules) -> None:
     for sentence in ALL:
         assert (grammar.match(sentence) is None) == (again.match(sentence) is None)
     assert {word for word, _ in again.vocabulary()} == {word for word, _ in grammar.vocabulary()}
+
+
+@given(grammars)
+@settings(max_examples=100, deadline=None)
+def test_no_ambiguity_makes_the_work_exponential(rules: Rules) -> None:
+    """Twice the words are eight times the items at most; a careless parser would square them."""
+    network = xml_form(rules).network
+    sizes = []
+    for length in (8, 16):
+        chart = Chart(network)
+        for _ in range(length):
+            chart.feed("a", "a")
+        sizes.append(chart._size)
+    assert sizes[1] <= 8 * sizes[0] + 100
 
 
 XML_SAMPLE = f"""<grammar xmlns="{SRGS}" version="1.0" xml:lang="en" root="r" xml:base="x/">

@@ -7,6 +7,7 @@ depends on where it stands. Places in errors are those of the text.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import urljoin
 
 from vxml_server.grammar.rules import (
@@ -64,6 +65,15 @@ def parse_abnf(source: bytes, uri: str, defaults: Defaults) -> Document:
 def parse_abnf_text(text: Text, uri: str, defaults: Defaults) -> Document:
     """The same for a text that stands somewhere in another document."""
     return _Reader(text, uri, defaults).document()
+
+
+@lru_cache(maxsize=256)
+def _keys(text: str) -> Expansion | None:
+    """The keys of a token; None if it has anything else."""
+    if not are_keys(text):
+        return None
+    tokens = tuple(Token(key) for key, _ in words(text, "dtmf"))
+    return tokens[0] if len(tokens) == 1 else Sequence(tokens)
 
 
 class _Reader(Scanner):
@@ -251,10 +261,11 @@ class _Reader(Scanner):
     def token(self, found: re.Match[str]) -> Expansion:
         text = fold(found[1]) if found.re is _QUOTED else found[0]
         if self.mode == "dtmf":
-            if not are_keys(text):
+            keys = _keys(text)
+            if keys is None:
                 raise self.fail(f"{text!r} is not a key")
             self.at = found.end()
-            return Sequence(tuple(Token(key) for key, _ in words(text, "dtmf")))
+            return keys
         self.at = found.end()
         return Token(text)
 

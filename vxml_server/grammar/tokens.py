@@ -39,6 +39,8 @@ def words(text: str, mode: Mode) -> tuple[tuple[str, str], ...]:
     the others "". In a `dtmf` text, what is no key stands for itself, and so matches nothing.
     """
     if mode == "dtmf":
+        if len(text) == 1 and text in KEYS:
+            return ((text, text),)
         return tuple((key, key) for part in text.split() for key in _keys(part))
     pairs = []
     for part in text.split():
