@@ -199,3 +199,25 @@ async def test_an_error_in_a_transfer_does_not_lose_what_was_to_be_heard() -> No
 async def test_a_transfer_with_a_condition_that_fails_is_passed_over() -> None:
     exchange, _ = await transferred('<form><transfer dest="tel:1" cond="false"/></form>', FAR_END)
     assert exchange.requests == []
+
+
+@pytest.mark.parametrize(
+    ("ended", "expected"),
+    [('dtmf: "*"', ["*", "dtmf"]), ("say: come back", ["come back", "voice"]), ('dtmf: "1"', [])],
+)
+async def test_the_input_that_ends_a_bridge_is_matched_with_its_grammars(
+    ended: str, expected: list[str]
+) -> None:
+    key, word = yes(word="*", kind="dtmf"), yes(word="come back")
+    document = (
+        f'<form><transfer name="t" dest="tel:+331" bridge="true">{key}{word}</transfer>'
+        '<block><exit expr="[t$.utterance, t$.inputmode].filter(v => v !== undefined)"/></block>'
+        "</form>"
+    )
+    result = await call(document, f"transfer: near_end_disconnect\n  {ended}")
+    assert result.outcome.value == expected
+
+
+async def test_type_and_bridge_exclude_one_another() -> None:
+    document = '<form><transfer dest="tel:+331" bridge="true" type="blind"/></form>'
+    assert thrown(await call(document)) == ["error.badfetch"]

@@ -92,10 +92,15 @@ class Speak:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """`transfer`: the outcome of the next transfer, and its seconds if the script says."""
+    """`transfer`: the outcome of the next transfer, and its seconds if the script says.
+
+    `keys` or `words` are what the caller ends it with.
+    """
 
     outcome: str
     duration: float | None = None
+    keys: str = ""
+    words: str = ""
     line: int = 0
 
 
@@ -273,8 +278,9 @@ class _Reader:
         names = ", ".join(f"`{kind}`" for kind in _STEPS)
         fields = self.mapping(node, f"a step: a mapping with one of {names}")
         kinds = [kind for kind in _STEPS if kind in fields]
-        # `dtmf` and `hangup` are also what ends a `record`.
-        kind = "record" if "record" in kinds else kinds[0] if len(kinds) == 1 else ""
+        # `dtmf`, `say` and `hangup` are also what ends a `record` or a `transfer`.
+        longer = [kind for kind in ("record", "transfer") if kind in kinds]
+        kind = longer[0] if longer else kinds[0] if len(kinds) == 1 else ""
         if not kind:
             said = " and ".join(f"`{key}`" for key in fields) or "nothing"
             raise self.fail(node, f"one of {names} in a step, not {said}")
@@ -333,7 +339,14 @@ class _Reader:
                 f"one of {', '.join(_TRANSFER_VALUES)}, connection.disconnect.transfer, "
                 "connection.disconnect.hangup, error.connection.* as the outcome of a transfer",
             )
-        return Transfer(outcome, self.optional(fields, "duration", self.time), line)
+        said = fields.get("say")
+        return Transfer(
+            outcome,
+            self.optional(fields, "duration", self.time),
+            self.optional(fields, "dtmf", self.keys) or "",
+            "" if said is None else self.text(said, "the words that were said"),
+            line,
+        )
 
     def expect_step(self, fields: Fields, line: int) -> Step:
         return ExpectHeard(self.pattern(fields["expect"]), negated=False, line=line)
@@ -457,7 +470,7 @@ _STEPS: dict[str, tuple[tuple[str, ...], Callable[[_Reader, Fields, int], Step]]
     "silence": ((), _Reader.silence_step),
     "hangup": (("after",), _Reader.hang_up_step),
     "record": (("dtmf", "hangup"), _Reader.record_step),
-    "transfer": (("duration",), _Reader.transfer_step),
+    "transfer": (("duration", "dtmf", "say"), _Reader.transfer_step),
     "expect": ((), _Reader.expect_step),
     "expect_not": ((), _Reader.expect_not_step),
     "expect_event": ((), _Reader.expect_event_step),

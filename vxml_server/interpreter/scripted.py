@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import Resource, ResourceFetcher
 from vxml_server.interpreter.cues import Cues
-from vxml_server.interpreter.keys import KeyCollector
+from vxml_server.interpreter.keys import KeyCollector, KeyOutcome
 from vxml_server.interpreter.platform import (
     InputKind,
     InputResult,
@@ -41,6 +42,7 @@ from vxml_server.interpreter.platform import (
 from vxml_server.interpreter.playback import SECONDS_A_WORD, Playback, render
 from vxml_server.interpreter.script import (
     HangUp,
+    Hypothesis,
     Keys,
     Say,
     Silence,
@@ -125,7 +127,7 @@ class ScriptedPlatform:
         rings = 0.0
         if isinstance(step, Transfer):
             caller.use(caller.now)
-            result = _scripted_outcome(step, request)
+            result = replace(_scripted_outcome(step, request), recognition=_ended_by(step, request))
             if step.outcome == "noanswer" and step.duration is None:
                 rings = request.connect_timeout
         else:
@@ -345,6 +347,22 @@ class _Wait:
                 name, at = mark, played
         since = None if name is None else round(stopped - at, 6)
         return InputResult(kind, nbest, name, since, self._audio)
+
+
+def _ended_by(step: Transfer, request: TransferRequest) -> Recognition | None:
+    """What the caller's input is to the grammars of a transfer."""
+    if step.keys:
+        collector = KeyCollector(request.grammars, request.properties)
+        outcome: KeyOutcome | None = None
+        for key in step.keys:
+            outcome = outcome or collector.feed(key, 0.0)
+        outcome = outcome or collector.expire()
+        return outcome.nbest[0] if outcome.kind is InputKind.MATCH else None
+    if not step.words:
+        return None
+    heard = ListenRequest((), request.grammars, request.properties, request.lang)
+    kind, nbest = recognise([Hypothesis(step.words)], heard)
+    return nbest[0] if kind is InputKind.MATCH else None
 
 
 def _scripted_outcome(step: Transfer, request: TransferRequest) -> TransferResult:
