@@ -51,6 +51,10 @@ _HELPERS = {
     "last_with": """(() => { const { hasOwn } = Object; return function (k) {
         for (let i = arguments.length - 1; i > 0; i--) if (hasOwn(arguments[i], k)) return i;
         return 0 } })()""",
+    "text_of_name": """(() => { const { hasOwn } = Object; return function (k) {
+        for (let i = arguments.length - 1; i > 0; i--)
+            if (hasOwn(arguments[i], k)) return `${arguments[i][k]}`;
+        return null } })()""",
     "first_undefined": """(function (o) {
         for (let i = 1; i < arguments.length; i++) if (o[arguments[i]] === undefined) return i;
         return 0 })""",
@@ -76,6 +80,7 @@ _TEMPLATES = {
     "truth": "return !!({}\n)",
     "script": "{}\n",
 }
+_NAME = re.compile(r"[A-Za-z_$][\w$]*", re.ASCII)
 _PLACE = re.compile(r"<input>:(\d+)")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _BRACKETS = re.compile(r"[\[\]{}]")
@@ -271,6 +276,12 @@ class Engine:
 
     def evaluate_text(self, expression: str, scopes: Sequence[Object] = ()) -> str:
         """The value as ECMAScript's ToString gives it (`<value>`, URIs, fields of a submit)."""
+        # Most of what is read out is a variable: to look it up takes less than to compile a
+        # function that does, which would run once.
+        if _NAME.fullmatch(name := expression.strip()):
+            text: str | None = self._help("text_of_name", name, *scopes)
+            if text is not None:
+                return text
         return str(self._call(self._function("text", expression, len(scopes)), *scopes))
 
     def evaluate_truth(self, expression: str, scopes: Sequence[Object] = ()) -> bool:
