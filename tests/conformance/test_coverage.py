@@ -37,3 +37,8 @@ def test_there_are_as_many_assertions_as_promised() -> None:
 def test_the_documented_table_is_that_of_the_suite() -> None:
     document = DOCUMENT.read_text("utf-8")
     assert document == with_table(document), "run scripts/conformance_table.py"
+
+
+def test_nothing_is_pending() -> None:
+    pending = [each.id for each in discover(SUITE) if isinstance(each, Scripted) and each.pending]
+    assert pending == []
