@@ -340,3 +340,10 @@ def test_the_documentation_lists_every_code() -> None:
     text = (ROOT / "docs" / "checking.md").read_text("utf-8")
     for name, code in CODES.items():
         assert f"| `{name}` | {code.severity} | {code.description} |" in text
+
+
+def test_a_name_that_no_file_can_have_is_a_missing_file(check: Check) -> None:
+    name = "x" * 2000 + ".vxml"
+    assert codes(check(in_block(f'<goto next="{name}"/>'))) == ["missing-file"]
+    document = vxml("<form><block>a</block></form>", f'application="{name}"')
+    assert codes(check(document)) == ["missing-file"]

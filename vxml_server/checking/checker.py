@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from vxml_server.checking import grammars, references, rules, scripts
-from vxml_server.checking.documents import CheckedDocument, local_path
+from vxml_server.checking.documents import CheckedDocument, is_file, local_path
 from vxml_server.checking.findings import Finding, Severity
 from vxml_server.checking.source import Place, Source
 from vxml_server.events import VoiceXmlEvent
@@ -139,7 +139,7 @@ def _root_of(run: _Check, document: CheckedDocument) -> CheckedDocument | None:
     if path is None:
         return None
     place = document.source.place(document.root, "application")
-    if not path.is_file():
+    if not is_file(path):
         document.source.add("missing-file", f"there is no file {reference}", place)
         return None
     if path.resolve() not in run.documents:

@@ -74,6 +74,14 @@ def local_path(uri: str) -> Path | None:
         return None
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; there is none of a name that cannot be."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 @dataclass(eq=False)
 class CheckedDocument:
     """A document as the interpreter reads it; `root` is the tree after repairs."""

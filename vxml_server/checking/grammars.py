@@ -14,6 +14,7 @@ from vxml_server.checking.documents import (
     children,
     elements,
     inherited,
+    is_file,
     local_path,
     name_of,
 )
@@ -70,7 +71,7 @@ def _load(document: CheckedDocument, node: etree._Element) -> Grammar | None:
             return builtin(reference, lang)
         uri, rule = split_fragment(document.resolve(node, reference))
         path = local_path(uri)
-        if path is None or not path.is_file():
+        if path is None or not is_file(path):
             return None
         return load(
             path.read_bytes(),

@@ -12,6 +12,7 @@ from vxml_server.checking.documents import (
     CheckedDocument,
     ancestors,
     elements,
+    is_file,
     local_path,
     name_of,
 )
@@ -83,11 +84,8 @@ def _check_file(
     if not reference or not _names_a_file(reference) or reference.startswith("builtin:"):
         return True
     path = local_path(document.resolve(node, reference))
-    try:
-        if path is None or path.is_file():
-            return True
-    except (OSError, ValueError):
-        pass
+    if path is None or is_file(path):
+        return True
     is_sound = name_of(node) == "audio" and (len(node) > 0 or bool((node.text or "").strip()))
     code = "missing-audio" if is_sound else "missing-file"
     document.source.add(
