@@ -19,6 +19,8 @@ DBFS = -20.0
 TALK = 3.0
 # "Speak", and the tone.
 BEFORE = 2.5
+# When, in the talk, one of the callers hangs up.
+LEAVES = 2.0
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +31,13 @@ def calls(caller: Caller) -> Calls:
         {
             "silence": partial(call, "r-silence", script=(BEFORE, talk, 12.0)),
             "key": partial(call, "r-key", script=(BEFORE, talk, "#", 10.0)),
+            "hang-up": partial(
+                call,
+                "r-leaves",
+                script=(BEFORE, talk, 12.0),
+                scenario="caller-hangs-up",
+                arguments=("-d", str(round(1000 * (BEFORE + LEAVES)))),
+            ),
             "pcma": partial(call, "r-pcma", script=(BEFORE, talk, 12.0), payloads="8 101"),
         }
     )
@@ -68,3 +77,13 @@ def test_the_caller_hears_the_tone_and_then_the_message(calls: Calls, ended: str
     assert tones.count(1000.0) >= 2
     assert tones.count(HERTZ) >= 10 * TALK * 0.9
     assert tones.index(1000.0) < tones.index(HERTZ)
+
+
+def test_a_caller_who_hangs_up_leaves_what_was_said(calls: Calls, caller: Caller) -> None:
+    call = calls["hang-up"].result()
+    call.sip.assert_success()
+    call.assert_one_record("hangup", "caller")
+    samples = message(caller, call)
+    assert LEAVES - 0.4 <= len(samples) / audio.RATE <= LEAVES + 0.6
+    assert audio.dominant_frequency(samples[4000:8000]) == pytest.approx(HERTZ, abs=3)
+    assert [told["event"] for told in call.told] == ["connection.disconnect.hangup"]
