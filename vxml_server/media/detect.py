@@ -1,9 +1,8 @@
 """In-band keys: all channels' audio through the DTMF detector in one call for each bank.
 
-Banks have a fixed number of channels and a memory, so growing adds banks. They stay small enough
-that the matrix product inside is not spread over threads, which would wait for one another on
-a busy machine far longer than they calculate. The rule: a bank is fed in every tick in which any of
-its channels is listened to, and a channel starts with a clean memory (`reset`).
+Banks have a fixed number of channels and a memory, so growing adds banks. They are large, for the
+call of a bank costs much and a channel in it little. The rule: a bank is fed in every tick in which
+any of its channels is listened to, and a channel starts with a clean memory (`reset`).
 """
 
 from __future__ import annotations
@@ -14,13 +13,20 @@ from numpy.typing import NDArray
 from vxml_server.dtmf import DtmfBank
 from vxml_server.media.stream import FRAME
 
-LARGEST_BANK = 256
+LARGEST_BANK = 1024
+"""Channels. The server calculates in one thread (`OPENBLAS_NUM_THREADS=1`): where BLAS may spread
+the matrix product of so many over threads, these wait for one another on a busy machine far longer
+than they calculate."""
 
 
 class KeyDetector:
-    """Detects keys on the rows of the audio matrix whose `listening` flag is set."""
+    """Detects keys on the rows of the audio matrix whose `listening` flag is set.
 
-    def __init__(self, channels: int) -> None:
+    `always` feeds the rows in use though nobody listens, so that `sounding` is true of them too.
+    """
+
+    def __init__(self, channels: int, *, always: bool = False) -> None:
+        self._always = always
         self.listening: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self._banks: list[tuple[int, int, DtmfBank]] = []  # first channel, the one after the last
         self.grow(channels)
@@ -38,11 +44,18 @@ class KeyDetector:
             if start <= channel < end:
                 bank.reset(channel - start)
 
+    @property
+    def sounding(self) -> NDArray[np.bool_]:
+        """bool `[n]`: rows on which a key sounds in the frame last fed, or did just before."""
+        return np.concatenate([bank.sounding for _, _, bank in self._banks])
+
     def feed(self, pcm: NDArray[np.int16], lost: NDArray[np.bool_]) -> list[tuple[int, str]]:
         """(channel, keys) wherever keys began in this frame; `pcm` is `[n, FRAME]`, n channels."""
         found = []
         for start, end, bank in self._banks:
-            if not self.listening[start:end].any():
+            if start >= len(pcm):
+                break
+            if not (self._always or self.listening[start:end].any()):
                 continue
             frame, flags = pcm[start:end], lost[start:end]
             if len(frame) < end - start:
