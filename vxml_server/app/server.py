@@ -85,6 +85,7 @@ class Server:
             clock=clock,
             random=self._random,
             call_soon=self._loop.call_soon_threadsafe,
+            mute_keys=settings.media.mute_keys,
         )
         self._exchange = Exchange(
             resources=self._resources(),

@@ -36,6 +36,7 @@ from vxml_server.media.network import DatagramSocket, Network, UdpNetwork
 from vxml_server.media.pacer import TICK, Pacer, raise_priority
 from vxml_server.media.play import DECODE, ENCODE, SILENCE, Ended
 from vxml_server.media.ports import NoPortsLeft, PortPairs
+from vxml_server.media.privacy import KeyPrivacy
 from vxml_server.media.receiver import Receiver
 from vxml_server.media.sender import RtpSender
 from vxml_server.media.statistics import EngineStatistics
@@ -62,7 +63,8 @@ class MediaEngine:
     `address` is the address for SDP and, unless `bind_address` says otherwise, the one the sockets
     are bound to. `call_soon` brings a callback to the asyncio loop's thread:
     `loop.call_soon_threadsafe`; it is used at most once a tick. `network` is the socket layer,
-    real by default. Raises ValueError for a range without a pair of ports.
+    real by default. `mute_keys` takes the tones of keys out of the audio that bridges and taps get,
+    which makes it 40 ms late. Raises ValueError for a range without a pair of ports.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class MediaEngine:
         bind_address: str | None = None,
         network: Network | None = None,
         media_lost_after: float = 10.0,
+        mute_keys: bool = False,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._address = address
@@ -104,7 +107,8 @@ class MediaEngine:
         self._by_row: list[Termination | None] = [None] * FIRST_ROWS
         self._timeline = Timeline(FIRST_ROWS)
         self._concealment = Concealment(FIRST_ROWS)
-        self._detector = KeyDetector(FIRST_ROWS)
+        self._detector = KeyDetector(FIRST_ROWS, always=mute_keys)
+        self._privacy = KeyPrivacy() if mute_keys else None
         self._used_rows = 0
 
         self._pacer = Pacer(clock.monotonic, sleep)
@@ -229,6 +233,8 @@ class MediaEngine:
         self._receive(now)
         heard, lost = self._decode()
         self._detect(heard, lost, now)
+        if self._privacy is not None:
+            self._privacy.clean(self._open, heard, self._detector.sounding, lost)
         voices = self._mix(heard)
         codes = self._encode(voices)
         self._send(codes)
@@ -382,8 +388,13 @@ class MediaEngine:
         if current is not None and current.stop_on_key:
             termination.stop_playing()
             self._report_ended(termination)
-        if source == "rfc4733" and termination.peer is not None and termination.keys_pass:
-            termination.peer.send_keys(key, 100, 100)
+        if termination.peer is not None and termination.keys_pass:
+            if self._privacy is None:
+                passes = source == "rfc4733"  # a tone is in the audio already
+            else:
+                passes = self._privacy.lets_pass(termination, key, source, now)
+            if passes:
+                termination.peer.send_keys(key, 100, 100)
         channel = self._channels[termination]
 
         def report() -> None:
@@ -500,6 +511,7 @@ class MediaEngine:
         for one, other in ((a, b), (b, a)):
             one.peer = other
             one.keys_pass = keys_pass
+            one.keys_may_sound = self._privacy is None
             self._bridged.append(one)
 
     def _part(self, a: Termination) -> None:
@@ -507,4 +519,5 @@ class MediaEngine:
         if b is not None:
             for one in (a, b):
                 one.peer = None
+                one.keys_may_sound = True
                 self._bridged.remove(one)

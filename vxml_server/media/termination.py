@@ -44,6 +44,7 @@ class Termination:
         "control",
         "control_destination",
         "is_lost",
+        "keys_may_sound",
         "keys_pass",
         "peer",
         "port",
@@ -94,6 +95,8 @@ class Termination:
         self.tap: Tap | None = None
         self.peer: Termination | None = None
         self.keys_pass = False
+        self.keys_may_sound = True
+        """Whether keys are sent as tones where events were not agreed."""
         self.closed = False
         self.concealed = 0
         self.watched_from = 0
@@ -169,7 +172,7 @@ class Termination:
         for key in keys:
             if stream.event_payload_type_send is not None:
                 self.sender.send_key(key, duration_ms, gap_ms)
-            else:
+            elif self.keys_may_sound:
                 self.tones.append(Playback(Sound(tone(key, duration_ms))))
                 self.tones.append(Playback(Sound(silence(gap_ms))))
 

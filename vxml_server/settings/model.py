@@ -132,6 +132,8 @@ class MediaSettings(_Section):
     """The address that sockets are bound to, when it is not `address` (behind a NAT)."""
     ports: Annotated[range, PlainValidator(values.parse_ports)] = range(20000, 30000)
     """UDP ports, written "first-last"; a call takes an even one for RTP and the next for RTCP."""
+    mute_keys: bool = False
+    """Take the tones of keys out of what bridged parties hear and of what is recorded."""
 
 
 class WebSettings(_Section):
