@@ -14,6 +14,7 @@ What follows from that, and must hold here:
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -81,6 +82,8 @@ _TEMPLATES = {
     "script": "{}\n",
 }
 _NAME = re.compile(r"[A-Za-z_$][\w$]*", re.ASCII)
+# Numbers hold every integer up to here.
+_SAFE = 2**53
 _PLACE = re.compile(r"<input>:(\d+)")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _BRACKETS = re.compile(r"[\[\]{}]")
@@ -88,6 +91,20 @@ _LONE_SURROGATE = re.compile(r"(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}")
 # What the binding raises for a value that has no Python counterpart (BigInt, Symbol, a lone
 # surrogate) beside its own exceptions.
 _FAILURES = (quickjs.JSException, TypeError, ValueError, MemoryError)
+
+
+def _as_number(value: int) -> int | float:
+    """A BigInt as the number it is nearest to.
+
+    The binding makes an int of it, of any size, and crashes when it is to take back one that is
+    larger than any number.
+    """
+    if -_SAFE <= value <= _SAFE:
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _semantic_error(failure: BaseException, *, of_script: bool = False) -> VoiceXmlEvent:
@@ -350,9 +367,10 @@ class Engine:
 
     def _call(self, function: Object, *arguments: Any) -> Any:
         try:
-            return function(*arguments)
+            value = function(*arguments)
         except _FAILURES as failure:
             raise _semantic_error(failure) from None
+        return _as_number(value) if type(value) is int else value
 
     def _help(self, name: str, *arguments: Any) -> Any:
         try:
