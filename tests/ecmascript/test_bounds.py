@@ -53,3 +53,13 @@ def test_endless_work_in_one_piece_is_an_error_at_once(engine: Engine, expressio
 )
 def test_what_is_bounded_works_as_before(engine: Engine, expression: str, value: str) -> None:
     assert engine.evaluate_text(expression) == value
+
+
+@pytest.mark.parametrize("expression", ["10n ** 1000n", "-(10n ** 1000n)", "10n ** 30n"])
+def test_a_bigint_larger_than_any_number_comes_back_as_a_number(
+    engine: Engine, expression: str
+) -> None:
+    """The binding crashed when it was given one back."""
+    value = engine.evaluate(expression)
+    assert isinstance(value, float)
+    assert engine.type_of(value) == "number"
