@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -31,9 +32,9 @@ class Fetch:
 
     async def at(self, seconds: float, *, done: bool = False) -> None:
         await self.line.at(seconds)
-        # The sound is decoded beside the loop.
-        for _ in range(20):
-            await asyncio.sleep(0.001)
+        # The sound is decoded beside the loop, by the one thread that there is.
+        await asyncio.to_thread(lambda: None)
+        await self.line.clock.settle()
         if done:
             self.work.set_result(PAGE)
             await self.line.clock.settle()
@@ -41,6 +42,7 @@ class Fetch:
 
 @pytest.fixture
 async def line() -> Line:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
     return Line().up()
 
 
