@@ -77,24 +77,28 @@ def select_prompts(prompts: Iterable[Element], counter: int, condition: Scopes) 
 def with_text_runs(parent: Element) -> list[Element]:
     """The elements in `parent`, and the runs of text, audio and values between them.
 
-    A run is an element with the name `TEXT_RUN`, without attributes.
+    A run is an element with the name `TEXT_RUN`, without attributes. White space alone is none, and
+    what is before a run does not belong to it.
     """
     found: list[Element] = []
     run: list[Node] = []
 
     def end_run() -> None:
-        if any(isinstance(node, Element) or node.strip() for node in run):
-            found.append(Element(TEXT_RUN, {}, tuple(run), parent.line, parent.lang, parent.base))
+        found.append(Element(TEXT_RUN, {}, tuple(run), parent.line, parent.lang, parent.base))
         run.clear()
 
     for node in parent.children:
-        if isinstance(node, str) or node.name in INLINE:
+        if isinstance(node, str):
+            if run or not node.isspace():
+                run.append(node)
+        elif node.name in INLINE:
             run.append(node)
-            continue
-        if run:
-            end_run()
-        found.append(node)
-    end_run()
+        else:
+            if run:
+                end_run()
+            found.append(node)
+    if run:
+        end_run()
     return found
 
 
