@@ -374,6 +374,7 @@ class Engine:
 
     def _help(self, name: str, *arguments: Any) -> Any:
         try:
-            return self._helpers[name](*arguments)
+            value = self._helpers[name](*arguments)
         except _FAILURES as failure:
             raise _semantic_error(failure) from None
+        return _as_number(value) if type(value) is int else value
