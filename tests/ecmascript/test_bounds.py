@@ -63,3 +63,8 @@ def test_a_bigint_larger_than_any_number_comes_back_as_a_number(
     value = engine.evaluate(expression)
     assert isinstance(value, float)
     assert engine.type_of(value) == "number"
+
+
+def test_a_bigint_in_an_object_comes_back_as_a_number(engine: Engine) -> None:
+    holder = engine.evaluate("({a: 10n ** 1000n})")
+    assert engine.type_of(engine.get(holder, "a")) == "number"
