@@ -183,8 +183,9 @@ class Engine:
         self._context.set_memory_limit(memory_limit)
         self._context.set_max_stack_size(STACK_LIMIT)
         self._context.set_time_limit(time_limit)
-        self._helpers = {name: self._context.eval(code) for name, code in _HELPERS.items()}
+        # Before the helpers, so that they are bounded too.
         self._context.eval(bounds.SOURCE)
+        self._helpers = {name: self._context.eval(code) for name, code in _HELPERS.items()}
         self._functions: dict[tuple[str, str, int], Object] = {}
         self._own: dict[str, Object] = {}
 
