@@ -68,3 +68,9 @@ def test_a_bigint_larger_than_any_number_comes_back_as_a_number(
 def test_a_bigint_in_an_object_comes_back_as_a_number(engine: Engine) -> None:
     holder = engine.evaluate("({a: 10n ** 1000n})")
     assert engine.type_of(engine.get(holder, "a")) == "number"
+
+
+def test_an_array_that_only_says_that_it_is_long_is_not_copied(engine: Engine) -> None:
+    liar = "new Proxy([1], {get: (o, k) => k === 'length' ? 1e9 : o[k]})"
+    with pytest.raises(VoiceXmlEvent):
+        engine.copy_array(engine.evaluate(liar))
