@@ -109,6 +109,69 @@ def test_a_script_error_tells_its_line(engine: Engine) -> None:
     assert (raised.value.name, raised.value.line) == ("error.semantic", 2)
 
 
+def test_objects_and_names_are_asked_for_together(engine: Engine) -> None:
+    outer, inner = engine.new_scope(), engine.new_scope()
+    engine.set(outer, "a", 1)
+    engine.set_undefined(inner, "b")
+    assert engine.last_with("a", [outer, inner]) == 0
+    assert engine.last_with("b", [outer, inner]) == 1
+    assert engine.last_with("toString", [outer, inner]) is None
+    engine.set(inner, "a", None)
+    assert engine.last_with("a", [outer, inner]) == 1
+    assert engine.first_undefined(inner, ["a", "b", "c"]) == 1
+    assert engine.first_undefined(inner, ["a"]) is None
+    assert engine.first_undefined(inner, []) is None
+
+
+def test_declaring_again_changes_nothing(engine: Engine) -> None:
+    scope = engine.new_scope()
+    engine.declare(scope, "x")
+    assert engine.has(scope, "x")
+    assert not engine.is_defined(scope, "x")
+    engine.set(scope, "x", 1)
+    engine.declare(scope, "x")
+    assert engine.get(scope, "x") == 1
+
+
+@pytest.mark.parametrize(
+    ("expression", "text"),
+    [
+        ("x", "inner"),
+        (" n\n", "null"),
+        ("u", "undefined"),
+        ("list", "1,2"),
+        ("undefined", "undefined"),
+        ("NaN", "NaN"),
+        ("x.length", "5"),
+    ],
+)
+def test_a_variable_reads_the_same_looked_up_and_evaluated(
+    engine: Engine, expression: str, text: str
+) -> None:
+    outer, inner = engine.new_scope(), engine.new_scope()
+    engine.set(outer, "x", "outer")
+    engine.set_json(outer, "list", [1, 2])
+    engine.set(inner, "x", "inner")
+    engine.set(inner, "n", None)
+    engine.set_undefined(inner, "u")
+    assert engine.evaluate_text(expression, [outer, inner]) == text
+    assert engine.evaluate_text(f"({expression})", [outer, inner]) == text
+
+
+def test_a_variable_that_nobody_declared_cannot_be_read(engine: Engine) -> None:
+    with pytest.raises(VoiceXmlEvent, match="nobody"):
+        engine.evaluate_text("nobody", [engine.new_scope()])
+
+
+@given(st.none() | st.booleans() | st.integers(-(2**31), 2**31) | st.text(max_size=5))
+def test_a_value_arrives_as_it_is_however_it_crosses(value: object) -> None:
+    engine = Engine()
+    scope = engine.new_scope()
+    engine.set_json(scope, "v", value)
+    engine.set_json(scope, "w", [value])
+    assert engine.evaluate_truth("Object.is(v, w[0])", [scope])
+
+
 def test_undefined_null_and_missing_are_told_apart(engine: Engine) -> None:
     scope = engine.new_scope()
     engine.set_undefined(scope, "u")
