@@ -9,6 +9,8 @@ DEV_STAMP := .venv/.installed-dev
 # Rooms whose branches their own unit tests must cover. Only they are traced: tracing costs time.
 CORES := $(shell nproc 2>/dev/null || echo 2)
 COVERED := interpreter sip dtmf
+# Seconds after which one of the benches is ended.
+BENCH_SECONDS ?= 600
 
 .PHONY: run test lint unit integration bench format clean packages
 .NOTPARALLEL:
@@ -40,7 +42,11 @@ integration: packages $(DEV_STAMP)
 	$(BIN)/pytest -m integration tests/integration
 
 bench: packages $(DEV_STAMP)
-	$(BIN)/python bench/load.py
+	@failed=; for name in dtmf media interpreter grammar load; do \
+		echo "== bench/$$name.py"; \
+		timeout $(BENCH_SECONDS) $(BIN)/python bench/$$name.py || failed="$$failed $$name"; \
+	done; \
+	test -z "$$failed" || { echo "== not passed:$$failed"; exit 1; }
 
 format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix .

@@ -25,6 +25,8 @@ import time
 from collections.abc import Callable, Sequence
 from multiprocessing.queues import Queue
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the server has it
+
 import numpy as np
 
 from vxml_server.clock import SystemClock
