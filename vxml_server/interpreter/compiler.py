@@ -193,7 +193,7 @@ def _convert(node: etree._Element, uri: str, lang: str, base: str) -> Element:
     )
 
 
-@lru_cache(maxsize=1000)
+@lru_cache(maxsize=200)
 def _named(tag: str) -> tuple[str, bool]:
     """The name of an element without its namespace, and whether the namespace is ours."""
     name = etree.QName(tag)

@@ -63,7 +63,10 @@ class Frame:
         return self._prompts
 
     def resolve(self, element: Element, reference: str) -> str:
-        return _resolved(self.base or element.base, reference)
+        base = self.base or element.base
+        if len(base) + len(reference) > _LONG:
+            return resolve_uri(base, reference)
+        return _resolved(base, reference)
 
     def waiting_for(self, element: Element) -> Waiting | None:
         """What is heard while what the element points to is fetched."""
@@ -75,7 +78,9 @@ class Frame:
 
 
 # Pages are gone through again and again, and a URI takes longer to resolve than to look up.
+# Long ones, of which some would fill the memory, are not kept.
 _resolved = lru_cache(maxsize=2000)(resolve_uri)
+_LONG = 1000
 
 Action: TypeAlias = Callable[[Element, Frame], Awaitable[None]]
 

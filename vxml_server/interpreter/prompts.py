@@ -349,7 +349,7 @@ def _start_tag(element: Element) -> str:
     return f"<{element.name}{written}>"
 
 
-@lru_cache(maxsize=200)
+@lru_cache(maxsize=30)
 def _start_of_speech(lang: str) -> str:
     written = f" xml:lang={quoteattr(lang)}" if lang else ""
     return f'<speak version="1.0" xmlns="{SSML_NAMESPACE}"{written}>'
