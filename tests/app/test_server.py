@@ -8,6 +8,7 @@ import re
 import socket
 import threading
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from vxml_server.app import Server
 from vxml_server.app.server import CannotStart, back_ends, host_of
 from vxml_server.clock import SystemClock
+from vxml_server.media import MediaEngine
 from vxml_server.settings import Settings, load
 
 SETTINGS = """\
@@ -121,6 +123,26 @@ async def test_a_server_that_cannot_have_an_address_leaves_nothing_running(
     second = server(tmp_path)
     await second.start()
     await second.stop()
+
+
+@pytest.mark.parametrize("mutes", [False, True])
+async def test_the_media_are_told_whether_keys_are_muted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mutes: bool
+) -> None:
+    told: list[bool] = []
+
+    class Engine(MediaEngine):
+        def __init__(self, *, mute_keys: bool = False, **others: Any) -> None:
+            super().__init__(mute_keys=mute_keys, **others)
+            told.append(mute_keys)
+
+    monkeypatch.setattr("vxml_server.app.server.MediaEngine", Engine)
+    chosen = settings(tmp_path)
+    media = chosen.media.model_copy(update={"mute_keys": mutes})
+    started = Server(chosen.model_copy(update={"media": media}), SystemClock(), random.Random(1))
+    await started.start()
+    await started.stop()
+    assert told == [mutes]
 
 
 async def test_a_back_end_with_a_fault_stops_the_start(tmp_path: Path) -> None:

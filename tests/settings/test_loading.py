@@ -79,6 +79,7 @@ def test_the_file_of_the_contract_is_read_as_it_says(tmp_path: Path) -> None:
 
 def test_an_empty_file_is_closed_by_default(tmp_path: Path) -> None:
     settings = loaded(tmp_path, "")
+    assert not settings.media.mute_keys
     assert settings.sip.trusted == ()
     assert settings.dial.allow == ()
     assert settings.fetch.allow == ()
@@ -113,6 +114,10 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert settings.log.as_json is True
     assert [rule.number for rule in settings.numbers] == ["*"]
     assert settings.media.ports == range(20000, 30000)
+
+
+def test_keys_can_be_muted(tmp_path: Path) -> None:
+    assert loaded(tmp_path, "[media]\nmute_keys = true\n").media.mute_keys
 
 
 def test_secrets_come_from_the_environment_and_are_not_printed(tmp_path: Path) -> None:
