@@ -19,7 +19,7 @@ def test_no_text_is_missing_in_any_language(key: str) -> None:
 )
 def test_the_nearest_language_is_picked(tag: str, nearest: str) -> None:
     assert language(tag) == nearest
-    assert message("caller.noinput", tag) == MESSAGES["caller.noinput"][nearest]
+    assert message("caller.nomatch", tag) == MESSAGES["caller.nomatch"][nearest]
 
 
 def test_a_message_that_is_not_there_is_an_error() -> None:

@@ -20,10 +20,6 @@ MESSAGES: Mapping[str, Mapping[str, str]] = {
         "en": "Sorry, no help is available here.",
         "fr": "Désolé, aucune aide n'est disponible ici.",
     },
-    "caller.noinput": {
-        "en": "Sorry, I did not hear anything.",
-        "fr": "Désolé, je n'ai rien entendu.",
-    },
     "caller.nomatch": {
         "en": "Sorry, I did not understand.",
         "fr": "Désolé, je n'ai pas compris.",

@@ -81,3 +81,22 @@ def select_handler(
             continue
         best = handler
     return best
+
+
+# What the platform does with an event that no handler takes (section 5.2.5): the message it says,
+# and whether the dialog goes on. The nearest name by prefix counts; all others are errors.
+_REACTIONS: dict[str, tuple[str, bool]] = {
+    "cancel": ("", True),
+    "connection.disconnect": ("", False),
+    "exit": ("", False),
+    "help": ("caller.help", True),
+    "maxspeechtimeout": ("caller.too_long", True),
+    "noinput": ("", True),
+    "nomatch": ("caller.nomatch", True),
+}
+_ERROR = ("caller.error", False)
+
+
+def default_reaction(name: str) -> tuple[str, bool]:
+    """The catalogue's key of what is said ("" for nothing), and whether the dialog goes on."""
+    return next((what for event, what in _REACTIONS.items() if matches(event, name)), _ERROR)

@@ -15,7 +15,6 @@ a handled event, or with an exception of `flow`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vxml_server import catalogue
@@ -24,9 +23,16 @@ from vxml_server.events import VoiceXmlEvent, matches
 from vxml_server.interpreter import items
 from vxml_server.interpreter.content import Frame, content_of, execute, follow, run_script, thrown
 from vxml_server.interpreter.data import run_data
-from vxml_server.interpreter.document import CONTROL_ITEMS, FORM_ITEMS, Document, Element, once
-from vxml_server.interpreter.events import EventCounters, Handler, handlers_of, select_handler
+from vxml_server.interpreter.document import CONTROL_ITEMS, FORM_ITEMS, Document, Element
+from vxml_server.interpreter.events import (
+    EventCounters,
+    Handler,
+    default_reaction,
+    handlers_of,
+    select_handler,
+)
 from vxml_server.interpreter.flow import Exit, GotoItem, Place, Transition
+from vxml_server.interpreter.form_item import FormItem, prompts_of, slot_value
 from vxml_server.interpreter.grammars import (
     Activation,
     ChoiceOwner,
@@ -43,59 +49,14 @@ from vxml_server.interpreter.platform import (
     InputResult,
     Json,
     Recognition,
-    RecordedAudio,
 )
-from vxml_server.interpreter.prompts import TEXT_RUN, choice_text, select_prompts, with_text_runs
-from vxml_server.interpreter.recordings import described
+from vxml_server.interpreter.prompts import choice_text, select_prompts
+from vxml_server.interpreter.results import forget_last, set_last, set_shadow
 from vxml_server.interpreter.scopes import Scopes
 from vxml_server.interpreter.trace import step
 
 if TYPE_CHECKING:
     from vxml_server.interpreter.context import ExecutionContext
-
-# Whose grammars alone are active while they are visited (section 3.1.4), unless they say otherwise.
-_MODAL_BY_DEFAULT = {"field": "false", "record": "true", "transfer": "true"}
-# What the platform does with an event that no handler takes (section 5.2.5): the message it says,
-# and whether the dialog goes on. The nearest name by prefix counts; all others are errors.
-_DEFAULTS: dict[str, tuple[str, bool]] = {
-    "cancel": ("", True),
-    "connection.disconnect": ("", False),
-    "exit": ("", False),
-    "help": ("caller.help", True),
-    "maxspeechtimeout": ("caller.too_long", True),
-    "noinput": ("", True),
-    "nomatch": ("caller.nomatch", True),
-}
-_DEFAULT_ERROR = ("caller.error", False)
-
-
-@dataclass(slots=True, eq=False)
-class FormItem:
-    """A form item being run: its variable, its prompt counter, its event counters.
-
-    `variable` is the property of the dialog scope that guards it; for an item without a name it is
-    one that no expression can spell.
-    """
-
-    element: Element
-    variable: str
-    prompt_counter: int = 1
-    event_counters: EventCounters = field(default_factory=EventCounters)
-    kind: str = field(init=False)
-    name: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.kind = self.element.name
-        self.name = self.element.get("name")
-
-    @property
-    def slot(self) -> str:
-        return self.element.get("slot") or self.name
-
-    @property
-    def is_modal(self) -> bool:
-        default = _MODAL_BY_DEFAULT.get(self.kind)
-        return default is not None and self.element.get("modal", default) == "true"
 
 
 class FormInterpretation:
@@ -270,7 +231,7 @@ class FormInterpretation:
         if self._suppress_prompts:
             return
         frame = self.frame(item)
-        for prompt in select_prompts(_prompts(item.element), item.prompt_counter, self.scopes):
+        for prompt in select_prompts(prompts_of(item.element), item.prompt_counter, self.scopes):
             made = frame.prompts.prompt(prompt)
             self.trace("collect", prompt, f"queued, count {item.prompt_counter}")
             if made is not None:
@@ -296,7 +257,7 @@ class FormInterpretation:
     async def _listen(self, item: FormItem) -> InputResult:
         grammars = await self.active_grammars(item)
         properties = self.context.properties(*self._elements(item)).input_properties()
-        self.forget_result()
+        forget_last(self.scopes)
         return await self.context.session.listen(
             grammars, properties, self.context.lang(item.element)
         )
@@ -319,7 +280,7 @@ class FormInterpretation:
         match owner:
             case ItemOwner(element):
                 item = next(item for item in self._items if item.element is element)
-                value = _slot_value(best.interpretation, item)
+                value = slot_value(best.interpretation, item)
                 self.fill(item, best.interpretation if value is None else value, best, result)
             case OptionOwner(element, dtmf):
                 item = next(item for item in self._items if element in item.element.elements)
@@ -361,7 +322,7 @@ class FormInterpretation:
         """Each input item whose slot the interpretation has is filled (section 3.1.6.1)."""
         for item in self._items:
             if item.kind not in CONTROL_ITEMS and item.name:
-                value = _slot_value(best.interpretation, item)
+                value = slot_value(best.interpretation, item)
                 if value is not None:
                     self.fill(item, value, best, result)
 
@@ -374,18 +335,10 @@ class FormInterpretation:
         shadow: dict[str, Json] | None = None,
     ) -> None:
         """Gives an input item its value and its shadow variables (section 2.3.1)."""
-        engine = self.scopes.engine
-        engine.set_json(self._variables, item.variable, value)
-        shadows: dict[str, Json] = {}
-        if recognition is not None:
-            shadows = _as_json(recognition)
-        if result is not None and result.mark_name is not None:
-            shadows |= _marks(result)
+        self.scopes.engine.set_json(self._variables, item.variable, value)
         if item.name:
-            engine.set_json(self._variables, f"{item.name}$", shadows | (shadow or {}))
-            if result is not None and result.audio is not None:
-                name = f"{item.name}$"
-                self._add_recording(engine.get(self._variables, name), result.audio)
+            recordings = self.context.session.recordings
+            set_shadow(self.scopes, item.name, recognition, result, shadow or {}, recordings)
         self.mark_filled(item)
 
     def mark_filled(self, item: FormItem) -> None:
@@ -424,31 +377,12 @@ class FormInterpretation:
         with self.scopes.anonymous():
             await execute(content_of(element), frame)
 
-    def _add_recording(self, target: Object, audio: RecordedAudio) -> None:
-        """What the caller said while it was recognised (VoiceXML 2.1 section 7)."""
-        engine, figures = self.scopes.engine, described(audio)
-        engine.set(target, "recording", self.context.session.recordings.add(audio))
-        engine.set_json(target, "recordingsize", figures["size"])
-        engine.set_json(target, "recordingduration", figures["duration"])
-
-    def forget_result(self) -> None:
-        """What was recognised lasts until the next wait for input (section 5.1.5)."""
-        self.scopes.engine.set_undefined(self.scopes.scope("application"), "lastresult$")
-
     def note_result(self, result: InputResult) -> None:
-        """`application.lastresult$` (section 5.1.5): an array that also has its first's parts."""
-        engine = self.scopes.engine
-        scope = self.scopes.scope("application")
-        engine.set_json(scope, "lastresult$", [_as_json(found) for found in result.nbest])
-        engine.evaluate("Object.assign(lastresult$, lastresult$[0])", [scope])
-        best = result.nbest[0]
-        if result.mark_name is not None:
-            holder = engine.from_json({"marks": _marks(result)})
-            engine.evaluate("Object.assign(lastresult$, marks)", [scope, holder])
-        if result.audio is not None:
-            self._add_recording(engine.get(scope, "lastresult$"), result.audio)
+        """Makes what was heard known to scripts and onlookers."""
+        session, best = self.context.session, result.nbest[0]
+        set_last(self.scopes, result, session.recordings)
         if result.kind is InputKind.MATCH and best.active is not None:
-            self.context.session.observe(
+            session.observe(
                 "match",
                 {
                     "utterance": best.utterance,
@@ -506,9 +440,7 @@ class FormInterpretation:
 
     def _default_handler(self, event: VoiceXmlEvent, item: FormItem | None) -> None:
         """What the platform does when no handler takes an event (section 5.2.5)."""
-        key, goes_on = next(
-            (what for name, what in _DEFAULTS.items() if matches(name, event.name)), _DEFAULT_ERROR
-        )
+        key, goes_on = default_reaction(event.name)
         if key:
             frame = self.frame(item)
             lang = self.context.lang(item.element if item else self.dialog)
@@ -566,39 +498,3 @@ class FormInterpretation:
     def frame(self, item: FormItem | None, *, as_copied: bool = False) -> Frame:
         elements = self._elements(item)
         return self.context.frame(self.document, elements, self, as_copied=as_copied)
-
-
-@once
-def _prompts(element: Element) -> tuple[Element, ...]:
-    """An item's prompts; a run of text or audio between its elements is one, without a count."""
-    return tuple(part for part in with_text_runs(element) if part.name in {"prompt", TEXT_RUN})
-
-
-def _slot_value(interpretation: Json, item: FormItem) -> Json:
-    """The part of an interpretation that an item's slot names, `a.b` for a part of a part; or None.
-
-    Section 3.1.6: a form's grammar fills the items whose slots it has; a field's own gives its slot
-    if there is one, or else all of it.
-    """
-    value = interpretation
-    for part in item.slot.split("."):
-        if not isinstance(value, dict):
-            return None
-        value = value.get(part)
-    return value
-
-
-def _marks(result: InputResult) -> dict[str, Json]:
-    """The last mark played, and the milliseconds since (VoiceXML 2.1 section 8)."""
-    passed = None if result.mark_time is None else round(result.mark_time * 1000)
-    return {"markname": result.mark_name, "marktime": passed}
-
-
-def _as_json(recognition: Recognition) -> dict[str, Json]:
-    """The properties that shadow variables and `lastresult$` have in common."""
-    return {
-        "confidence": recognition.confidence,
-        "utterance": recognition.utterance,
-        "inputmode": recognition.mode,
-        "interpretation": recognition.interpretation,
-    }

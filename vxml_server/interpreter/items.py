@@ -26,7 +26,8 @@ from vxml_server.interpreter.recording import visit_record
 from vxml_server.interpreter.times import seconds
 
 if TYPE_CHECKING:
-    from vxml_server.interpreter.fia import FormInterpretation, FormItem
+    from vxml_server.interpreter.fia import FormInterpretation
+    from vxml_server.interpreter.form_item import FormItem
 
 Visit: TypeAlias = Callable[["FormInterpretation", "FormItem"], Awaitable[None]]
 

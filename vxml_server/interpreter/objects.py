@@ -21,7 +21,8 @@ from vxml_server.interpreter.platform import Json
 
 if TYPE_CHECKING:
     from vxml_server.interpreter.document import Element
-    from vxml_server.interpreter.fia import FormInterpretation, FormItem
+    from vxml_server.interpreter.fia import FormInterpretation
+    from vxml_server.interpreter.form_item import FormItem
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 

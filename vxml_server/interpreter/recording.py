@@ -26,7 +26,8 @@ from vxml_server.interpreter.recordings import described, media_type_of
 from vxml_server.interpreter.times import seconds
 
 if TYPE_CHECKING:
-    from vxml_server.interpreter.fia import FormInterpretation, FormItem
+    from vxml_server.interpreter.fia import FormInterpretation
+    from vxml_server.interpreter.form_item import FormItem
 
 DEFAULT_MAX_TIME = "60s"
 DEFAULT_FINAL_SILENCE = "3s"
