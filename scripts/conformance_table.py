@@ -8,6 +8,7 @@ What stands between the markers is replaced; all else is kept.
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -28,6 +29,7 @@ def sections() -> dict[str, dict[str, str]]:
     return given
 
 
+@cache
 def counts() -> dict[str, Counter[str]]:
     """Suite -> number of a section -> number of its assertions."""
     found: dict[str, Counter[str]] = {}

@@ -304,3 +304,10 @@ def test_types_are_told(engine: Engine) -> None:
     for expression, kind in kinds.items():
         value = engine.evaluate(expression, [scope])
         assert engine.type_of(value) == (kind if value is not None else "object")
+
+
+def test_a_failure_inside_a_bounded_function_has_the_line_of_the_script(engine: Engine) -> None:
+    script = "\n\nfunction all() {\n  return new Array(2e6).join('x');\n}\nall();"
+    with pytest.raises(VoiceXmlEvent) as raised:
+        engine.run(script, [engine.new_scope()])
+    assert (raised.value.name, raised.value.line) == ("error.semantic", 4)

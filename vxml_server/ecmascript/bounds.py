@@ -49,3 +49,7 @@ SOURCE = f"""(() => {{
       throw new fail('the string is too long to be searched');
   }});
 }})()"""
+
+NAMES = frozenset(_ARRAY_METHODS.split()) | frozenset(_SEARCHES.split())
+LINE = next(n for n, line in enumerate(SOURCE.splitlines(), 1) if "apply(native" in line)
+"""Where in `SOURCE` all bounded functions are: their frames in a stack trace say so."""

@@ -85,6 +85,7 @@ _NAME = re.compile(r"[A-Za-z_$][\w$]*", re.ASCII)
 # Numbers hold every integer up to here.
 _SAFE = 2**53
 _PLACE = re.compile(r"<input>:(\d+)")
+_FRAME = re.compile(r"at (\S+) \(<input>:(\d+)")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _BRACKETS = re.compile(r"[\[\]{}]")
 _LONE_SURROGATE = re.compile(r"(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}")
@@ -110,9 +111,21 @@ def _as_number(value: int) -> int | float:
 def _semantic_error(failure: BaseException, *, of_script: bool = False) -> VoiceXmlEvent:
     """`error.semantic` with ECMAScript's own words and, for a script, the line inside it."""
     text = str(failure).strip()
-    place = _PLACE.search(text) if of_script else None
     summary = text.splitlines()[0] if text else type(failure).__name__
-    return VoiceXmlEvent("error.semantic", summary, line=int(place[1]) if place else 0)
+    return VoiceXmlEvent("error.semantic", summary, line=_script_line(text) if of_script else 0)
+
+
+def _script_line(text: str) -> int:
+    """The line of the innermost frame that is the script's own; 0 when none is known."""
+    frames = _FRAME.findall(text)
+    for depth, (name, line) in enumerate(frames[:3]):
+        if name in bounds.NAMES and int(line) == bounds.LINE:
+            frames = frames[depth + 1 :]
+            break
+    if frames:
+        return int(frames[0][1])
+    place = _PLACE.search(text)
+    return int(place[1]) if place else 0
 
 
 def _is_plain_text(value: object) -> bool:
