@@ -311,3 +311,16 @@ def test_a_failure_inside_a_bounded_function_has_the_line_of_the_script(engine: 
     with pytest.raises(VoiceXmlEvent) as raised:
         engine.run(script, [engine.new_scope()])
     assert (raised.value.name, raised.value.line) == ("error.semantic", 4)
+
+
+def test_many_slow_scripts_use_up_their_time_until_the_session_rests() -> None:
+    engine = Engine(time_limit=0.01)
+    scope = engine.new_scope()
+    slow = "(function () { for (var i = 0; i < 1e5; i++); return 1; })()"
+    with pytest.raises(VoiceXmlEvent, match="used up their time"):
+        for _ in range(10_000):
+            engine.evaluate(slow, [scope])
+    with pytest.raises(VoiceXmlEvent, match="used up their time"):
+        engine.evaluate("1", [scope])
+    engine.rest()
+    assert engine.evaluate("1", [scope]) == 1

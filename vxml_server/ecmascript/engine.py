@@ -18,6 +18,7 @@ import math
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from time import thread_time
 from typing import Any
 
 import quickjs
@@ -27,6 +28,7 @@ from vxml_server.events import VoiceXmlEvent
 
 MEMORY_LIMIT = 16 * 1024 * 1024
 TIME_LIMIT = 0.5
+CALLS_TIME = 10
 STACK_LIMIT = 512 * 1024
 MAX_DEPTH = 200
 
@@ -183,8 +185,9 @@ class Engine:
     """An ECMAScript engine with a heap of its own: about 0.3 ms to make, and 80 KB.
 
     It belongs to the thread that made it. `time_limit` is in seconds of CPU for each call into it,
-    `memory_limit` in bytes for the whole engine. Every method raises `VoiceXmlEvent`
-    `error.semantic` and nothing else.
+    `memory_limit` in bytes for the whole engine. All calls between two `rest()`s may take
+    `CALLS_TIME` times `time_limit`; then every further one is refused. Every method raises
+    `VoiceXmlEvent` `error.semantic` and nothing else.
 
     Values cross as Python's None (null and undefined), bool, int, float and str; anything else is
     an `Object`, a handle that only this engine understands. Because undefined does not cross, what
@@ -201,6 +204,12 @@ class Engine:
         self._helpers = {name: self._context.eval(code) for name, code in _HELPERS.items()}
         self._functions: dict[tuple[str, str, int], Object] = {}
         self._own: dict[str, Object] = {}
+        self._allowed = time_limit * CALLS_TIME
+        self._spent = 0.0
+
+    def rest(self) -> None:
+        """The session waits for somebody: its scripts may take their time again."""
+        self._spent = 0.0
 
     # Objects -----------------------------------------------------------------------------------
 
@@ -380,10 +389,15 @@ class Engine:
         return made
 
     def _call(self, function: Object, *arguments: Any) -> Any:
+        if self._spent > self._allowed:
+            raise VoiceXmlEvent("error.semantic", "the scripts have used up their time")
+        began = thread_time()
         try:
             value = function(*arguments)
         except _FAILURES as failure:
             raise _semantic_error(failure) from None
+        finally:
+            self._spent += thread_time() - began
         return _as_number(value) if type(value) is int else value
 
     def _help(self, name: str, *arguments: Any) -> Any:

@@ -283,7 +283,7 @@ class Session:
         After the caller has gone there is nobody to wait for: the session ends (section 1.5.4).
         """
         self._leave_if_gone()
-        self._steps = 0
+        self._rest()
         prompts = self.take_prompts()
         properties = _after(prompts, properties)
         result = await self.platform.listen(ListenRequest(prompts, grammars, properties, lang))
@@ -294,7 +294,7 @@ class Session:
     async def record(self, request: RecordRequest) -> RecordResult:
         """Plays what is queued and records the caller."""
         self._leave_if_gone()
-        self._steps = 0
+        self._rest()
         prompts = self.take_prompts()
         properties = _after(prompts, request.properties)
         return await self.platform.record(replace(request, prompts=prompts, properties=properties))
@@ -302,7 +302,7 @@ class Session:
     async def transfer(self, request: TransferRequest) -> TransferResult:
         """Plays what is queued and connects the caller."""
         self._leave_if_gone()
-        self._steps = 0
+        self._rest()
         result = await self.platform.transfer(replace(request, prompts=self.take_prompts()))
         if result.outcome == HANGUP:
             self._ended_by = "hangup"
@@ -334,6 +334,11 @@ class Session:
             raise Exit
 
     # Work --------------------------------------------------------------------------------------
+
+    def _rest(self) -> None:
+        """The session is about to wait for somebody: what bounds its work begins anew."""
+        self._steps = 0
+        self.engine.rest()
 
     async def step(self) -> None:
         """Counts one iteration of the form interpretation algorithm, and lets others run."""
