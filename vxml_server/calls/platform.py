@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
 
 from vxml_server.calls.fetch_audio import FetchAudio
 from vxml_server.calls.leg import Leg
 from vxml_server.calls.mailbox import KeyPressed, Played
-from vxml_server.calls.player import Player, is_hotword
+from vxml_server.calls.player import MakePlayer, Player, is_hotword
 from vxml_server.calls.recording import Recording
 from vxml_server.calls.rendering import PromptRenderer
 from vxml_server.calls.transfer import HANGUP, TRANSFERRED
@@ -160,10 +159,6 @@ class CallPlatform:
             prompts,
             stop_on_key=stop_on_key,
         )
-
-
-class MakePlayer(Protocol):
-    def __call__(self, prompts: Sequence[Prompt], *, stop_on_key: bool) -> Player: ...
 
 
 class _Wait:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from vxml_server.calls.leg import Leg
 from vxml_server.calls.mailbox import Played
@@ -195,3 +196,9 @@ def is_hotword(prompt: Prompt) -> bool:
 def stops_on_key(prompt: Prompt) -> bool:
     """Whether any key stops the prompt."""
     return prompt.bargein and prompt.bargein_type == "speech"
+
+
+class MakePlayer(Protocol):
+    """How a wait gets its player, without knowing what it plays on."""
+
+    def __call__(self, prompts: Sequence[Prompt], *, stop_on_key: bool) -> Player: ...

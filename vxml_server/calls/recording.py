@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
 from functools import cache
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +17,7 @@ from numpy.typing import NDArray
 from vxml_server.audio import FRAME_SECONDS, RATE, SpeechActivity, encode
 from vxml_server.calls.leg import Leg
 from vxml_server.calls.mailbox import Ended, KeyPressed, Played
-from vxml_server.calls.player import Player, is_hotword
+from vxml_server.calls.player import MakePlayer, is_hotword
 from vxml_server.clock import Clock
 from vxml_server.interpreter import (
     Observer,
@@ -113,10 +111,6 @@ class Message:
         kept = max(0, len(self._frames) - round(without / FRAME_SECONDS))
         kept = min(kept, self._max_frames)
         return np.concatenate(self._frames[:kept]) if kept else np.zeros(0, np.int16)
-
-
-class MakePlayer(Protocol):
-    def __call__(self, prompts: Sequence[Prompt], *, stop_on_key: bool) -> Player: ...
 
 
 class Recording:
