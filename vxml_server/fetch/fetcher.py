@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 import aiohttp
 from yarl import URL
 
 from vxml_server import __version__
-from vxml_server.clock import Clock
+from vxml_server.clock import Clock, deadline
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import cache as http_cache
 from vxml_server.fetch import decoding
@@ -88,7 +86,7 @@ class FetchSession:
         timeout = self._shared.settings.timeout if request.timeout is None else request.timeout
         uri, _ = split_fragment(request.uri)
         try:
-            async with _deadline(self._shared.clock, timeout):
+            async with deadline(self._shared.clock, timeout):
                 return await self._bring(request)
         except TimeoutError:
             raise VoiceXmlEvent(
@@ -249,18 +247,6 @@ class FetchSession:
         pairs = (f"{cookie.key}={cookie.coded_value}" for cookie in cookies)
         line = "; ".join(pair for pair in pairs if is_sendable(pair))
         return {**headers, "cookie": line} if line else headers
-
-
-@asynccontextmanager
-async def _deadline(clock: Clock, seconds: float) -> AsyncIterator[None]:
-    """`TimeoutError` for the body when it takes longer than `seconds` of `clock`."""
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(None) as limit:
-        timer = clock.call_later(seconds, lambda: limit.reschedule(loop.time()))
-        try:
-            yield
-        finally:
-            timer.cancel()
 
 
 def _checked(uri: str) -> str:

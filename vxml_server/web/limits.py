@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from vxml_server.clock import Clock
+from vxml_server.clock import Clock, deadline
 from vxml_server.web.problems import Problem
 
 
@@ -20,14 +19,9 @@ def time_limit(clock: Clock, seconds: float) -> Middleware:
 
     @web.middleware
     async def limited(request: web.Request, handler: Handler) -> web.StreamResponse:
-        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(None) as limit:
-                timer = clock.call_later(seconds, lambda: limit.reschedule(loop.time()))
-                try:
-                    return await handler(request)
-                finally:
-                    timer.cancel()
+            async with deadline(clock, seconds):
+                return await handler(request)
         except TimeoutError:
             if request.content.at_eof():
                 raise Problem(
