@@ -384,58 +384,36 @@ def _print_anything() -> None:
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
+_STYLES = {
+    "prompt": "bold",
+    "input": "bold cyan",
+    "throw": "yellow",
+    "end": "bold magenta",
+}
+
+
 def _text_writer() -> Callable[[Record], None]:
     from rich.console import Console  # noqa: PLC0415 (slow)
     from rich.text import Text  # noqa: PLC0415 (slow)
+
+    from vxml_server.interpreter.trace import described  # noqa: PLC0415 (slow)
 
     _print_anything()
     console = Console(soft_wrap=True, highlight=False)
 
     def write(record: Record) -> None:
-        style, line = _described(record)
         # The time counts in milliseconds: two runs of a script print the same.
-        console.print(Text(f"{record['t']:9.3f}  ", "dim").append(line, style))
+        line = Text(f"{record['t']:9.3f}  ", "dim")
+        console.print(line.append(described(record), _style(record)))
 
     return write
 
 
-def _described(record: Record) -> tuple[str, str]:
-    """A record as a person reads it: a style, and a line."""
-
-    def key(name: str) -> str:
-        value = record.get(name)
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-    match record["event"]:
-        case "prompt":
-            audio = record["audio"]
-            files = [f"[{uri}]" for uri in audio] if isinstance(audio, list) else []
-            return "bold", " ".join(["<", *files, key("text")]).rstrip()
-        case "input":
-            return "bold cyan", f"> {key('utterance')} ({key('mode')}, {key('confidence')})"
-        case "match":
-            heard = f"{key('utterance')} = {key('interpretation')}"
-            return "dim", f"  match {heard} ({key('grammar')} grammar, line {key('line')})"
-        case "throw":
-            said = f": {key('message')}" if record["message"] else ""
-            place = f"line {key('line')}, handled by {key('handled_by')}"
-            return "yellow", f"! {key('name')}{said} ({place})"
-        case "step":
-            detail = f" {record['detail']}" if record["detail"] else ""
-            line = f"    {record['phase']:10} line {key('line'):>4}  {record['element']}{detail}"
-            return "dim", line
-        case "expect":
-            if record["ok"]:
-                return "green", f"  expected {key('pattern')}"
-            return "bold red", f"  EXPECTED {key('pattern')} BUT HEARD {key('heard')}"
-        case "end":
-            returned = f" {key('value')}" if record["value"] is not None else ""
-            failed = f": {key('message') or key('error')}" if record["error"] else ""
-            return "bold magenta", f"  end: {key('reason')}{returned}{failed}"
-        case event:
-            known = {"t", "event"}
-            rest = ", ".join(f"{name} {key(name)}" for name in record if name not in known)
-            return "dim", f"  {event} {rest}"
+def _style(record: Record) -> str:
+    """How a record stands out on a terminal."""
+    if record["event"] == "expect":
+        return "green" if record["ok"] else "bold red"
+    return _STYLES.get(str(record["event"]), "dim")
 
 
 if __name__ == "__main__":

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.interpreter.harness import HOME, MAIN, Web, field, records, vxml
 from vxml_server.interpreter.dialogue import DialogueResult, run_dialogue
 from vxml_server.interpreter.platform import Json
 from vxml_server.interpreter.script import parse_script
+from vxml_server.interpreter.trace import described
 
 FILLED = '<filled>\n<assign name="n" expr="n + 1"/></filled>'
 DOCUMENT = vxml(
@@ -76,3 +79,36 @@ async def test_long_attributes_are_cut() -> None:
     document = vxml(f"<form><block><log expr=\"'{long}'\"/></block></form>")
     result = await run(document, trace=True)
     assert max(len(str(step["element"])) for step in records(result, "step")) < 250
+
+
+@pytest.mark.parametrize(
+    ("record", "line"),
+    [
+        ({"event": "prompt", "audio": ["a.wav"], "text": "one"}, "< [a.wav] one"),
+        (
+            {"event": "input", "utterance": "1#", "mode": "dtmf", "confidence": 1.0},
+            "> 1# (dtmf, 1.0)",
+        ),
+        (
+            {"event": "match", "utterance": "1", "interpretation": True, "grammar": "f", "line": 3}
+            | {"confidence": 1.0},
+            "  match 1 = true (f grammar, line 3)",
+        ),
+        (
+            {"event": "throw", "name": "help", "message": "", "line": 2, "handled_by": "default"},
+            "! help (line 2, handled by default)",
+        ),
+        ({"event": "expect", "ok": True, "pattern": "a", "heard": "a"}, "  expected a"),
+        (
+            {"event": "expect", "ok": False, "pattern": "a", "heard": "b"},
+            "  EXPECTED a BUT HEARD b",
+        ),
+        (
+            {"event": "end", "reason": "exit", "value": {"n": 1}, "error": None, "message": None},
+            '  end: exit {"n": 1}',
+        ),
+        ({"t": 0.0, "event": "log", "label": "a", "text": "b"}, "  log label a, text b"),
+    ],
+)
+def test_a_record_is_a_line_that_a_person_reads(record: dict[str, Json], line: str) -> None:
+    assert described(record) == line

@@ -8,6 +8,7 @@ what the form interpretation algorithm does, with the lines of the document.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -38,3 +39,40 @@ def step(phase: str, element: Element, uri: str, detail: str = "") -> dict[str, 
         "uri": uri,
         "line": element.line,
     }
+
+
+def described(record: dict[str, Json]) -> str:
+    """A record, with its `event` and its time, as a line that a person reads; without the time."""
+
+    def key(name: str) -> str:
+        value = record.get(name)
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+    match record["event"]:
+        case "prompt":
+            audio = record["audio"]
+            files = [f"[{uri}]" for uri in audio] if isinstance(audio, list) else []
+            return " ".join(["<", *files, key("text")]).rstrip()
+        case "input":
+            return f"> {key('utterance')} ({key('mode')}, {key('confidence')})"
+        case "match":
+            heard = f"{key('utterance')} = {key('interpretation')}"
+            return f"  match {heard} ({key('grammar')} grammar, line {key('line')})"
+        case "throw":
+            said = f": {key('message')}" if record["message"] else ""
+            place = f"line {key('line')}, handled by {key('handled_by')}"
+            return f"! {key('name')}{said} ({place})"
+        case "step":
+            detail = f" {record['detail']}" if record["detail"] else ""
+            return f"    {record['phase']:10} line {key('line'):>4}  {record['element']}{detail}"
+        case "expect":
+            if record["ok"]:
+                return f"  expected {key('pattern')}"
+            return f"  EXPECTED {key('pattern')} BUT HEARD {key('heard')}"
+        case "end":
+            returned = f" {key('value')}" if record["value"] is not None else ""
+            failed = f": {key('message') or key('error')}" if record["error"] else ""
+            return f"  end: {key('reason')}{returned}{failed}"
+        case event:
+            rest = ", ".join(f"{name} {key(name)}" for name in record if name not in {"t", "event"})
+            return f"  {event} {rest}"

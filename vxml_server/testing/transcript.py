@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from vxml_server.fetch import media_type_of
 from vxml_server.interpreter.dialogue import Record
 from vxml_server.interpreter.script import Expectation, ExpectHeard, Script
+from vxml_server.interpreter.trace import described
 
 MAX_LINES = 400
 
@@ -19,40 +19,6 @@ def transcript(records: Sequence[Record], base: str = "") -> tuple[str, ...]:
     if len(records) > MAX_LINES:
         lines.append(f"… and {len(records) - MAX_LINES} more")
     return tuple(line.replace(base, "") if base else line for line in lines)
-
-
-def described(record: Record) -> str:
-    """One record in a line."""
-
-    def key(name: str) -> str:
-        value = record.get(name)
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-    match record["event"]:
-        case "prompt":
-            audio = record["audio"]
-            files = [f"[{uri}]" for uri in audio] if isinstance(audio, list) else []
-            return " ".join(["<", *files, key("text")]).rstrip()
-        case "input":
-            return f"> {key('utterance')} ({key('mode')}, {key('confidence')})"
-        case "match":
-            heard = f"{key('utterance')} = {key('interpretation')}"
-            return f"  match {heard} ({key('grammar')} grammar, line {key('line')})"
-        case "throw":
-            said = f": {key('message')}" if record["message"] else ""
-            place = f"line {key('line')}, handled by {key('handled_by')}"
-            return f"! {key('name')}{said} ({place})"
-        case "expect":
-            if record["ok"]:
-                return f"  expected {key('pattern')}"
-            return f"  EXPECTED {key('pattern')} BUT HEARD {key('heard')}"
-        case "end":
-            returned = f" {key('value')}" if record["value"] is not None else ""
-            failed = f": {key('message') or key('error')}" if record["error"] else ""
-            return f"  end: {key('reason')}{returned}{failed}"
-        case event:
-            rest = ", ".join(f"{name} {key(name)}" for name in record if name not in {"t", "event"})
-            return f"  {event} {rest}"
 
 
 @dataclass(frozen=True, slots=True)
