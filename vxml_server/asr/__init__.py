@@ -10,5 +10,35 @@ from vxml_server.asr.recognition import (
     SpeechEngine,
     Utterance,
 )
+from vxml_server.asr.voice import (
+    Attention,
+    SpeechBegan,
+    SpeechPassedOver,
+    Understood,
+    VoiceBusy,
+    VoiceEnding,
+    VoiceEvent,
+    VoiceFailed,
+    VoiceRefused,
+    VoiceRequest,
+    VoiceResult,
+)
 
-__all__ = ["RATE", "RecognitionProperties", "Samples", "SpeechEngine", "Utterance"]
+__all__ = [
+    "RATE",
+    "Attention",
+    "RecognitionProperties",
+    "Samples",
+    "SpeechBegan",
+    "SpeechEngine",
+    "SpeechPassedOver",
+    "Understood",
+    "Utterance",
+    "VoiceBusy",
+    "VoiceEnding",
+    "VoiceEvent",
+    "VoiceFailed",
+    "VoiceRefused",
+    "VoiceRequest",
+    "VoiceResult",
+]
