@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from pathlib import Path
 
 import pytest
 
 from tests.calls.world import FakeChannel, FakeEngine, FakeFetcher, FakeIncoming, FakeSynthesizer
-from vxml_server.calls import CallPlatform, Leg, PromptRenderer, SoundCache
+from vxml_server.calls import CallPlatform, Leg, PromptRenderer, SoundCache, Spool
 from vxml_server.calls.platform import LINGER
 from vxml_server.clock import VirtualClock
 from vxml_server.events import VoiceXmlEvent
@@ -59,6 +60,7 @@ class Line:
             observer=lambda kind, record: self.trace.append((kind, record)),
             answer=self.leg.answer,
             transfer=self._transfer,
+            spool=Spool(Path("no-such-folder"), "main", self.clock).of_call("1"),
         )
 
     async def _transfer(self, request: TransferRequest) -> TransferResult:

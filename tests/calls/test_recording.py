@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from tests.calls.world import FakeFetcher, FakeIncoming, FakeSynthesizer
 from tests.media.world import FarEnd, sine
 from tests.media.world import World as Media
 from vxml_server.audio import active_level_dbfs, decode, rms_dbfs
-from vxml_server.calls import CallPlatform, Leg, PromptRenderer, SoundCache
+from vxml_server.calls import CallPlatform, Leg, PromptRenderer, SoundCache, Spool
 from vxml_server.calls.recording import BEEP_SECONDS, Message, beep
 from vxml_server.dtmf import event_packets
 from vxml_server.grammar import builtin
@@ -45,7 +46,7 @@ def request(**changes: object) -> RecordRequest:
 class Call:
     """A leg on the media engine with a telephone at the far end, and a recording under way."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         self.media = Media()
         self.clock = self.media.clock
         self.incoming = FakeIncoming()
@@ -56,6 +57,9 @@ class Call:
         self.incoming.ack()
         self.leg.events.take()
         self.far = FarEnd(self.media, 4000, self.leg.channel)
+        self.spool = Spool(folder, "main", self.clock)
+        self.spool.start()
+        self.kept = self.spool.of_call("call")
         self.platform = CallPlatform(
             self.leg,
             clock=self.clock,
@@ -65,6 +69,7 @@ class Call:
             observer=lambda kind, record: None,
             answer=self.leg.answer,
             transfer=self._no_transfer,
+            spool=self.kept,
         )
         self.recording: asyncio.Task[RecordResult] | None = None
 
@@ -92,9 +97,17 @@ class Call:
         return await asyncio.wait_for(self.recording, 5)
 
 
+def left_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
 @pytest.fixture
-async def call() -> Call:
-    return Call()
+async def call(tmp_path: Path) -> AsyncIterator[Call]:
+    call = Call(tmp_path)
+    yield call
+    call.kept.close()
+    call.spool.stop()
+    assert left_in(tmp_path) == []
 
 
 def seconds(result: RecordResult) -> float:
@@ -269,16 +282,21 @@ def frames(level: int, count: int) -> Sequence[NDArray[np.int16]]:
     return [sine(0.02, level=level) for _ in range(count)]
 
 
-def test_a_message_takes_no_more_than_maxtime_of_memory() -> None:
-    message = Message(1.0)
-    for frame in frames(8000, 500):
+async def message(spool: Spool, max_time: float, pcm: Sequence[NDArray[np.int16]]) -> Message:
+    message = Message(max_time, spool.of_call("call").record("audio/basic"))
+    for frame in pcm:
         message.feed(frame)
-    assert message.is_full
-    assert len(message.samples()) == 8000
+    return message
 
 
-def test_a_steady_noise_does_not_keep_a_recording_open_for_ever() -> None:
-    message = Message(600.0)
-    for frame in frames(1000, 6000):
-        message.feed(frame)
-    assert message.silent_for > 30
+async def test_a_message_takes_no_more_than_maxtime_of_memory(call: Call) -> None:
+    full = await message(call.spool, 1.0, frames(8000, 500))
+    assert full.is_full
+    audio = await full.recorded()
+    assert audio is not None
+    assert len(audio.data) == 8000
+
+
+async def test_a_steady_noise_does_not_keep_a_recording_open_for_ever(call: Call) -> None:
+    noisy = await message(call.spool, 600.0, frames(1000, 6000))
+    assert noisy.silent_for > 30

@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry
 
 from vxml_server import __version__
 from vxml_server.app.metrics import ServerCollector
-from vxml_server.calls import Exchange, Leg, Line, Resources, SoundCache
+from vxml_server.calls import Exchange, Leg, Line, Resources, SoundCache, Spool
 from vxml_server.clock import Clock
 from vxml_server.fetch import Fetcher
 from vxml_server.interpreter import Document, DocumentStore, GrammarStore, Limits
@@ -71,6 +71,9 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._store = await Store.open(settings.store.url, clock, worker=settings.store.worker)
         closing.push_async_callback(self._store.close)
+        self._spool = Spool(settings.record.spool, settings.store.worker, clock)
+        closing.callback(self._spool.stop)
+        self._spool.start()
         self._fetcher = Fetcher(settings.fetching(), clock)
         closing.push_async_callback(self._fetcher.close)
         self._synthesizer = synthesizer(
@@ -156,6 +159,7 @@ class Server:
                 script_seconds=settings.script.seconds,
                 steps=settings.voicexml.max_transitions,
             ),
+            spool=self._spool,
         )
 
     def _invite(

@@ -5,6 +5,7 @@ from vxml_server.calls.exchange import Exchange, ExchangeCounters
 from vxml_server.calls.leg import Leg
 from vxml_server.calls.platform import CallPlatform
 from vxml_server.calls.rendering import PromptRenderer, SoundCache
+from vxml_server.calls.spool import Spool
 from vxml_server.calls.transfer import Invite, Line, Transfer
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "PromptRenderer",
     "Resources",
     "SoundCache",
+    "Spool",
     "Transfer",
 ]

@@ -19,6 +19,7 @@ from vxml_server.calls.mailbox import Ended, Ending
 from vxml_server.calls.platform import CallPlatform
 from vxml_server.calls.redirection import redirections
 from vxml_server.calls.rendering import PromptRenderer, SoundCache
+from vxml_server.calls.spool import Spool
 from vxml_server.calls.transfer import TRANSFERRED, Line, Transfer
 from vxml_server.clock import Clock, Timer
 from vxml_server.events import VoiceXmlEvent
@@ -64,6 +65,7 @@ class Resources:
     language: str
     properties: dict[str, str]
     limits: Limits
+    spool: Spool
 
 
 class Call:
@@ -84,6 +86,7 @@ class Call:
         self._is_answer_told = False
         self._platform: CallPlatform | None = None
         self._session: Session | None = None
+        self._spool = resources.spool.of_call(record.id)
         self._transfers: set[asyncio.Task[TransferResult]] = set()
         self._interpreting: asyncio.Task[Outcome] | None = None
         self._final_processing: Timer | None = None
@@ -131,6 +134,7 @@ class Call:
                 await self._end_transfers()
             finally:
                 fetcher.close()
+                self._spool.close()
                 self._end(outcome or Outcome("error", error="error.internal"))
         return self._record
 
@@ -145,6 +149,7 @@ class Call:
             observer=self._observe,
             answer=self._send_answer,
             transfer=lambda request: self._transfer(request, renderer),
+            spool=self._spool,
         )
         session = self._session = Session(
             self._platform,

@@ -17,6 +17,7 @@ from vxml_server.calls.mailbox import KeyPressed, Played
 from vxml_server.calls.player import MakePlayer, Player, is_hotword
 from vxml_server.calls.recording import Recording
 from vxml_server.calls.rendering import PromptRenderer
+from vxml_server.calls.spool import CallSpool
 from vxml_server.calls.transfer import HANGUP, TRANSFERRED
 from vxml_server.clock import Clock
 from vxml_server.events import VoiceXmlEvent
@@ -48,7 +49,7 @@ TransferFunction = Callable[[TransferRequest], Awaitable[TransferResult]]
 class CallPlatform:
     """`Platform` on a leg.
 
-    `answer` sends the 200; `transfer` connects the caller elsewhere.
+    `answer` sends the 200; `transfer` connects the caller elsewhere; `spool` keeps recordings.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class CallPlatform:
         observer: Observer,
         answer: Answer,
         transfer: TransferFunction,
+        spool: CallSpool,
     ) -> None:
         self._leg = leg
         self._clock = clock
@@ -67,6 +69,7 @@ class CallPlatform:
         self._observe = observer
         self._answer = answer
         self._transfer = transfer
+        self._spool = spool
         self._began = clock.monotonic()
         self._is_answered = False
         self._handed_over = False
@@ -138,7 +141,9 @@ class CallPlatform:
     async def record(self, request: RecordRequest) -> RecordResult:
         if self.hung_up:
             return RecordResult(RecordEnding.HANGUP)
-        recording = Recording(self._leg, self._clock, self._observe, self._player, request)
+        recording = Recording(
+            self._leg, self._clock, self._observe, self._player, self._spool, request
+        )
         return await recording.result()
 
     async def disconnect(self, namelist: dict[str, Json]) -> None:

@@ -1,23 +1,23 @@
 """Recording a caller: `<record>` on a real leg (VoiceXML 2.0 section 2.3.6).
 
 The media thread hands over what is received frame by frame; everything is decided on the loop, a
-few frames at a time. The rules that must hold: what was said is kept whatever ends the recording,
-and memory is bounded by `maxtime`, whatever the far end sends.
+few frames at a time, and goes on to the disk. The rules that must hold: what was said is kept
+whatever ends the recording, and neither memory nor the disk takes more than `maxtime` of it.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vxml_server.audio import FRAME_SECONDS, RATE, SpeechActivity, encode
+from vxml_server.audio import FRAME_SECONDS, RATE, SpeechActivity
 from vxml_server.calls.leg import Leg
 from vxml_server.calls.mailbox import Ended, KeyPressed, Played
 from vxml_server.calls.player import MakePlayer, is_hotword
+from vxml_server.calls.spool import CallSpool, SpooledAudio
 from vxml_server.clock import Clock
 from vxml_server.interpreter import (
     Observer,
@@ -31,6 +31,7 @@ from vxml_server.interpreter import (
 )
 from vxml_server.media import Sound
 
+FRAME = 160
 # How often (seconds) what was received is looked at.
 LOOK = 0.1
 # How many seconds the loop may be late before audio is lost.
@@ -72,45 +73,51 @@ class Frames:
 
 
 class Message:
-    """What is said, from the first word on, up to `max_time` seconds."""
+    """What is said, from the first word on, up to `max_time` seconds; `audio` keeps it."""
 
-    def __init__(self, max_time: float) -> None:
+    def __init__(self, max_time: float, audio: SpooledAudio) -> None:
         self._max_frames = max(1, round(max_time / FRAME_SECONDS))
+        self._audio = audio
         self._activity = SpeechActivity()
         self._lead: deque[NDArray[np.int16]] = deque(maxlen=LEAD_FRAMES)
-        self._frames: list[NDArray[np.int16]] = []
+        self._frames = 0
         self._last_active = 0
 
     def feed(self, frame: NDArray[np.int16]) -> None:
+        """Takes 20 ms; raises `error.noresource` when they cannot be kept."""
         is_speech = self._activity.feed(frame)
         if not self.has_begun:
             self._lead.append(frame)
             if is_speech:
-                self._frames += self._lead
-                self._last_active = len(self._frames)
+                while self._lead and not self.is_full:
+                    self._keep(self._lead.popleft())
+                self._last_active = self._frames
         elif not self.is_full:
-            self._frames.append(frame)
+            self._keep(frame)
             if is_speech:
-                self._last_active = len(self._frames)
+                self._last_active = self._frames
+
+    def _keep(self, frame: NDArray[np.int16]) -> None:
+        self._audio.append(frame)
+        self._frames += 1
 
     @property
     def has_begun(self) -> bool:
-        return bool(self._frames)
+        return self._frames > 0
 
     @property
     def is_full(self) -> bool:
-        return len(self._frames) >= self._max_frames
+        return self._frames >= self._max_frames
 
     @property
     def silent_for(self) -> float:
         """Seconds since the last speech."""
-        return (len(self._frames) - self._last_active) * FRAME_SECONDS
+        return (self._frames - self._last_active) * FRAME_SECONDS
 
-    def samples(self, *, without: float = 0.0) -> NDArray[np.int16]:
-        """All that was recorded, but for the last `without` seconds."""
-        kept = max(0, len(self._frames) - round(without / FRAME_SECONDS))
-        kept = min(kept, self._max_frames)
-        return np.concatenate(self._frames[:kept]) if kept else np.zeros(0, np.int16)
+    async def recorded(self, *, without: float = 0.0) -> RecordedAudio | None:
+        """All that was said, but for the last `without` seconds; None if nothing is left of it."""
+        kept = self._frames - round(without / FRAME_SECONDS)
+        return await self._audio.finish(kept * FRAME) if kept > 0 else None
 
 
 class Recording:
@@ -122,12 +129,14 @@ class Recording:
         clock: Clock,
         observe: Observer,
         make_player: MakePlayer,
+        spool: CallSpool,
         request: RecordRequest,
     ) -> None:
         self._leg = leg
         self._clock = clock
         self._observe = observe
         self._make_player = make_player
+        self._spool = spool
         self._request = request
         self._keys = RecordKeys(request)
         self._mark: tuple[str | None, float | None] = None, None
@@ -201,7 +210,8 @@ class Recording:
     # The recording -----------------------------------------------------------------------------
 
     async def _record(self, frames: Frames) -> RecordResult:
-        request, message = self._request, Message(self._request.max_time)
+        request = self._request
+        message = Message(request.max_time, self._spool.record(request.media_type))
         given_up_at = self._clock.monotonic() + request.properties.timeout
         while True:
             now = self._clock.monotonic()
@@ -240,21 +250,13 @@ class Recording:
     async def _kept(
         self, ending: RecordEnding, message: Message, found: Recognition | None = None
     ) -> RecordResult:
-        """The result with what was said; without, if nothing was."""
-        if not message.has_begun:
-            return self._ended(ending, recognition=found)
+        """The result with what was said, if anything was."""
         without = 0.0
         if ending is RecordEnding.SILENCE:
             without = max(0.0, message.silent_for - TAIL_SECONDS)
         elif ending is RecordEnding.INPUT and self._by_tone:
             without = TONE_SECONDS
-        samples = message.samples(without=without)
-        if not len(samples):
-            return self._ended(ending, recognition=found)
-        media_type = self._request.media_type
-        data = await asyncio.to_thread(encode, samples, media_type)
-        audio = RecordedAudio(data, media_type, len(samples) / RATE)
-        return self._ended(ending, audio, found)
+        return self._ended(ending, await message.recorded(without=without), found)
 
     def _input(self, found: Recognition) -> RecordResult:
         self._report(found)

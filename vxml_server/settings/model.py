@@ -228,6 +228,13 @@ class TtsSettings(_Section):
     """Language (`fr`, `fr-CA`) -> the engine's voice, where its own choice will not do."""
 
 
+class RecordSettings(_Section):
+    """[record]: what callers say into <record>."""
+
+    spool: Path = Path("var/spool")
+    """Folder on a local disk for recordings while their call lasts; processes may share it."""
+
+
 class VoiceXmlSettings(_Section):
     """[voicexml]: the interpreter."""
 
@@ -265,6 +272,7 @@ class Settings(_Section):
     fetch: FetchSettings = FetchSettings()
     script: ScriptSettings = ScriptSettings()
     tts: TtsSettings = TtsSettings()
+    record: RecordSettings = RecordSettings()
     voicexml: VoiceXmlSettings = VoiceXmlSettings()
     log: LogSettings = LogSettings()
 
