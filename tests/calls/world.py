@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
-from vxml_server.calls import Call, Exchange, Leg, Line, Resources, SoundCache, Spool
+from vxml_server.calls import Call, Exchange, Leg, Line, Resources, SoundCache
 from vxml_server.clock import VirtualClock
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import FetchRequest, Resource
@@ -33,7 +32,7 @@ from vxml_server.sip import (
     SessionDescription,
 )
 from vxml_server.store import CallEnd, CallRecord, LegRecord, NewEvent
-from vxml_server.tts import Mark, Speech, SpeechRequest
+from vxml_server.tts import Chunk, Mark, SpeechRequest
 
 START = "http://apps.test/start.vxml"
 
@@ -314,9 +313,9 @@ class FakeSynthesizer:
         self.failing: set[str] = set()
         self.marks: dict[str, tuple[Mark, ...]] = {}
         self.said: list[str] = []
-        self._kept: dict[SpeechRequest, Speech] = {}
+        self._kept: dict[SpeechRequest, Chunk] = {}
 
-    async def synthesize(self, request: SpeechRequest) -> Speech:
+    async def stream(self, request: SpeechRequest) -> AsyncGenerator[Chunk]:
         text = " ".join(re.sub(r"<[^>]*>", " ", request.ssml).split())
         self.said.append(text)
         if (delay := self.delays.get(text, 0.0)) > 0:
@@ -325,8 +324,8 @@ class FakeSynthesizer:
             raise VoiceXmlEvent("error.unsupported.language", f"cannot say {text!r}")
         if request not in self._kept:
             samples = np.zeros(round(self.seconds.get(text, 1.0) * 8000), np.int16)
-            self._kept[request] = Speech(samples, self.marks.get(text, ()))
-        return self._kept[request]
+            self._kept[request] = Chunk(samples, self.marks.get(text, ()), is_last=True)
+        yield self._kept[request]
 
 
 class FakeFetcher:
@@ -424,7 +423,6 @@ class World:
             language="en",
             properties=properties,
             limits=Limits(),
-            spool=Spool(Path("no-such-folder"), "main", self.clock),
         )
         self.exchange = Exchange(
             resources=self.resources,

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 import numpy as np
 import pytest
 
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.tts import CachingSynthesizer, Speech, SpeechRequest
+from vxml_server.tts import CachingSynthesizer, Chunk, Speech, SpeechRequest, speech_of
 
 
 class Engine:
@@ -19,21 +20,32 @@ class Engine:
         self.allowed = asyncio.Event()
         self.allowed.set()
         self.error: VoiceXmlEvent | None = None
+        self.error_later: VoiceXmlEvent | None = None
+        self.pause = asyncio.Event()
+        self.pause.set()
 
-    async def synthesize(self, request: SpeechRequest) -> Speech:
+    async def stream(self, request: SpeechRequest) -> AsyncGenerator[Chunk]:
         self.asked.append(request.ssml)
         try:
             await self.allowed.wait()
+            if self.error is not None:
+                raise self.error
+            yield Chunk(np.zeros(600, np.int16))
+            await self.pause.wait()
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
-        if self.error is not None:
-            raise self.error
-        return Speech(np.zeros(1000, np.int16))
+        if self.error_later is not None:
+            raise self.error_later
+        yield Chunk(np.zeros(400, np.int16))
 
 
 def request(text: str, lang: str = "fr") -> SpeechRequest:
     return SpeechRequest(text, lang)
+
+
+async def say(cache: CachingSynthesizer, request: SpeechRequest) -> Speech:
+    return await speech_of(cache.stream(request))
 
 
 async def settle() -> None:
@@ -44,21 +56,78 @@ async def settle() -> None:
 async def test_a_prompt_said_before_is_not_said_again() -> None:
     engine = Engine()
     cache = CachingSynthesizer(engine)
-    first = await cache.synthesize(request("a"))
-    assert await cache.synthesize(request("a")) is first
+    first = await say(cache, request("a"))
+    assert np.array_equal((await say(cache, request("a"))).pcm, first.pcm)
     assert engine.asked == ["a"]
     assert (cache.hits, cache.misses) == (1, 1)
+
+
+async def test_what_is_kept_comes_in_one_chunk_which_is_always_the_same_object() -> None:
+    cache = CachingSynthesizer(Engine())
+    await say(cache, request("a"))
+    (first,) = [chunk async for chunk in cache.stream(request("a"))]
+    (second,) = [chunk async for chunk in cache.stream(request("a"))]
+    assert first is second
+    assert first.is_last
+    assert len(first.pcm) == 1000
+
+
+async def test_documents_that_differ_in_layout_alone_are_one_prompt() -> None:
+    engine = Engine()
+    cache = CachingSynthesizer(engine)
+    await say(cache, request('<speak><s a="1" b="2">Bonjour  à\n tous</s></speak>'))
+    await say(cache, request("<speak><s b='2'  a='1'>Bonjour à tous</s ><!-- x --></speak>"))
+    assert cache.misses == 1
+    await say(cache, request('<speak><s a="1" b="2">Bonjourà tous</s></speak>'))
+    assert cache.misses == 2
+
+
+async def test_who_joins_a_synthesis_under_way_hears_it_from_its_beginning() -> None:
+    engine = Engine()
+    engine.pause.clear()
+    cache = CachingSynthesizer(engine)
+    early, late = cache.stream(request("a")), cache.stream(request("a"))
+    assert [len((await anext(stream)).pcm) for stream in (early, late)] == [600, 600]
+    engine.pause.set()
+    assert [len((await anext(stream)).pcm) for stream in (early, late)] == [400, 400]
+    assert [[chunk async for chunk in stream] for stream in (early, late)] == [[], []]
+    assert engine.asked == ["a"]
+
+
+async def test_a_stream_that_is_left_half_way_is_stopped_and_not_kept() -> None:
+    engine = Engine()
+    engine.pause.clear()
+    cache = CachingSynthesizer(engine)
+    stream = cache.stream(request("a"))
+    await anext(stream)
+    await stream.aclose()
+    await settle()
+    assert engine.cancelled == 1
+    assert cache.bytes == 0
+    engine.pause.set()
+    assert (await say(cache, request("a"))).duration == 0.125
+
+
+async def test_a_failure_in_the_middle_comes_after_what_was_made_and_nothing_is_kept() -> None:
+    engine = Engine()
+    engine.error_later = VoiceXmlEvent("error.noresource", "gone")
+    cache = CachingSynthesizer(engine)
+    stream = cache.stream(request("a"))
+    assert len((await anext(stream)).pcm) == 600
+    with pytest.raises(VoiceXmlEvent):
+        await anext(stream)
+    assert cache.bytes == 0
 
 
 async def test_what_sounds_different_is_another_prompt() -> None:
     engine = Engine()
     cache = CachingSynthesizer(engine)
-    await cache.synthesize(request("a"))
-    await cache.synthesize(request("a", "en"))
-    await cache.synthesize(SpeechRequest("a", "fr", voice="f3"))
-    await cache.synthesize(SpeechRequest("a", "fr", gender="female"))
+    await say(cache, request("a"))
+    await say(cache, request("a", "en"))
+    await say(cache, SpeechRequest("a", "fr", voice="f3"))
+    await say(cache, SpeechRequest("a", "fr", gender="female"))
     engine.identity = "test 2"
-    await cache.synthesize(request("a"))
+    await say(cache, request("a"))
     assert cache.misses == 5
     assert cache.identity == "test 2"
 
@@ -67,12 +136,12 @@ async def test_two_hundred_calls_asking_at_once_share_one_synthesis() -> None:
     engine = Engine()
     engine.allowed.clear()
     cache = CachingSynthesizer(engine)
-    tasks = [asyncio.create_task(cache.synthesize(request("a"))) for _ in range(200)]
+    tasks = [asyncio.create_task(say(cache, request("a"))) for _ in range(200)]
     await settle()
     engine.allowed.set()
     speeches = await asyncio.gather(*tasks)
     assert engine.asked == ["a"]
-    assert len({id(speech) for speech in speeches}) == 1
+    assert {len(speech.pcm) for speech in speeches} == {1000}
     assert (cache.hits, cache.misses) == (199, 1)
 
 
@@ -80,7 +149,7 @@ async def test_one_that_gives_up_does_not_take_the_prompt_from_the_others() -> N
     engine = Engine()
     engine.allowed.clear()
     cache = CachingSynthesizer(engine)
-    one, other = (asyncio.create_task(cache.synthesize(request("a"))) for _ in range(2))
+    one, other = (asyncio.create_task(say(cache, request("a"))) for _ in range(2))
     await settle()
     one.cancel()
     await settle()
@@ -94,47 +163,47 @@ async def test_a_synthesis_that_nobody_waits_for_is_cancelled_and_can_be_asked_f
     engine = Engine()
     engine.allowed.clear()
     cache = CachingSynthesizer(engine)
-    task = asyncio.create_task(cache.synthesize(request("a")))
+    task = asyncio.create_task(say(cache, request("a")))
     await settle()
     task.cancel()
     # before the cancellation has reached the engine
-    again = asyncio.create_task(cache.synthesize(request("a")))
+    again = asyncio.create_task(say(cache, request("a")))
     await settle()
     assert task.cancelled()
     engine.allowed.set()
     assert (await again).duration == 0.125
     assert (engine.cancelled, len(engine.asked)) in {(1, 2), (0, 1)}
-    lone = asyncio.create_task(cache.synthesize(request("b")))
+    lone = asyncio.create_task(say(cache, request("b")))
     engine.allowed.clear()
     await settle()
     lone.cancel()
     await settle()
     assert engine.cancelled >= 1
-    assert (await cache.synthesize(request("a"))).duration == 0.125
+    assert (await say(cache, request("a"))).duration == 0.125
 
 
 async def test_failures_reach_everyone_and_are_not_kept() -> None:
     engine = Engine()
     engine.error = VoiceXmlEvent("error.unsupported.language", "no voice")
     cache = CachingSynthesizer(engine)
-    tasks = [asyncio.create_task(cache.synthesize(request("a"))) for _ in range(2)]
+    tasks = [asyncio.create_task(say(cache, request("a"))) for _ in range(2)]
     for result in await asyncio.gather(*tasks, return_exceptions=True):
         assert isinstance(result, VoiceXmlEvent)
     engine.error = None
-    assert (await cache.synthesize(request("a"))).duration == 0.125
+    assert (await say(cache, request("a"))).duration == 0.125
 
 
 async def test_what_was_not_asked_for_the_longest_goes_first() -> None:
     engine = Engine()
     cache = CachingSynthesizer(engine, max_bytes=3 * 2600)
     for text in ("a", "b", "c"):
-        await cache.synthesize(request(text))
+        await say(cache, request(text))
     assert cache.bytes <= 3 * 2600
-    await cache.synthesize(request("a"))
-    await cache.synthesize(request("d"))
+    await say(cache, request("a"))
+    await say(cache, request("d"))
     engine.asked.clear()
     for text in ("a", "c", "d", "b"):
-        await cache.synthesize(request(text))
+        await say(cache, request(text))
     assert engine.asked == ["b"]
     assert cache.bytes <= 3 * 2600
 
@@ -142,24 +211,24 @@ async def test_what_was_not_asked_for_the_longest_goes_first() -> None:
 @pytest.mark.parametrize("max_bytes", [0, 1000])
 async def test_a_prompt_larger_than_the_cache_is_said_but_not_kept(max_bytes: int) -> None:
     cache = CachingSynthesizer(Engine(), max_bytes=max_bytes)
-    await cache.synthesize(request("a"))
+    await say(cache, request("a"))
     assert cache.bytes == 0
-    await cache.synthesize(request("a"))
+    await say(cache, request("a"))
     assert cache.misses == 2
 
 
 async def test_the_operator_s_voice_is_for_its_language_and_its_regions() -> None:
     engine = Engine()
     heard: list[str | None] = []
-    speak = engine.synthesize
+    speak = engine.stream
 
-    async def note(request: SpeechRequest) -> Speech:
+    def note(request: SpeechRequest) -> AsyncGenerator[Chunk]:
         heard.append(request.voice)
-        return await speak(request)
+        return speak(request)
 
-    engine.synthesize = note  # type: ignore[method-assign]
+    engine.stream = note  # type: ignore[method-assign]
     cache = CachingSynthesizer(engine, voices={"fr": "f1", "fr-CA": "f2"})
     for lang in ("fr", "fr-FR", "fr-ca", "en"):
-        await cache.synthesize(request("a", lang))
-    await cache.synthesize(SpeechRequest("a", "fr", voice="asked"))
+        await say(cache, request("a", lang))
+    await say(cache, SpeechRequest("a", "fr", voice="asked"))
     assert heard == ["f1", "f1", "f2", None, "asked"]

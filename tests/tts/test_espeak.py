@@ -16,9 +16,10 @@ import pytest
 from vxml_server.audio import active_level_dbfs, rms_dbfs
 from vxml_server.dtmf import DtmfBank
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.tts import Speech, SpeechRequest, libespeak, synthesizer
+from vxml_server.tts import Speech, SpeechRequest, libespeak, speech_of, synthesizer
 from vxml_server.tts.espeak import EspeakSynthesizer
 from vxml_server.tts.libespeak import library
+from vxml_server.tts.streaming import Cancelled
 
 FR, US = "fr-FR", "en-US"
 FRENCH = "Bonjour et bienvenue à la banque. Pour parler à un conseiller, tapez 1."
@@ -31,7 +32,7 @@ def engine() -> EspeakSynthesizer:
 
 
 async def say(engine: EspeakSynthesizer, content: str, lang: str = FR, **how: str) -> Speech:
-    return await engine.synthesize(SpeechRequest(f"<speak>{content}</speak>", lang, **how))
+    return await speech_of(engine.stream(SpeechRequest(f"<speak>{content}</speak>", lang, **how)))
 
 
 def longest_silence(speech: Speech) -> float:
@@ -55,7 +56,8 @@ async def test_every_voice_speaks_at_a_level_a_caller_is_comfortable_with(
     engine: EspeakSynthesizer, lang: str, gender: str | None
 ) -> None:
     text = FRENCH if lang.startswith("fr") else ENGLISH
-    speech = await engine.synthesize(SpeechRequest(f"<speak>{text}</speak>", lang, gender=gender))
+    request = SpeechRequest(f"<speak>{text}</speak>", lang, gender=gender)
+    speech = await speech_of(engine.stream(request))
     assert -24 < active_level_dbfs(speech.pcm) < -16
     assert -30 < rms_dbfs(speech.pcm) < -12
 
@@ -301,7 +303,7 @@ async def test_a_cancelled_prompt_stops_and_leaves_the_engine_ready(
         cancelled.wait(10)
         try:
             return speak(self, markup, voice, parameters, cancelled)
-        except libespeak.Cancelled:
+        except Cancelled:
             stopped.set()
             raise
 
@@ -319,7 +321,7 @@ async def test_a_cancelled_prompt_stops_and_leaves_the_engine_ready(
 async def test_the_library_is_left_at_the_first_buffer_after_a_cancellation() -> None:
     cancelled = threading.Event()
     cancelled.set()
-    with pytest.raises(libespeak.Cancelled):
+    with pytest.raises(Cancelled):
         library().speak(FRENCH * 100, "roa/fr", libespeak.Parameters(175, 100, 50, 50), cancelled)
     after = library().speak(
         "oui", "roa/fr", libespeak.Parameters(175, 100, 50, 50), threading.Event()

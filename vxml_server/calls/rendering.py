@@ -19,7 +19,7 @@ from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import ResourceFetcher
 from vxml_server.interpreter import AudioSegment, Prompt, Segment, SpeechSegment
 from vxml_server.media import Sound
-from vxml_server.tts import SpeechRequest, Synthesizer
+from vxml_server.tts import SpeechRequest, Synthesizer, joined
 
 _log = structlog.get_logger(__name__)
 
@@ -141,13 +141,15 @@ class PromptRenderer:
                     out.audio.append(segment.uri)
 
     async def _speak(self, segment: SpeechSegment, out: RenderedPrompt) -> None:
-        speech = await self._synthesizer.synthesize(SpeechRequest(segment.ssml, segment.lang))
+        request = SpeechRequest(segment.ssml, segment.lang)
+        chunks = [chunk async for chunk in self._synthesizer.stream(request)]
+        speech = joined(chunks)
         begin = out.seconds
-        # The synthesiser's cache answers with the same object for the same prompt; a `Speech` is
+        # The synthesiser's cache answers with the same object for the same prompt; a `Chunk` is
         # equal to itself alone, and lives as long as the sound that is kept under it.
-        sound = self._sounds.get(speech)
+        sound = self._sounds.get(chunks[0]) if len(chunks) == 1 else Sound(speech.pcm)
         if sound is None:
-            sound = self._sounds.put(speech, Sound(speech.pcm))
+            sound = self._sounds.put(chunks[0], Sound(speech.pcm))
         out.sounds.append(sound)
         out.marks += [(mark.name, begin + mark.seconds) for mark in speech.marks]
         if segment.text:

@@ -7,14 +7,25 @@ words, so that an engine needs to know little more than how to speak a sentence.
 
 from vxml_server.tts.cache import CachingSynthesizer
 from vxml_server.tts.engines import ENGINES, synthesizer
-from vxml_server.tts.speech import Mark, Speech, SpeechRequest, Synthesizer
+from vxml_server.tts.speech import (
+    Chunk,
+    Mark,
+    Speech,
+    SpeechRequest,
+    Synthesizer,
+    joined,
+    speech_of,
+)
 
 __all__ = [
     "ENGINES",
     "CachingSynthesizer",
+    "Chunk",
     "Mark",
     "Speech",
     "SpeechRequest",
     "Synthesizer",
+    "joined",
+    "speech_of",
     "synthesizer",
 ]

@@ -1,39 +1,83 @@
 """Prompts said before: an IVR says the same few hundred sentences all day.
 
-Speech is kept by its request and the identity of the engine, up to a number of bytes; what was not
-asked for the longest goes first. Callers that ask for the same prompt while it is being made share
-one synthesis: two hundred calls at opening time cost one. It goes on as long as one of them waits,
-and is cancelled when the last gives up.
+Speech is kept by its key (`key_of`), up to a number of bytes; what was not asked for the longest
+goes first. Behind memory there may be a folder (`DiskCache`), which outlasts the process.
+
+Callers that ask for the same prompt while it is being made share one synthesis, each hearing it
+from its beginning: two hundred calls at opening time cost one. It goes on as long as one of them
+listens, and is cancelled when the last gives up; only what came whole is kept.
+
+What goes to disk: only speech whose text stands in a document as it is (`SpeechRequest.is_fixed`),
+and of that only what was asked for twice. A prompt with the balance of an account in it is never
+written, however often it is repeated.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import replace
 from types import MappingProxyType
 
-from vxml_server.tts.speech import Speech, SpeechRequest, Synthesizer
+from vxml_server.tts.disk import DiskCache
+from vxml_server.tts.key import key_of
+from vxml_server.tts.speech import (
+    Chunk,
+    Speech,
+    SpeechRequest,
+    Synthesizer,
+    joined,
+    speech_of,
+)
 
 MAX_BYTES = 64 * 2**20  # about 70 minutes of speech
-OVERHEAD = 512  # bytes of an entry beside its samples and its document
-
-Key = tuple[SpeechRequest, str]
+OVERHEAD = 512  # bytes of an entry beside its samples and its key
 
 
-@dataclass(slots=True)
 class _Flight:
-    """A synthesis under way and how many wait for it."""
+    """A synthesis under way: what has come of it, for all who listen."""
 
-    task: asyncio.Task[Speech]
-    waiting: int = 0
+    def __init__(self) -> None:
+        self.chunks: list[Chunk] = []
+        self.listeners = 0
+        self.task: asyncio.Task[None] | None = None
+        self.is_over = False
+        self._error: Exception | None = None
+        self._news = asyncio.Event()
+
+    def add(self, chunk: Chunk) -> None:
+        self.chunks.append(chunk)
+        self._tell()
+
+    def end(self, error: Exception | None = None) -> None:
+        self.is_over, self._error = True, error
+        self._tell()
+
+    def _tell(self) -> None:
+        """Wakes those who wait; the next time they wait for something else."""
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def hear(self) -> AsyncGenerator[Chunk]:
+        place = 0
+        while True:
+            while place < len(self.chunks):
+                place += 1
+                yield self.chunks[place - 1]
+            if self.is_over:
+                break
+            await self._news.wait()
+        if self._error is not None:
+            raise self._error
 
 
 class CachingSynthesizer:
     """A `Synthesizer` that remembers what another one said. For one event loop.
 
     `voices` are the operator's choice for a language (`fr`, `fr-CA`), where the request has none.
+    What was kept comes in one chunk, always the same object, with `is_last`.
     """
 
     def __init__(
@@ -42,36 +86,61 @@ class CachingSynthesizer:
         *,
         max_bytes: int = MAX_BYTES,
         voices: Mapping[str, str] = MappingProxyType({}),
+        disk: DiskCache | None = None,
     ) -> None:
         self._engine = engine
         self._voices = {lang.lower(): voice for lang, voice in voices.items()}
         self._max_bytes = max_bytes
-        self._kept: OrderedDict[Key, Speech] = OrderedDict()
-        self._flights: dict[Key, _Flight] = {}
+        self._disk = disk
+        self._kept: OrderedDict[str, Chunk] = OrderedDict()
+        self._flights: dict[str, _Flight] = {}
+        self._writing: set[asyncio.Task[bool]] = set()
+        self._written: set[str] = set()  # or read from there
         self.bytes = 0
         self.hits = 0  # answered from memory, or by a synthesis already under way
+        self.disk_hits = 0  # answered from the folder
         self.misses = 0
 
     @property
     def identity(self) -> str:
         return self._engine.identity
 
-    async def synthesize(self, request: SpeechRequest) -> Speech:
+    async def stream(self, request: SpeechRequest) -> AsyncGenerator[Chunk]:
         request = self._voiced(request)
-        key = (request, self._engine.identity)
-        if (speech := self._kept.get(key)) is not None:
+        key = key_of(request, self._engine.identity)
+        if (whole := self._kept.get(key)) is not None:
             self._kept.move_to_end(key)
             self.hits += 1
-            return speech
+            self._write(key, request, whole)
+            yield whole
+            return
         flight = self._flights.get(key)
         if flight is None:
-            self.misses += 1
-            task = asyncio.create_task(self._engine.synthesize(request), name="synthesis")
-            flight = self._flights[key] = _Flight(task)
-            task.add_done_callback(lambda task: self._landed(key, task))
+            flight = self._take_off(key, request)
         else:
             self.hits += 1
-        return await self._wait(key, flight)
+        flight.listeners += 1
+        try:
+            async for chunk in flight.hear():
+                yield chunk
+        finally:
+            flight.listeners -= 1
+            if not flight.listeners and flight.task is not None and not flight.is_over:
+                # Nobody may join a synthesis that is being given up.
+                self._forget(key, flight)
+                flight.task.cancel()
+
+    async def preserve(self, request: SpeechRequest) -> Speech:
+        """The speech of a request, written to the folder at once; raises what `stream` raises."""
+        speech = await speech_of(self.stream(request))
+        if self._disk is not None:
+            key = key_of(self._voiced(request), self._engine.identity)
+            await asyncio.to_thread(self._disk.write, key, speech)
+        return speech
+
+    async def close(self) -> None:
+        """Waits for what is being written."""
+        await asyncio.gather(*self._writing)
 
     def _voiced(self, request: SpeechRequest) -> SpeechRequest:
         """The request with the operator's voice for its language, the nearest tag first."""
@@ -79,36 +148,70 @@ class CachingSynthesizer:
         voice = self._voices.get(lang) or self._voices.get(lang.partition("-")[0])
         return request if voice is None or request.voice else replace(request, voice=voice)
 
-    async def _wait(self, key: Key, flight: _Flight) -> Speech:
-        flight.waiting += 1
+    # A synthesis under way ---------------------------------------------------------------------
+
+    def _take_off(self, key: str, request: SpeechRequest) -> _Flight:
+        flight = self._flights[key] = _Flight()
+        flight.task = asyncio.create_task(self._fly(key, request, flight), name="synthesis")
+        return flight
+
+    async def _fly(self, key: str, request: SpeechRequest, flight: _Flight) -> None:
         try:
-            return await asyncio.shield(flight.task)
+            await self._bring(key, request, flight)
+        except Exception as error:
+            # It belongs to those who listen.
+            flight.end(error)
+        else:
+            self._keep(key, flight)
+            flight.end()
         finally:
-            flight.waiting -= 1
-            if not flight.waiting and not flight.task.done():
-                # Nobody may join a synthesis that is being given up.
-                self._flights.pop(key, None)
-                flight.task.cancel()
+            self._forget(key, flight)
 
-    def _landed(self, key: Key, task: asyncio.Task[Speech]) -> None:
-        flight = self._flights.get(key)
-        if flight is not None and flight.task is task:
+    async def _bring(self, key: str, request: SpeechRequest, flight: _Flight) -> None:
+        """From the folder if it is there, else from the engine."""
+        if self._disk is not None and request.is_fixed:
+            speech = await asyncio.to_thread(self._disk.read, key)
+            if speech is not None:
+                self.disk_hits += 1
+                self._written.add(key)
+                flight.add(Chunk(speech.pcm, speech.marks, speech.warnings, is_last=True))
+                return
+        self.misses += 1
+        async with aclosing(self._engine.stream(request)) as stream:
+            async for chunk in stream:
+                flight.add(chunk)
+
+    def _forget(self, key: str, flight: _Flight) -> None:
+        if self._flights.get(key) is flight:
             del self._flights[key]
-        if not task.cancelled() and task.exception() is None:
-            self._keep(key, task.result())
 
-    def _keep(self, key: Key, speech: Speech) -> None:
-        size = _size(key, speech)
+    # What is kept ------------------------------------------------------------------------------
+
+    def _keep(self, key: str, flight: _Flight) -> None:
+        speech = joined(flight.chunks)
+        whole = Chunk(speech.pcm, speech.marks, speech.warnings, is_last=True)
+        size = _size(whole)
         if size > self._max_bytes:
             return
         if (before := self._kept.pop(key, None)) is not None:
-            self.bytes -= _size(key, before)
-        self._kept[key] = speech
+            self.bytes -= _size(before)
+        self._kept[key] = whole
         self.bytes += size
         while self.bytes > self._max_bytes:
-            oldest, gone = self._kept.popitem(last=False)
-            self.bytes -= _size(oldest, gone)
+            _, gone = self._kept.popitem(last=False)
+            self.bytes -= _size(gone)
+
+    def _write(self, key: str, request: SpeechRequest, whole: Chunk) -> None:
+        """To the folder, if it may and has to go there."""
+        disk = self._disk
+        if disk is None or not disk.takes_calls or not request.is_fixed or key in self._written:
+            return
+        self._written.add(key)
+        speech = Speech(whole.pcm, whole.marks, whole.warnings)
+        writing = asyncio.create_task(asyncio.to_thread(disk.write, key, speech))
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
 
 
-def _size(key: Key, speech: Speech) -> int:
-    return speech.pcm.nbytes + 2 * len(key[0].ssml) + OVERHEAD
+def _size(chunk: Chunk) -> int:
+    return chunk.pcm.nbytes + OVERHEAD

@@ -15,13 +15,12 @@ The rule: the loop never waits. One worker thread for the process does all of th
 
 from __future__ import annotations
 
-import asyncio
 import math
 import threading
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -34,13 +33,13 @@ from vxml_server.tts.libespeak import (
     NORMAL_RANGE,
     NORMAL_RATE,
     NORMAL_VOLUME,
-    Cancelled,
     Parameters,
     library,
 )
 from vxml_server.tts.plan import Item, MarkPoint, Pause, Plan, Style, Text
-from vxml_server.tts.speech import RATE, Mark, Speech, SpeechRequest
+from vxml_server.tts.speech import RATE, Chunk, Mark, SpeechRequest
 from vxml_server.tts.ssml import parse
+from vxml_server.tts.streaming import Emit, from_thread
 from vxml_server.tts.words import normalise
 
 # One step of the library's pitch parameter, measured: 25 steps up are a factor of 1.32.
@@ -68,28 +67,21 @@ class EspeakSynthesizer:
         self._gain = 10 ** (gain_db / 20)
         self.identity = f"espeak-ng {self._library.version} {gain_db:+g} dB"
 
-    async def synthesize(self, request: SpeechRequest) -> Speech:
-        """As the protocol says; a cancelled call stops within one buffer of speech."""
-        cancelled = threading.Event()
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(_worker(), self._speech, request, cancelled)
-        except asyncio.CancelledError:
-            cancelled.set()
-            raise
+    def stream(self, request: SpeechRequest) -> AsyncGenerator[Chunk]:
+        """As the protocol says; a chunk is a breath, and work that is given up stops within one
+        buffer of speech."""
+        return from_thread(_worker(), partial(self._produce, request))
 
-    def _speech(self, request: SpeechRequest, cancelled: threading.Event) -> Speech:
+    def _produce(self, request: SpeechRequest, emit: Emit, cancelled: threading.Event) -> None:
         """All of it, on the worker's thread."""
         plan = parse(request)
-        recording = _Recording()
+        recording = _Recording(emit, plan.warnings)
         for breath in _breaths(plan):
-            if cancelled.is_set():
-                raise Cancelled
             if isinstance(breath, Pause):
                 recording.pause(breath.seconds)
             else:
                 self._speak(breath, recording, cancelled)
-        return Speech(recording.pcm(), tuple(recording.marks), plan.warnings)
+        recording.send()
 
     def _speak(
         self, breath: Sequence[Text | MarkPoint], recording: _Recording, cancelled: threading.Event
@@ -121,10 +113,12 @@ class EspeakSynthesizer:
 
 
 class _Recording:
-    """Samples and marks as they come."""
+    """Samples and marks as they come, and on to whoever wants them."""
 
-    def __init__(self) -> None:
-        self.marks: list[Mark] = []
+    def __init__(self, emit: Emit, warnings: tuple[str, ...]) -> None:
+        self._emit = emit
+        self._warnings = warnings
+        self._marks: list[Mark] = []
         self._parts: list[Samples] = []
         self._length = 0
         self._voice = ""  # of the speech directly before, '' after a pause
@@ -134,17 +128,22 @@ class _Recording:
         self._voice = ""
 
     def mark(self, names: Iterable[str]) -> None:
-        self.marks += [Mark(name, self._length / RATE) for name in names]
+        self._marks += [Mark(name, self._length / RATE) for name in names]
 
     def speech(self, pcm: Samples, voice: str, marks: list[tuple[str, float]]) -> None:
         if self._voice and self._voice != voice:
             self.pause(VOICE_CHANGE_PAUSE)
-        self.marks += [Mark(name, (self._length + place) / RATE) for name, place in marks]
+        self._marks += [Mark(name, (self._length + place) / RATE) for name, place in marks]
         self._append(pcm)
         self._voice = voice
+        self.send()
 
-    def pcm(self) -> Samples:
-        return np.concatenate(self._parts) if self._parts else np.zeros(0, np.int16)
+    def send(self) -> None:
+        """What there is now, if there is anything."""
+        if self._parts or self._marks or self._warnings:
+            pcm = np.concatenate([np.zeros(0, np.int16), *self._parts])
+            self._emit(Chunk(pcm, tuple(self._marks), self._warnings))
+            self._parts, self._marks, self._warnings = [], [], ()
 
     def _append(self, pcm: Samples) -> None:
         self._parts.append(pcm)

@@ -32,6 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vxml_server.events import VoiceXmlEvent
+from vxml_server.tts.streaming import Cancelled
 
 # speak_lib.h
 SYNCHRONOUS = 2
@@ -95,10 +96,6 @@ class _Voice(ctypes.Structure):
 _CALLBACK = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
 )
-
-
-class Cancelled(Exception):
-    """The prompt was abandoned while it was made."""
 
 
 @dataclass(frozen=True, slots=True)
