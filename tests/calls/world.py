@@ -10,10 +10,11 @@ import random
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
-from vxml_server.calls import Call, Exchange, Leg, Line, Resources, SoundCache
+from vxml_server.calls import Call, Exchange, Leg, Line, Resources, SoundCache, Spool
 from vxml_server.clock import VirtualClock
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import FetchRequest, Resource
@@ -423,6 +424,7 @@ class World:
             language="en",
             properties=properties,
             limits=Limits(),
+            spool=Spool(Path("no-such-folder"), "main", self.clock),
         )
         self.exchange = Exchange(
             resources=self.resources,
