@@ -6,6 +6,7 @@ is pure and may be called from any thread; untrusted files end in a `VoiceXmlEve
 """
 
 from vxml_server.audio.activity import FRAME_SECONDS, SpeechActivity
+from vxml_server.audio.echo import EchoGuard
 from vxml_server.audio.files import MAX_DURATION, RATE, Audio, decode, encode, encode_wav
 from vxml_server.audio.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
 from vxml_server.audio.level import active_level_dbfs, rms_dbfs
@@ -16,6 +17,7 @@ __all__ = [
     "MAX_DURATION",
     "RATE",
     "Audio",
+    "EchoGuard",
     "Resampler",
     "SpeechActivity",
     "active_level_dbfs",
