@@ -64,8 +64,17 @@ class SpeechEngine(Protocol):
     def identity(self) -> str:
         """Names the engine and its model, for logs and for calibration data."""
 
+    def load(self) -> None:
+        """Loads the models, which may take its time; `start` does it by itself if nobody has.
+
+        Raises `VoiceXmlEvent` `error.noresource` when a model cannot be used.
+        """
+
     def speaks(self, lang: str) -> bool:
-        """Whether there is a model for a language tag (a region that is not known is ignored)."""
+        """Whether there is a model for a language tag (a region that is not known is ignored).
+
+        Cheap, and known before anything is loaded.
+        """
 
     def start(self, grammars: Sequence[Grammar], properties: RecognitionProperties) -> Utterance:
         """Begins an utterance that is to match one of the grammars; none of them is dictation.
