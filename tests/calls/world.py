@@ -82,8 +82,15 @@ class FakeChannel:
         if not self.closed:
             self.streams.append(stream)
 
-    def play(self, sound: Sound, *, repeat: bool = False, stop_on_key: bool = False) -> Playback:
-        playback = Playback(sound, repeat, stop_on_key)
+    def play(
+        self,
+        sound: Sound,
+        *,
+        repeat: bool = False,
+        stop_on_key: bool = False,
+        stop_on_speech: bool = False,
+    ) -> Playback:
+        playback = Playback(sound, repeat, stop_on_key, stop_on_speech)
         if not self.closed:
             self._queue.append(playback)
             if len(self._queue) == 1:

@@ -25,9 +25,10 @@ class Recorder:
         self.received: list[NDArray[np.int16]] = []
         self.sent: list[NDArray[np.int16]] = []
 
-    def frame(self, received: NDArray[np.int16], sent: NDArray[np.int16]) -> None:
+    def frame(self, received: NDArray[np.int16], sent: NDArray[np.int16]) -> bool:
         self.received.append(received)
         self.sent.append(sent)
+        return False
 
     @property
     def audio(self) -> NDArray[np.int16]:

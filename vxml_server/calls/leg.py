@@ -144,8 +144,17 @@ class Leg:
         if media is not None and len(sound) > ENCODE_ASIDE:
             await asyncio.to_thread(sound.encoded, MediaCodec(media.codec))
 
-    def play(self, sound: Sound, *, repeat: bool = False, stop_on_key: bool = False) -> Playback:
-        return self._channel.play(sound, repeat=repeat, stop_on_key=stop_on_key)
+    def play(
+        self,
+        sound: Sound,
+        *,
+        repeat: bool = False,
+        stop_on_key: bool = False,
+        stop_on_speech: bool = False,
+    ) -> Playback:
+        return self._channel.play(
+            sound, repeat=repeat, stop_on_key=stop_on_key, stop_on_speech=stop_on_speech
+        )
 
     def stop_playing(self) -> None:
         self._channel.stop_playing()

@@ -62,8 +62,9 @@ class Frames:
     def __init__(self, limit: int) -> None:
         self._waiting: deque[NDArray[np.int16]] = deque(maxlen=limit)
 
-    def frame(self, received: NDArray[np.int16], sent: NDArray[np.int16]) -> None:
+    def frame(self, received: NDArray[np.int16], sent: NDArray[np.int16]) -> bool:
         self._waiting.append(received)
+        return False
 
     def take(self) -> list[NDArray[np.int16]]:
         taken = []

@@ -84,17 +84,19 @@ class Channel:
         *,
         repeat: bool = False,
         stop_on_key: bool = False,
+        stop_on_speech: bool = False,
     ) -> Playback:
         """Appends audio (linear, 16 bit, 8 kHz) to the play queue; several in a row have no gap.
 
         `repeat` plays it until it is stopped (ring-back, hold music). `stop_on_key` is barge-in
         decided in the media thread: a key detected while this playback sounds empties the whole
         queue in the same tick, and no packet with speech leaves after it; the listener hears
-        `playback_ended`, then `key`. Give a `Sound` to share the encoded form of a prompt between
-        calls. Raises ValueError for what is no sound.
+        `playback_ended`, then `key`. `stop_on_speech` is the same for speech, which begins when the
+        tap says so. Give a `Sound` to share the encoded form of a prompt between calls. Raises
+        ValueError for what is no sound.
         """
         sound = audio if isinstance(audio, Sound) else Sound(audio)
-        playback = Playback(sound, repeat, stop_on_key)
+        playback = Playback(sound, repeat, stop_on_key, stop_on_speech)
         if self._codec is not None:
             # Encoded here, so that the media thread only copies.
             sound.encoded(self._codec)

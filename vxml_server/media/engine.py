@@ -348,11 +348,15 @@ class MediaEngine:
             octets = termination.sent if termination.sends else SILENCE[termination.codec]
             sent = DECODE[termination.codec](np.frombuffer(octets, np.uint8))
             try:
-                tap.frame(heard[termination.row].copy(), sent)
+                speaks = tap.frame(heard[termination.row].copy(), sent)
             except Exception:
                 # A tap is somebody else's code: its defect costs the tap, not the calls.
                 _log.exception("a tap failed and was removed")
                 termination.tap = None
+                continue
+            current = termination.queue.current
+            if speaks and current is not None and current.stop_on_speech:
+                self._barge_in(termination)
 
     def _control(self, now: float) -> None:
         while self._control_due and self._control_due[0][0] <= now:
@@ -386,8 +390,7 @@ class MediaEngine:
     def _key(self, termination: Termination, key: str, source: KeySource, now: float) -> None:
         current = termination.queue.current
         if current is not None and current.stop_on_key:
-            termination.stop_playing()
-            self._report_ended(termination)
+            self._barge_in(termination)
         if termination.peer is not None and termination.keys_pass:
             if self._privacy is None:
                 passes = source == "rfc4733"  # a tone is in the audio already
@@ -402,6 +405,10 @@ class MediaEngine:
                 channel.listener.key(key, source, now)
 
         self._reports.append(report)
+
+    def _barge_in(self, termination: Termination) -> None:
+        termination.stop_playing()
+        self._report_ended(termination)
 
     def _report_ended(self, termination: Termination) -> None:
         listener = self._channels[termination].listener

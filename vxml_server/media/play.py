@@ -64,6 +64,7 @@ class Playback:
     sound: Sound
     repeat: bool = False
     stop_on_key: bool = False
+    stop_on_speech: bool = False
     id: int = field(default_factory=lambda: next(_ids))
 
 

@@ -27,8 +27,11 @@ class Tap(Protocol):
     Called in the media thread, once a tick: it must be quick (append to a queue) and not raise.
     """
 
-    def frame(self, received: NDArray[np.int16], sent: NDArray[np.int16]) -> None:
-        """20 ms each way, 160 linear samples at 8 kHz; the arrays are the tap's to keep."""
+    def frame(self, received: NDArray[np.int16], sent: NDArray[np.int16]) -> bool:
+        """20 ms each way, 160 linear samples at 8 kHz; the arrays are the tap's to keep.
+
+        True if the far end now begins to speak: what stops on speech stops in this tick.
+        """
 
 
 class Termination:
