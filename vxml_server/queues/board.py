@@ -1,0 +1,197 @@
+"""The state of queues in memory, as this worker knows it: rows by id, and who may match now.
+
+A board is a projection: it is given every change that was stored, ours and other workers', in any
+order; of two rows the one with the higher generation holds. It remembers which queues a change may
+have made matches in, so that a decision looks at those alone. The rule that must hold: what is
+found so is what `matching.match` says of everything.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from math import inf
+
+from vxml_server.queues.matching import Assignment, Candidate, Waiting, match, next_change
+from vxml_server.queues.profiles import Agent, Group, Queue, Roster, roster
+from vxml_server.queues.rows import AgentRow, Change, Entry, EntryState, Offer, OfferState
+
+# Rows that are over are remembered by their generation: an older form of one may still arrive.
+REMEMBERED = 20_000
+
+
+class Board:
+    """Definitions and rows. Nothing here waits or fails."""
+
+    def __init__(self) -> None:
+        self.agents: dict[str, Candidate] = {}
+        """Those who are defined, each with a row (a new one is signed out)."""
+        self.rosters: dict[str, Roster] = {}
+        self.entries: dict[str, Entry] = {}
+        """Callers who have not left."""
+        self.offers: dict[str, Offer] = {}
+        """Offers that are not closed."""
+        self.cursors: dict[str, str] = {}
+        """The agent that each queue asked last."""
+        self._rows: dict[str, AgentRow] = {}
+        self._waiting: dict[str, dict[str, Entry]] = {}
+        self._queues_of: dict[str, set[str]] = {}
+        self._offers_of_agent: dict[str, dict[str, Offer]] = {}
+        self._offers_of_entry: dict[str, dict[str, Offer]] = {}
+        self._over: OrderedDict[str, int] = OrderedDict()
+        self._touched: set[str] = set()
+        self._wakes: dict[str, float] = {}
+
+    # Definitions -------------------------------------------------------------------------------
+
+    def define(
+        self, agents: Iterable[Agent], groups: Iterable[Group], queues: Iterable[Queue]
+    ) -> None:
+        """Replaces all definitions; rows stay."""
+        self.agents = {
+            agent.name: Candidate(agent, self._rows.get(agent.name, AgentRow(agent.name)))
+            for agent in agents
+        }
+        by_name = {group.name: group for group in groups}
+        self.rosters = {queue.name: roster(queue, by_name) for queue in queues}
+        self._queues_of = {}
+        for name, one in self.rosters.items():
+            for agent_name in one.order:
+                self._queues_of.setdefault(agent_name, set()).add(name)
+        self._touched |= self.rosters.keys()
+
+    def queues_of(self, agent: str) -> frozenset[str]:
+        """The queues whose callers an agent takes."""
+        return frozenset(self._queues_of.get(agent, ()))
+
+    # Rows --------------------------------------------------------------------------------------
+
+    def apply(self, change: Change) -> None:
+        """Takes rows that were stored; older ones than those here change nothing."""
+        for agent in change.agents:
+            self._take_agent(agent)
+        for entry in change.entries:
+            self._take_entry(entry)
+        for offer in change.offers:
+            self._take_offer(offer)
+
+    def _take_agent(self, row: AgentRow) -> None:
+        known = self._rows.get(row.name)
+        if known is not None and known.generation >= row.generation:
+            return
+        self._rows[row.name] = row
+        if (candidate := self.agents.get(row.name)) is not None:
+            self.agents[row.name] = Candidate(candidate.profile, row)
+        self._touched |= self._queues_of.get(row.name, set())
+
+    def _take_entry(self, entry: Entry) -> None:
+        known = self.entries.get(entry.id)
+        if self._is_old(entry, known):
+            return
+        if entry.state is EntryState.LEFT:
+            self.entries.pop(entry.id, None)
+            self._end(entry)
+        else:
+            self.entries[entry.id] = entry
+        waiting = self._waiting.setdefault(entry.queue, {})
+        if entry.state is EntryState.WAITING:
+            waiting[entry.id] = entry
+        else:
+            waiting.pop(entry.id, None)
+        self._touched.add(entry.queue)
+
+    def _take_offer(self, offer: Offer) -> None:
+        known = self.offers.get(offer.id)
+        if self._is_old(offer, known):
+            return
+        of_agent = self._offers_of_agent.setdefault(offer.agent, {})
+        of_entry = self._offers_of_entry.setdefault(offer.entry, {})
+        if offer.state is OfferState.CLOSED:
+            self.offers.pop(offer.id, None)
+            of_agent.pop(offer.id, None)
+            of_entry.pop(offer.id, None)
+            self._end(offer)
+        else:
+            self.offers[offer.id] = of_agent[offer.id] = of_entry[offer.id] = offer
+        if not of_entry:
+            del self._offers_of_entry[offer.entry]
+        if known is None and offer.state is OfferState.RESERVED:
+            self.cursors[offer.queue] = offer.agent
+        self._touched.add(offer.queue)
+
+    def _is_old(self, row: Entry | Offer, known: Entry | Offer | None) -> bool:
+        at_least = self._over.get(row.id, 0) if known is None else known.generation
+        return at_least >= row.generation
+
+    def _end(self, row: Entry | Offer) -> None:
+        self._over[row.id] = row.generation
+        if len(self._over) > REMEMBERED:
+            self._over.popitem(last=False)
+
+    # Questions ---------------------------------------------------------------------------------
+
+    def row(self, agent: str) -> AgentRow:
+        """The row of an agent, a new one when there is none yet."""
+        return self._rows.get(agent, AgentRow(agent))
+
+    def rows(self) -> Iterator[AgentRow]:
+        """The rows of all agents who ever had one, defined or not."""
+        yield from self._rows.values()
+
+    def offers_of_agent(self, agent: str) -> tuple[Offer, ...]:
+        """His open offers, wrap-up included."""
+        return tuple(self._offers_of_agent.get(agent, {}).values())
+
+    def offers_of_entry(self, entry: str) -> tuple[Offer, ...]:
+        """A caller's open offers."""
+        return tuple(self._offers_of_entry.get(entry, {}).values())
+
+    def waiting(self, queues: Iterable[str]) -> list[Waiting]:
+        """The callers who wait in these queues, in no order."""
+        return [
+            self._seen(entry) for queue in queues for entry in self._waiting.get(queue, {}).values()
+        ]
+
+    def _seen(self, entry: Entry) -> Waiting:
+        offers = [
+            offer
+            for offer in self._offers_of_entry.get(entry.id, {}).values()
+            if offer.outcome is None
+        ]
+        rung_at = min((offer.reserved_at for offer in offers), default=0.0)
+        return Waiting(entry, frozenset(offer.agent for offer in offers), rung_at)
+
+    # Decisions ---------------------------------------------------------------------------------
+
+    def assignments(self, now: float) -> tuple[Assignment, ...]:
+        """The offers to be made now. Those that are not made, because another worker was faster,
+        come up again with the change that tells so."""
+        due = {queue for queue, at in self._wakes.items() if at <= now}
+        queues = sorted((self._touched | due) & self.rosters.keys())
+        self._touched.clear()
+        waiting = self.waiting(queues)
+        for queue in queues:
+            self._wakes.pop(queue, None)
+        if not waiting:
+            return ()
+        for queue in queues:
+            at = next_change(self.agents, self.waiting([queue]), self.rosters, now)
+            if at < inf:
+                self._wakes[queue] = at
+        return match(self.agents, waiting, self.rosters, now, self.cursors)
+
+    def next_wake(self) -> float:
+        """When `assignments` is to be asked again: 0 for at once, infinity for when something has
+        happened."""
+        if self._touched:
+            return 0.0
+        return min(self._wakes.values(), default=inf)
+
+    def touch(self, queues: Iterable[str]) -> None:
+        """Looks at these queues again at the next decision."""
+        self._touched.update(queues)
+
+    @property
+    def profiles(self) -> Mapping[str, Agent]:
+        """The agents' definitions by name."""
+        return {name: candidate.profile for name, candidate in self.agents.items()}

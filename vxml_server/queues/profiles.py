@@ -1,0 +1,274 @@
+"""What the operator says of agents, groups and queues: definitions, without any state.
+
+The names are the field's. All of it is frozen, JSON-like data that a settings file, a REST body and
+a row of the database have in common. The rule that must hold: a definition that exists is usable;
+what makes no sense is refused when it is made (`ValueError`, with the field and what was expected).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+NONE: Mapping[str, int] = MappingProxyType({})
+VOICE: Mapping[str, int] = MappingProxyType({"voice": 1})
+MAX_CALLS = 8
+MAX_LEVEL = 100
+
+
+def _named(name: str) -> None:
+    fits = 0 < len(name) <= 64 and all(c.isalnum() or c in "_.-" for c in name)
+    _check(fits, "name", "up to 64 letters, digits, _, . and -", name)
+
+
+def _check(fits: bool, field_name: str, expected: str, value: object) -> None:
+    if not fits:
+        raise ValueError(f"{field_name}: expected {expected}, got {value!r}")
+
+
+class Strategy(StrEnum):
+    """To whom of those who may take a caller he is offered; `ordering` says how exactly."""
+
+    RING_ALL = "ring_all"
+    LONGEST_IDLE = "longest_idle"
+    ROUND_ROBIN = "round_robin"
+    FEWEST_CALLS = "fewest_calls"
+    LEAST_TALK_TIME = "least_talk_time"
+    TOP_DOWN = "top_down"
+    RANDOM = "random"
+    WEIGHTED_RANDOM = "weighted_random"
+    RING_PROGRESSIVELY = "ring_progressively"
+    BEST_SKILLED = "best_skilled"
+
+    @property
+    def rings_several(self) -> bool:
+        """Whether one caller is offered to more than one agent at a time."""
+        return self in {Strategy.RING_ALL, Strategy.RING_PROGRESSIVELY}
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """Somebody who takes calls.
+
+    `line` is where: the user name of a telephone that is registered with us, or a `sip:` or `tel:`
+    URI. `capacity` is the number of simultaneous calls, 1 to 8, by medium. `skills` have levels
+    from 0 to 100; `languages` are language tags, none meaning any. Times are seconds. After
+    `max_no_answer` calls in a row that were not answered the agent is put on a break; 0 is never.
+    """
+
+    name: str
+    line: str
+    description: str = ""
+    ring_time: float = 20.0
+    wrap_up_time: float = 10.0
+    capacity: Mapping[str, int] = field(default_factory=lambda: VOICE)
+    skills: Mapping[str, int] = field(default_factory=lambda: NONE)
+    languages: frozenset[str] = frozenset()
+    max_no_answer: int = 3
+    no_answer_delay: float = 10.0
+    busy_delay: float = 30.0
+    refusal_delay: float = 30.0
+    failure_delay: float = 30.0
+
+    def __post_init__(self) -> None:
+        _named(self.name)
+        _check(bool(self.line), "line", "a user name or a URI", self.line)
+        _check(self.ring_time > 0, "ring_time", "seconds over 0", self.ring_time)
+        for medium, calls in self.capacity.items():
+            _check(1 <= calls <= MAX_CALLS, f"capacity.{medium}", "1 to 8 calls", calls)
+        for skill, level in self.skills.items():
+            _check(0 <= level <= MAX_LEVEL, f"skills.{skill}", "a level from 0 to 100", level)
+        _check(self.max_no_answer >= 0, "max_no_answer", "0 or more", self.max_no_answer)
+        for name in _AGENT_SECONDS:
+            value = getattr(self, name)
+            _check(value >= 0, name, "seconds, 0 or more", value)
+
+
+_AGENT_SECONDS = (
+    "wrap_up_time",
+    "no_answer_delay",
+    "busy_delay",
+    "refusal_delay",
+    "failure_delay",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Agents who stand in queues together, in this order."""
+
+    name: str
+    agents: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _named(self.name)
+        _check(len(set(self.agents)) == len(self.agents), "agents", "each once", self.agents)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An agent's or a group's place in a queue: exactly one of `agent` and `group`.
+
+    Lower tiers are asked first, and within a tier lower positions. The member takes callers who
+    have waited for `after` seconds: groups that join later are the overflow of those before, who
+    stay. `weight` counts for the weighted random strategy.
+    """
+
+    agent: str = ""
+    group: str = ""
+    tier: int = 1
+    position: int = 1
+    weight: float = 1.0
+    after: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(bool(self.agent) != bool(self.group), "members", "an agent or a group", self)
+        _check(self.tier >= 1, "tier", "1 or more", self.tier)
+        _check(self.position >= 1, "position", "1 or more", self.position)
+        _check(self.weight > 0, "weight", "more than 0", self.weight)
+        _check(self.after >= 0, "after", "seconds, 0 or more", self.after)
+
+
+@dataclass(frozen=True, slots=True)
+class Relaxation:
+    """After so many seconds of waiting every required level is this much lower.
+
+    A requirement that comes to 0 is none.
+    """
+
+    after: float
+    by: int
+
+    def __post_init__(self) -> None:
+        _check(self.after >= 0, "relaxations.after", "seconds, 0 or more", self.after)
+        _check(0 < self.by <= MAX_LEVEL, "relaxations.by", "1 to 100", self.by)
+
+
+@dataclass(frozen=True, slots=True)
+class TierRules:
+    """When members of a later tier are asked too.
+
+    Tier 1 always, tier n after (n - 1) times `wait` seconds (`wait` once, whatever the tier,
+    without `multiply`). With `skip_absent` a tier of which nobody is signed in is not waited for.
+    """
+
+    wait: float = 0.0
+    multiply: bool = True
+    skip_absent: bool = True
+
+    def __post_init__(self) -> None:
+        _check(self.wait >= 0, "tier_rules.wait", "seconds, 0 or more", self.wait)
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Where callers wait for agents. Times are seconds; 0 is without limit.
+
+    Of two callers who wait for the same agent the one with more points comes first: the queue's
+    `priority`, the caller's own, and `weight` for each `ageing` seconds waited. So nobody waits for
+    ever behind others who are more important.
+
+    `treatment` is the VoiceXML document that a waiting caller hears, run in a loop; without one the
+    shipped document, with `hold_music` (a URI) in it. A caller who cannot be served (the queue has
+    `max_waiting` callers, he has waited `max_wait`, or for `max_wait_no_agents` with nobody signed
+    in) hears `announcement` and goes to `overflow` (a queue, an agent, a number) if there is one.
+    """
+
+    name: str
+    members: tuple[Member, ...] = ()
+    description: str = ""
+    strategy: Strategy = Strategy.LONGEST_IDLE
+    tier_rules: TierRules = TierRules()
+    relaxations: tuple[Relaxation, ...] = ()
+    progress_interval: float = 10.0
+    max_waiting: int = 0
+    max_wait: float = 0.0
+    max_wait_no_agents: float = 0.0
+    overflow: str = ""
+    announcement: str = ""
+    follow_forwarding: bool = False
+    hold_music: str = ""
+    treatment: str = ""
+    priority: float = 0.0
+    weight: float = 1.0
+    ageing: float = 60.0
+    service_level_target: float = 20.0
+    wrap_up_time: float | None = None
+    """The agents' own where it is None."""
+
+    def __post_init__(self) -> None:
+        _named(self.name)
+        _check(self.weight > 0, "weight", "more than 0", self.weight)
+        _check(self.ageing > 0, "ageing", "seconds over 0", self.ageing)
+        _check(self.max_waiting >= 0, "max_waiting", "0 or more", self.max_waiting)
+        for name in _QUEUE_SECONDS:
+            value = getattr(self, name)
+            _check(value >= 0, name, "seconds, 0 or more", value)
+        _check(
+            self.progress_interval > 0,
+            "progress_interval",
+            "seconds over 0",
+            self.progress_interval,
+        )
+        _check(
+            self.wrap_up_time is None or self.wrap_up_time >= 0,
+            *("wrap_up_time", "seconds, 0 or more", self.wrap_up_time),
+        )
+
+
+_QUEUE_SECONDS = ("max_wait", "max_wait_no_agents", "service_level_target")
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """An agent's place in a queue, groups taken apart; several members may seat one agent."""
+
+    agent: str
+    tier: int
+    position: int
+    weight: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """Who takes the callers of a queue: its definition with the groups taken apart."""
+
+    queue: Queue
+    seats: tuple[Seat, ...]
+    """In member order: tier, position, and the order of the definition; each agent once for each
+    time at which it joins."""
+    order: Mapping[str, int] = field(repr=False)
+    """The place of each agent in that order, from 0."""
+    steps: tuple[float, ...] = field(repr=False, default=())
+    """After how many seconds of waiting there may be more agents for a caller, rising."""
+
+
+def roster(queue: Queue, groups: Mapping[str, Group]) -> Roster:
+    """Takes the groups of a queue apart; a group that does not exist has nobody in it."""
+    seats: list[Seat] = []
+    for member in queue.members:
+        names = (member.agent,) if member.agent else _agents_of(groups, member.group)
+        seats += [
+            Seat(name, member.tier, member.position, member.weight, member.after) for name in names
+        ]
+    seats.sort(key=lambda seat: (seat.tier, seat.position))
+    order: dict[str, int] = {}
+    for seat in seats:
+        order.setdefault(seat.agent, len(order))
+    return Roster(queue, tuple(seats), MappingProxyType(order), _steps(queue, seats))
+
+
+def _steps(queue: Queue, seats: Sequence[Seat]) -> tuple[float, ...]:
+    steps = {seat.after for seat in seats} | {step.after for step in queue.relaxations}
+    if queue.tier_rules.wait > 0:
+        tiers = len({seat.tier for seat in seats})
+        steps |= {queue.tier_rules.wait * count for count in range(1, tiers)}
+    return tuple(sorted(steps - {0.0}))
+
+
+def _agents_of(groups: Mapping[str, Group], name: str) -> tuple[str, ...]:
+    group = groups.get(name)
+    return () if group is None else group.agents
