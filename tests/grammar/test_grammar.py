@@ -212,3 +212,20 @@ def test_look_ahead_through_rules_repeats_and_choices_changes_nothing() -> None:
         assert match.interpretation == value
     assert grammar.match("c") is None
     assert repr(grammar.match("e")) == '<Match $r[{!{5}!},"e"]>'
+
+
+def test_what_words_alone_tell_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("vxml_server.grammar.automaton._Walk", None)
+        match = builtin("digits?length=4", mode="dtmf").match("1234")
+        assert match is not None
+        assert match.interpretation == "1234"
+    assert match.tree == '$digits["1","2","3","4"]'
+
+
+def test_two_tokens_that_sound_alike_are_told_apart_by_the_parse() -> None:
+    match = voice('<rule id="r"><item>May</item><item repeat="0-1">may</item></rule>').match(
+        "may may"
+    )
+    assert match is not None
+    assert match.tokens == ("May", "may")

@@ -8,12 +8,13 @@ import random
 from collections.abc import Mapping
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.grammar.conftest import SRGS
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.grammar import Grammar, Status, load
+from vxml_server.grammar import Grammar, JointMatcher, Status, builtin, load
 from vxml_server.grammar.chart import Chart
 from vxml_server.grammar.rules import (
     Expansion,
@@ -244,6 +245,44 @@ def test_the_automaton_agrees_with_the_parser(rules: Rules) -> None:
         found, expected = one.match(), other.match()
         assert (found and found.tree) == (expected and expected.tree)
         assert (found and found.tokens) == (expected and expected.tokens)
+        assert (found and found.interpretation) == (expected and expected.interpretation)
+
+
+@given(st.lists(grammars, min_size=1, max_size=3), st.lists(st.booleans(), min_size=3, max_size=3))
+@settings(max_examples=60, deadline=None)
+def test_grammars_that_listen_together_match_what_they_match_alone(
+    several: list[Rules], without_automaton: list[bool]
+) -> None:
+    together = [
+        replace(xml_form(rules), automaton=None) if plain else xml_form(rules)
+        for rules, plain in zip(several, without_automaton, strict=False)
+    ]
+    for sentence in ALL:
+        alone = [grammar.start() for grammar in together]
+        joint = JointMatcher(together)
+        for word in sentence:
+            for matcher in alone:
+                matcher.feed(word)
+            joint.feed(word)
+        going_on = {Status.PARTIAL, Status.MATCH_OPEN}
+        assert joint.status.matches == any(matcher.status.matches for matcher in alone)
+        assert (joint.status in going_on) == any(matcher.status in going_on for matcher in alone)
+        expected = [(n, match.tree) for n, m in enumerate(alone) if (match := m.match())]
+        assert [(number, match.tree) for number, match in joint.matches()] == expected
+
+
+def test_no_grammar_at_all_matches_nothing() -> None:
+    joint = JointMatcher([])
+    assert joint.feed("1") is Status.DEAD
+    assert joint.matches() == []
+
+
+def test_joint_states_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vxml_server.grammar.joint.MAX_STATES", 3)
+    joint = JointMatcher([builtin("digits?length=12", mode="dtmf"), builtin("date", mode="dtmf")])
+    statuses = [joint.feed(key) for key in "202612241234"]
+    assert statuses[-1] is Status.COMPLETE
+    assert [match.utterance for _, match in joint.matches()] == ["202612241234"]
 
 
 def test_most_of_the_grammars_above_have_an_automaton() -> None:

@@ -2,9 +2,10 @@
 
 A grammar is loaded once (`load`, `load_async`, `builtin`, `phrase`) into an immutable `Grammar`
 that any number of calls share; what was pressed or said is matched with `Grammar.match`, or key by
-key with a `Matcher`. A grammar that cannot be used leaves this room as a `VoiceXmlEvent`:
-`error.badfetch`, `error.unsupported.format`, `error.unsupported.builtin`; a tag that fails leaves
-as `error.semantic` when `Match.interpretation` is asked for. Nothing here fetches, plays or waits.
+key with a `Matcher`, or with a `JointMatcher` for several grammars at once. A grammar that cannot
+be used leaves this room as a `VoiceXmlEvent`: `error.badfetch`, `error.unsupported.format`,
+`error.unsupported.builtin`; a tag that fails leaves as `error.semantic` when `Match.interpretation`
+is asked for. Nothing here fetches, plays or waits.
 """
 
 from vxml_server.grammar.builtins import builtin
@@ -14,15 +15,17 @@ from vxml_server.grammar.grammar import (
     Match,
     Matcher,
     Recognised,
-    Status,
 )
+from vxml_server.grammar.joint import JointMatcher
 from vxml_server.grammar.loader import load, load_async
 from vxml_server.grammar.phrases import phrase
 from vxml_server.grammar.rules import JsonValue, Mode
+from vxml_server.grammar.status import Status
 
 __all__ = [
     "Grammar",
     "Hypothesis",
+    "JointMatcher",
     "JsonValue",
     "Match",
     "Matcher",

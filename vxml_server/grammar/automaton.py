@@ -33,6 +33,8 @@ from vxml_server.grammar.network import (
     next_nodes,
 )
 from vxml_server.grammar.rules import Token
+from vxml_server.grammar.spelling import spelling
+from vxml_server.grammar.status import Status, status
 
 MAX_KEPT = 200_000
 """The configurations, in all states, that one automaton keeps; further states are made anew each
@@ -41,6 +43,10 @@ MAX_SIZE = 20_000
 """What a grammar may come to with its references written out, if it is not long as it stands."""
 MAX_PLACES = 50_000
 """What is looked at for one parse before it is left to the chart."""
+MAX_PARSES = 200
+"""The parses that one automaton keeps, of inputs of `SHORT` words or less: what callers press at a
+menu comes again and again."""
+SHORT = 3
 
 Configuration = tuple[int, int]
 """A node, and the number of the frame to which its network returns."""
@@ -52,18 +58,17 @@ _END: Configuration = (-1, 0)
 class State:
     """What is possible after some words.
 
-    `accepted`: they are a match; `extensible`: some word can follow. `pending` are the
-    configurations that wait for a word, in order of preference. Only states that are `kept` are
-    remembered as following others.
+    `accepted`: they are a match. `pending` are the configurations that wait for a word, in order of
+    preference. Only states that are `kept` are remembered as following others.
     """
 
-    __slots__ = ("accepted", "extensible", "kept", "next", "other", "pending")
+    __slots__ = ("accepted", "kept", "next", "other", "pending", "status")
 
     def __init__(self, pending: tuple[Configuration, ...], accepted: bool, kept: bool) -> None:
         self.pending = pending
         self.accepted = accepted
         self.kept = kept
-        self.extensible = bool(pending)
+        self.status = status(accepted=accepted, extensible=bool(pending))
         self.next: dict[str, State] = {}
         self.other: State | None = None
 
@@ -73,6 +78,8 @@ class Automaton:
 
     def __init__(self, network: Network) -> None:
         self.network = network
+        self.spelling = spelling(network)
+        self._parses: dict[tuple[Sequence[str], Sequence[str]], RuleMatch | None] = {}
         # A frame: the node to go on at, the turns of a loop so far, and the frame outside.
         self._frames: list[tuple[int, int, int]] = [(-1, 0, 0)]
         self._frame_numbers: dict[tuple[int, int, int], int] = {}
@@ -145,6 +152,27 @@ class Automaton:
             todo.extend(reversed(self.unheard(place)))
         return pending, _END in seen
 
+    def parse(
+        self, words: tuple[str, ...], written: tuple[str, ...], label: str
+    ) -> RuleMatch | None:
+        """The parse of words that match, which nobody may change; None if it is too much work."""
+        heard = (words, written)
+        if heard in self._parses:
+            return self._parses[heard]
+        parse = _Walk(self, words, written).parse(label)
+        if parse is None:
+            parse = self.chart(words, written).parse(label)
+        if len(words) <= SHORT and len(self._parses) < MAX_PARSES:
+            self._parses[heard] = parse
+        return parse
+
+    def chart(self, words: Sequence[str], written: Sequence[str]) -> Chart:
+        """A chart that has been fed these words."""
+        chart = Chart(self.network)
+        for word, as_written in zip(words, written, strict=True):
+            chart.feed(word, as_written)
+        return chart
+
     def unheard(self, place: Configuration) -> list[Configuration]:
         """Where one gets from `place` in a step that hears no word."""
         number, frame = place
@@ -212,6 +240,8 @@ class Automaton:
 class Run:
     """One input on its way through an automaton; does what a `Chart` does."""
 
+    __slots__ = ("_state", "automaton", "words", "written")
+
     def __init__(self, automaton: Automaton) -> None:
         self.automaton = automaton
         self.words: list[str] = []
@@ -219,38 +249,27 @@ class Run:
         self._state = automaton.start
 
     @property
-    def alive(self) -> bool:
-        return self._state.accepted or self._state.extensible
+    def status(self) -> Status:
+        return self._state.status
 
     @property
     def accepted(self) -> bool:
         return self._state.accepted
 
-    @property
-    def extensible(self) -> bool:
-        return self._state.extensible
-
     def feed(self, word: str, written: str) -> None:
         self.words.append(word)
         self.written.append(written)
-        self._state = self.automaton.step(self._state, word)
+        state = self._state
+        self._state = state.next.get(word) or self.automaton.step(state, word)
 
     def next_words(self) -> list[str]:
         """The words that can follow."""
         return self.automaton.network.first_words(number for number, _ in self._state.pending)
 
-    def chart(self) -> Chart:
-        """A chart that has been fed the same."""
-        chart = Chart(self.automaton.network)
-        for word, written in zip(self.words, self.written, strict=True):
-            chart.feed(word, written)
-        return chart
-
     def parse(self, label: str) -> RuleMatch | None:
         if not self.accepted:
             return None
-        only = _Walk(self.automaton, self.words, self.written).parse(label)
-        return self.chart().parse(label) if only is None else only
+        return self.automaton.parse(tuple(self.words), tuple(self.written), label)
 
 
 class _AmbiguousError(Exception):

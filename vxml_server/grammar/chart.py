@@ -35,6 +35,7 @@ from vxml_server.grammar.network import (
     Void,
 )
 from vxml_server.grammar.rules import Tag, Token
+from vxml_server.grammar.status import Status, status
 
 MAX_ITEMS = 200_000
 """What a chart may hold: about a second's work. A match that needs more is given up."""
@@ -90,9 +91,8 @@ class Chart:
             self._expand(first, [(start, 0, 0)])
 
     @property
-    def alive(self) -> bool:
-        """Whether what was read begins a match, or is one."""
-        return bool(self._columns[-1].items)
+    def status(self) -> Status:
+        return status(accepted=self.accepted, extensible=bool(self._columns[-1].pending))
 
     @property
     def accepted(self) -> bool:
@@ -100,11 +100,6 @@ class Chart:
         if len(self._columns) == 1:
             return self.network.rules[0].nullable
         return (0, 0) in self._columns[-1].completed
-
-    @property
-    def extensible(self) -> bool:
-        """Whether some word can follow."""
-        return bool(self._columns[-1].pending)
 
     def next_words(self) -> list[str]:
         """The words that can follow."""

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
-from functools import cached_property
+from functools import cached_property, partial
 
 from vxml_server.grammar.ambiguity import parses
 from vxml_server.grammar.automaton import Automaton, Run, automaton_of
@@ -26,41 +25,40 @@ from vxml_server.grammar.export import (
     vocabulary,
 )
 from vxml_server.grammar.network import Network, compile_network
-from vxml_server.grammar.rules import Document, JsonValue, Mode
+from vxml_server.grammar.rules import Document, JsonValue, Mode, Said
 from vxml_server.grammar.semantics import interpret
+from vxml_server.grammar.status import Status
 from vxml_server.grammar.tokens import words
 from vxml_server.grammar.tree import notation, tokens_of
-
-
-class Status(Enum):
-    """What a grammar says of the tokens fed so far."""
-
-    DEAD = "dead"
-    """Nothing that begins so can match any more."""
-    PARTIAL = "partial"
-    """No match yet; more is needed."""
-    MATCH_OPEN = "match open"
-    """A match, which further tokens could continue."""
-    COMPLETE = "complete"
-    """A match that nothing can continue."""
-
-    @property
-    def matches(self) -> bool:
-        return self in {Status.MATCH_OPEN, Status.COMPLETE}
 
 
 class Match:
     """The winning parse of a whole input.
 
     `tokens` are the words or keys as the grammar writes them (what GARBAGE took, as heard);
-    `utterance` is their text: words joined by a space, keys joined by nothing.
+    `utterance` is their text: words joined by a space, keys joined by nothing. `parse` is asked for
+    when it is needed, and may then turn out to be too much work (None); it is not needed for what
+    `is_spelled` (see `spelling`).
     """
 
-    def __init__(self, network: Network, mode: Mode, parse: RuleMatch) -> None:
+    def __init__(
+        self,
+        network: Network,
+        mode: Mode,
+        tokens: tuple[str, ...],
+        parse: Callable[[], RuleMatch | None],
+        *,
+        is_spelled: bool = False,
+    ) -> None:
         self._network = network
         self._parse = parse
-        self.tokens = tuple(tokens_of(parse))
-        self.utterance = ("" if mode == "dtmf" else " ").join(self.tokens)
+        self._is_spelled = is_spelled
+        self.tokens = tokens
+        self.utterance = ("" if mode == "dtmf" else " ").join(tokens)
+
+    @classmethod
+    def parsed(cls, network: Network, mode: Mode, parse: RuleMatch) -> Match:
+        return cls(network, mode, tuple(tokens_of(parse)), lambda: parse)
 
     def __repr__(self) -> str:
         return f"<Match {self.tree}>"
@@ -69,7 +67,8 @@ class Match:
     def tree(self) -> str:
         """The logical parse structure (SRGS appendix H) in the notation of the W3C implementation
         report: `$main["call",$name["Ann"],{!{a tag}!}]`."""
-        return notation(self._parse)
+        parse = self._parse()
+        return "" if parse is None else notation(parse)
 
     @cached_property
     def interpretation(self) -> JsonValue:
@@ -78,7 +77,12 @@ class Match:
         Evaluated when first asked for, so that a match that is not chosen costs no script.
         Raises `VoiceXmlEvent("error.semantic")` when a tag fails or runs too long.
         """
-        return interpret(self._network, self._parse)
+        if self._is_spelled:
+            make = self._network.rules[0].value
+            return self.utterance if make is None else make(Said(self.utterance))
+        parse = self._parse()
+        assert parse is not None, "there is no match without a parse"
+        return interpret(self._network, parse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,18 @@ class Grammar:
             for word, written in words(token, self.mode):
                 chart.feed(word, written)
         found = parses(chart, f"${self.root}", limit)
-        return tuple(Match(self.network, self.mode, parse) for parse in found)
+        return tuple(Match.parsed(self.network, self.mode, parse) for parse in found)
+
+    def matched(self, heard: Sequence[str], written: Sequence[str]) -> Match | None:
+        """The match of words that the automaton has accepted; None if it is too much work."""
+        automaton = self.automaton
+        assert automaton is not None, "only an automaton knows that words match before the parse"
+        parse = partial(automaton.parse, tuple(heard), tuple(written), f"${self.root}")
+        if (spelling := automaton.spelling) is not None:
+            tokens = tuple([spelling[word] for word in heard])
+            return Match(self.network, self.mode, tokens, parse, is_spelled=True)
+        found = parse()
+        return None if found is None else Match.parsed(self.network, self.mode, found)
 
     # For recognisers ---------------------------------------------------------------------------
 
@@ -179,7 +194,7 @@ class Grammar:
             parse = progress.parse(f"${self.root}")
             if parse is None or len(found) >= limit:
                 return None
-            found.append(Match(self.network, self.mode, parse).utterance)
+            found.append(Match.parsed(self.network, self.mode, parse).utterance)
         return tuple(found)
 
     def vocabulary(self) -> tuple[tuple[str, str], ...]:
@@ -213,30 +228,31 @@ def compile_grammar(main: Document, documents: Mapping[str, Document], root: str
 class Matcher:
     """One listener's progress: feed tokens as they come, ask for the match at any time."""
 
+    __slots__ = ("_grammar", "_progress", "status")
+
     def __init__(self, grammar: Grammar) -> None:
         self._grammar = grammar
         self._progress: Chart | Run = (
             Chart(grammar.network) if grammar.automaton is None else Run(grammar.automaton)
         )
-
-    @property
-    def status(self) -> Status:
-        progress = self._progress
-        if progress.accepted:
-            return Status.MATCH_OPEN if progress.extensible else Status.COMPLETE
-        return Status.PARTIAL if progress.alive else Status.DEAD
+        self.status = self._progress.status
 
     def feed(self, token: str) -> Status:
         """Takes one key or one word, or several; once DEAD it stays so."""
         pairs: Iterable[tuple[str, str]] = words(token, self._grammar.mode)
         for word, written in pairs:
-            if not self._progress.alive:
+            if self.status is Status.DEAD:
                 break
             self._progress.feed(word, written)
+            self.status = self._progress.status
         return self.status
 
     def match(self) -> Match | None:
         """The match of what was fed so far, or None."""
-        grammar = self._grammar
-        parse = self._progress.parse(f"${grammar.root}")
-        return None if parse is None else Match(grammar.network, grammar.mode, parse)
+        grammar, progress = self._grammar, self._progress
+        if not self.status.matches:
+            return None
+        if isinstance(progress, Run):
+            return grammar.matched(progress.words, progress.written)
+        parse = progress.parse(f"${grammar.root}")
+        return None if parse is None else Match.parsed(grammar.network, grammar.mode, parse)

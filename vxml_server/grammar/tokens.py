@@ -15,6 +15,7 @@ from functools import lru_cache
 from vxml_server.grammar.rules import Mode
 
 KEYS = "0123456789*#ABCD"
+_KEY = {key: ((key, key),) for key in KEYS}
 _KEY_NAMES = {"star": "*", "pound": "#", "hash": "#"}
 _EDGES = re.compile(r"^\W+|\W+$")
 _FIGURES = re.compile("[0-9]+")
@@ -39,9 +40,7 @@ def words(text: str, mode: Mode) -> tuple[tuple[str, str], ...]:
     the others "". In a `dtmf` text, what is no key stands for itself, and so matches nothing.
     """
     if mode == "dtmf":
-        if len(text) == 1 and text in KEYS:
-            return ((text, text),)
-        return tuple((key, key) for part in text.split() for key in _keys(part))
+        return _KEY.get(text) or tuple((key, key) for part in text.split() for key in _keys(part))
     pairs = []
     for part in text.split():
         written = part

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from vxml_server.grammar import Match, Matcher, Status
+from vxml_server.grammar import JointMatcher, Match, Status
 from vxml_server.interpreter.platform import (
     ActiveGrammar,
     InputKind,
@@ -52,16 +52,6 @@ class _Phase(Enum):
     ENDED = "ended"
 
 
-@dataclass(slots=True)
-class _Listener:
-    active: ActiveGrammar
-    matcher: Matcher
-    status: Status
-
-
-_Found = list[tuple[ActiveGrammar, Match]]
-
-
 class KeyCollector:
     """Collects the keys of one input.
 
@@ -73,11 +63,8 @@ class KeyCollector:
     def __init__(self, grammars: Sequence[ActiveGrammar], properties: InputProperties) -> None:
         self._properties = properties
         self._term_char = properties.term_char.upper()
-        self._listeners: list[_Listener] = []
-        for active in grammars:
-            if active.mode == "dtmf":
-                matcher = active.grammar.start()
-                self._listeners.append(_Listener(active, matcher, matcher.status))
+        self._active = [active for active in grammars if active.mode == "dtmf"]
+        self._matcher = JointMatcher([active.grammar for active in self._active])
         self._keys = ""
         self._phase = _Phase.COLLECTING
         self.pressed = ""
@@ -89,58 +76,49 @@ class KeyCollector:
         key = key.upper()
         if self._phase is _Phase.AWAITING_TERM_CHAR:
             if key != self._term_char:
-                return self._end(self._matches(), unused=key)
+                return self._end(self._matcher.matches(), unused=key)
             self.pressed += key
-            return self._end(self._matches())
+            return self._end(self._matcher.matches())
         self.pressed += key
-        # Asked for before the matchers move on: the key may turn out to be the terminating one.
-        before = self._matches() if key == self._term_char else []
-        for listener in self._listeners:
-            if listener.status is not Status.DEAD:
-                listener.status = listener.matcher.feed(key)
-        statuses = [listener.status for listener in self._listeners]
-        if all(status is Status.DEAD for status in statuses):
+        # Asked for before the matcher moves on: the key may turn out to be the terminating one.
+        before = self._matcher.matches() if key == self._term_char else []
+        status = self._matcher.feed(key)
+        if status is Status.DEAD:
             if key == self._term_char:
                 return self._end(before)
             self._keys += key
             return self._end([])
         self._keys += key
-        if Status.PARTIAL in statuses or Status.MATCH_OPEN in statuses:
+        if status is not Status.COMPLETE:
             self.deadline = at + self._properties.interdigit_timeout
             return None
         if self._term_char and self._properties.term_timeout > 0:
             self._phase = _Phase.AWAITING_TERM_CHAR
             self.deadline = at + self._properties.term_timeout
             return None
-        return self._end(self._matches())
+        return self._end(self._matcher.matches())
 
     def expire(self) -> KeyOutcome:
         """What the keys so far amount to, no other having come before `deadline`."""
         self._refuse_after_the_end()
-        return self._end(self._matches())
+        return self._end(self._matcher.matches())
 
     def _refuse_after_the_end(self) -> None:
         if self._phase is _Phase.ENDED:
             raise ValueError("this input has ended")
 
-    def _matches(self) -> _Found:
-        return [
-            (listener.active, match)
-            for listener in self._listeners
-            if listener.status.matches and (match := listener.matcher.match()) is not None
-        ]
-
-    def _end(self, found: _Found, unused: str = "") -> KeyOutcome:
+    def _end(self, found: list[tuple[int, Match]], unused: str = "") -> KeyOutcome:
         self._phase = _Phase.ENDED
         self.deadline = None
         if not found:
             heard = Recognition(self._keys, 1.0, None, "dtmf", None)
             return KeyOutcome(InputKind.NOMATCH, self.pressed, (heard,), unused)
         nbest: list[Recognition] = []
-        for active, match in found:
+        for number, match in found:
+            meaning = match.interpretation
             # Elements of application.lastresult$ differ (section 5.1.5); the utterance does not.
-            if all(match.interpretation != other.interpretation for other in nbest):
-                nbest.append(Recognition(self._keys, 1.0, match.interpretation, "dtmf", active))
+            if all(meaning != other.interpretation for other in nbest):
+                nbest.append(Recognition(self._keys, 1.0, meaning, "dtmf", self._active[number]))
             if len(nbest) >= self._properties.max_nbest:
                 break
         return KeyOutcome(InputKind.MATCH, self.pressed, tuple(nbest), unused)
