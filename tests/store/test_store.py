@@ -151,7 +151,7 @@ async def test_numbers_of_facts_are_not_used_twice(url: str, clock: VirtualClock
         store.append([NewEvent("one", START, "x")])
         assert [event.seq for event in await store.events()] == [expected]
         async with store._engine.begin() as connection:
-            await connection.execute(text("DELETE FROM call_events"))
+            await connection.execute(text("DELETE FROM events"))
         await store.close()
 
 
@@ -246,7 +246,7 @@ async def test_rows_wait_for_a_database_that_is_away(
 async def test_close_does_not_wait_for_ever(url: str, clock: VirtualClock) -> None:
     store = await Store.open(url, clock)
     async with store._engine.begin() as connection:
-        await connection.execute(text("DROP TABLE call_events"))
+        await connection.execute(text("DROP TABLE events"))
     store.call_started(call())
     await store._writer.settle()
     closing = asyncio.create_task(store.close(5))

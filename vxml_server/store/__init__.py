@@ -18,7 +18,7 @@ from vxml_server.store.records import (
     NewEvent,
     Page,
 )
-from vxml_server.store.store import Store, StoreError
+from vxml_server.store.store import Store, StoreError, append_facts
 
 __all__ = [
     "BadCursor",
@@ -35,4 +35,5 @@ __all__ = [
     "Page",
     "Store",
     "StoreError",
+    "append_facts",
 ]

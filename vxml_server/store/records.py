@@ -74,23 +74,31 @@ class CallRecord:
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """A fact about a call, to be appended to the log. `data` is what JSON can hold."""
+    """A fact, to be appended to the log. `data` is what JSON can hold.
+
+    It is about a call, a queue, an agent, or several of them; "" where it is not.
+    """
 
     call_id: str
     at: datetime
     name: str
     data: Mapping[str, Json] = field(default_factory=dict)
+    queue: str = ""
+    agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class EventRecord:
-    """A fact in the log. `seq` grows, is never used twice, and may have gaps."""
+    """A fact in the log. `seq` grows, is never used twice, and may have gaps; no fact appears
+    later below one that was read."""
 
     seq: int
     call_id: str
     at: datetime
     name: str
     data: Mapping[str, Json]
+    queue: str = ""
+    agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

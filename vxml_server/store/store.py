@@ -7,7 +7,7 @@ change of a call is also a row of the event log, written in the same batch: `cal
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import fields
 from datetime import datetime
@@ -23,16 +23,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from vxml_server.clock import Clock
 from vxml_server.store.cursor import Cursor
 from vxml_server.store.engine import make_engine, one_at_a_time, upgrade
+from vxml_server.store.feed import Feed
+from vxml_server.store.log import append, event_row
 from vxml_server.store.records import (
     CallEnd,
     CallRecord,
     EventRecord,
+    Json,
     LegRecord,
     NewEvent,
     Page,
 )
-from vxml_server.store.tables import call_events, call_legs, calls
-from vxml_server.store.values import fit, storable_json
+from vxml_server.store.tables import call_legs, calls, events
+from vxml_server.store.values import fit
 from vxml_server.store.writer import Kind, Row, Writer
 
 State = Literal["active", "ended"]
@@ -54,7 +57,9 @@ class Store:
         self._engine = engine
         self._held = held
         self._worker = worker
-        self._writer = Writer(engine, clock)
+        self.feed = Feed(engine, self.events, clock)
+        """The log as it grows, for whoever follows it."""
+        self._writer = Writer(engine, clock, self.feed.wake)
         self._open_calls: set[str] = set()
 
     @classmethod
@@ -110,7 +115,7 @@ class Store:
     def leg_ended(self, call_id: str, leg: LegRecord) -> None:
         """A transfer of the call is over. Nothing happens when the call is over too."""
         if call_id in self._open_calls:
-            about = {
+            about: dict[str, Json] = {
                 "destination": leg.destination,
                 "type": leg.type,
                 "outcome": leg.outcome,
@@ -143,9 +148,9 @@ class Store:
         )
         return True
 
-    def append(self, events: Iterable[NewEvent]) -> None:
+    def append(self, facts: Iterable[NewEvent]) -> None:
         """Appends facts to the log, in this order."""
-        self._writer.tell([_event(e.call_id, e.at, e.name, e.data) for e in events])
+        self._writer.tell([Row(Kind.EVENT, event_row(event)) for event in facts])
 
     async def calls(
         self, state: State | None = None, limit: int = 50, cursor: Cursor | None = None
@@ -182,11 +187,11 @@ class Store:
         self, *, after: int = 0, call_id: str | None = None, limit: int = 1000
     ) -> tuple[EventRecord, ...]:
         """At most `limit` facts in their order, those with numbers over `after`."""
-        query = select(call_events).where(call_events.c.seq > after)
+        query = select(events).where(events.c.seq > after)
         if call_id is not None:
-            query = query.where(call_events.c.call_id == call_id)
+            query = query.where(events.c.call_id == call_id)
         async with self._connection() as connection:
-            rows = await connection.execute(query.order_by(call_events.c.seq).limit(limit))
+            rows = await connection.execute(query.order_by(events.c.seq).limit(limit))
             return tuple(EventRecord(*row) for row in rows)
 
     @asynccontextmanager
@@ -197,12 +202,25 @@ class Store:
             async with self._engine.connect() as connection:
                 yield connection
 
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for changes that are made together or, when the body raises, not at all.
+
+        Facts are appended with `append_facts`, last. Raises `StoreError` when the database does not
+        answer; then nothing has changed, or all of it and nobody was told: look again.
+        """
+        with _errors():
+            async with self._engine.begin() as connection:
+                yield connection
+        self.feed.wake()
+
     async def flush(self) -> None:
         """Returns when everything told before is in the database."""
         await self._writer.flush()
 
     async def close(self, seconds: float = 5.0) -> None:
         """Writes what is left, for at most `seconds`, and disconnects."""
+        await self.feed.close()
         await self._writer.close(seconds)
         await self._engine.dispose()
         self._held.close()
@@ -223,13 +241,17 @@ def _errors() -> Iterator[None]:
         raise StoreError(str(getattr(error, "orig", None) or error)) from error
 
 
+async def append_facts(connection: AsyncConnection, facts: Iterable[NewEvent]) -> int:
+    """Appends facts to the log in a `Store.transaction`, as its last step; the last number."""
+    return await append(connection, [event_row(fact) for fact in facts])
+
+
 def _values(record: object, names: Iterable[str]) -> dict[str, object]:
     return {name: getattr(record, name) for name in names}
 
 
-def _event(call_id: str, at: datetime, name: str, data: object) -> Row:
-    values = {"call_id": call_id, "at": at, "name": name, "data": storable_json(data)}
-    return Row(Kind.EVENT, fit(call_events, values))
+def _event(call_id: str, at: datetime, name: str, data: Mapping[str, Json]) -> Row:
+    return Row(Kind.EVENT, event_row(NewEvent(call_id, at, name, data)))
 
 
 async def _with_legs(
@@ -254,9 +276,7 @@ async def _with_legs(
 async def _close_abandoned(connection: AsyncConnection, worker: str) -> None:
     """Ends the calls that `worker` had when it was killed, at the last thing known of them."""
     last_fact = (
-        select(func.max(call_events.c.at))
-        .where(call_events.c.call_id == calls.c.id)
-        .scalar_subquery()
+        select(func.max(events.c.at)).where(events.c.call_id == calls.c.id).scalar_subquery()
     )
     abandoned = await connection.execute(
         select(calls.c.id, calls.c.started_at, calls.c.answered_at, last_fact).where(
@@ -271,7 +291,6 @@ async def _close_abandoned(connection: AsyncConnection, worker: str) -> None:
         await connection.execute(
             calls.update().where(calls.c.id == call_id).values(ended_at=ended_at, **end)
         )
-        event = {"call_id": call_id, "at": ended_at, "name": "call.ended"}
-        data = {**end, "repaired": True}
-        await connection.execute(call_events.insert().values(**event, data=data))
+        fact = NewEvent(call_id, ended_at, "call.ended", {**end, "repaired": True})
+        await append(connection, [event_row(fact)])
         _log.warning("closed a call of a process that was killed", call=call_id)

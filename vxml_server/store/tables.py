@@ -82,14 +82,24 @@ call_legs = Table(
 )
 
 # No foreign key: a fact is kept even if the row it is about could not be.
-call_events = Table(
-    "call_events",
+events = Table(
+    "events",
     metadata,
     Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("call_id", String(64), nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Column("name", String(128), nullable=False),
     Column("data", JSON, nullable=False),
-    Index("call_events_by_call", "call_id", "seq"),
-    sqlite_autoincrement=True,  # numbers of deleted rows are not used again
+    Column("queue", String(64), nullable=False, server_default=""),
+    Column("agent", String(64), nullable=False, server_default=""),
+    Index("events_by_call", "call_id", "seq"),
+    sqlite_autoincrement=True,
+)
+
+# Numbers that transactions take one after the other.
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", BigInteger, nullable=False),
 )

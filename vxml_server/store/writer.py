@@ -8,7 +8,7 @@ through them (started, answered, legs, ended), which keeps that order; events ke
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -19,7 +19,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from vxml_server.clock import Clock
-from vxml_server.store.tables import call_events, call_legs, calls
+from vxml_server.store.log import append
+from vxml_server.store.tables import call_legs, calls
 
 _BATCH = 500
 _FIRST_RETRY, _LAST_RETRY = 0.1, 5.0
@@ -47,7 +48,6 @@ _STATEMENTS: Mapping[Kind, Executable] = {
     Kind.ENDED: calls.update().where(
         calls.c.id == bindparam("call_id"), calls.c.ended_at.is_(None)
     ),
-    Kind.EVENT: call_events.insert(),
 }
 
 
@@ -60,9 +60,11 @@ class Row:
 class Writer:
     """Writes rows until it is closed. Use it on one loop."""
 
-    def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
+    def __init__(self, engine: AsyncEngine, clock: Clock, wrote: Callable[[], None]) -> None:
+        """`wrote` is called after each batch that is in the database."""
         self._engine = engine
         self._clock = clock
+        self._wrote = wrote
         self._rows: list[Row] = []
         self._told = 0
         self._done = 0
@@ -124,6 +126,7 @@ class Writer:
             if not self._rows:
                 self._work.clear()
             self._done += len(batch)
+            self._wrote()
             await self._set_failing(False)
 
     async def _set_failing(self, failing: bool) -> None:
@@ -157,3 +160,5 @@ async def _execute(connection: AsyncConnection, batch: list[Row]) -> None:
         values = [row.values for row in batch if row.kind is kind]
         if values:
             await connection.execute(statement, values)
+    if facts := [row.values for row in batch if row.kind is Kind.EVENT]:
+        await append(connection, facts)
