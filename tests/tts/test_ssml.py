@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.tts import SpeechRequest
-from vxml_server.tts.plan import Item, MarkPoint, Pause, Plan, Style, Text
+from vxml_server.tts.lexicon import load
+from vxml_server.tts.plan import Item, MarkPoint, Pause, Phonemes, Plan, Style, Text
 from vxml_server.tts.ssml import parse
 
 PLAIN = Style("fr-FR")
@@ -155,6 +156,11 @@ def test_marks_stay_where_they_are() -> None:
         ('pitch="+52.5Hz"', "pitch", 1.5),
         ('range="x-low"', "pitch_range", 0.25),
         ('range="+50%"', "pitch_range", 1.5),
+        ('range="105Hz"', "pitch_range", 2.0),
+        ('range="+26.25Hz"', "pitch_range", 1.5),
+        ('duration="2s"', "rate", 0.3),
+        ('duration="1ms"', "rate", pytest.approx(1.33, abs=0.01)),
+        ('duration="50ms" rate="x-slow"', "rate", pytest.approx(1.33, abs=0.01)),
         ('volume="soft"', "gain_db", -6.0),
         ('volume="+3dB"', "gain_db", 3.0),
         ('volume="50"', "gain_db", pytest.approx(-6.02, abs=0.01)),
@@ -194,9 +200,16 @@ def test_emphasis_is_slower_higher_and_louder() -> None:
 
 def test_say_as_becomes_words_that_do_not_run_into_their_neighbours() -> None:
     content = 'à<say-as interpret-as="time">14:30</say-as>.'
-    assert items(content) == [Text("à quatorze heures trente .", PLAIN)]
+    assert items(content) == [
+        Text("à", PLAIN),
+        Text(" quatorze heures trente", PLAIN, said_as="time"),
+        Text(".", PLAIN),
+    ]
+    assert words('<say-as interpret-as="digits">12</say-as>fin') == "un deux fin"
     assert words('<say-as type="number:ordinal">2</say-as>') == "deuxième"
-    assert words('<say-as interpret-as="date" format="dmy"> 01/05/2026 </say-as>') == "1er mai 2026"
+    assert words('<say-as interpret-as="date" format="dmy"> 01/05/2026 </say-as>') == (
+        "premier mai deux mille vingt-six"
+    )
     assert words('<s xml:lang="en"><say-as interpret-as="ordinal">2</say-as></s>') == "second"
 
 
@@ -213,8 +226,93 @@ def test_what_is_not_speech_is_left_out() -> None:
     assert words(content) == "repli fin"
 
 
-def test_phonemes_are_read_as_the_text_they_stand_for() -> None:
-    assert words('<phoneme alphabet="ipa" ph="tɔmato">tomate</phoneme>') == "tomate"
+def test_a_phoneme_keeps_its_words_beside_its_pronunciation() -> None:
+    assert items('la <phoneme alphabet="ipa" ph="tɔ.ma.to">tomate</phoneme> mûre') == [
+        Text("la ", PLAIN),
+        Text("tomate", PLAIN, Phonemes("tɔ.ma.to")),
+        Text(" mûre", PLAIN),
+    ]
+    assert items('<phoneme alphabet="x-sampa" ph="tO.ma.to"/>') == [
+        Text("tɔ.ma.to", PLAIN, Phonemes("tɔ.ma.to"))
+    ]
+
+
+def test_a_voice_is_asked_for_by_age_and_variant_too() -> None:
+    style = style_of('<voice age="6" variant="2" gender="female">x</voice>')
+    assert (style.age, style.variant, style.gender) == (6, 2, "female")
+
+
+def test_a_voice_of_another_kind_forgets_the_one_that_was_named() -> None:
+    assert style_of('<voice name="Alain"><voice gender="female">x</voice></voice>').names == ()
+    assert style_of('<voice name="Alain"><voice>x</voice></voice>').names == ("Alain",)
+
+
+def test_a_contour_bends_the_pitch_word_by_word() -> None:
+    content = '<prosody contour="(0%,+0%) (100%,+100%)">un deux trois quatre</prosody> cinq'
+    pitches = [(item.text, item.style.pitch) for item in items(content) if isinstance(item, Text)]
+    assert [text for text, _ in pitches] == ["un ", "deux ", "trois ", "quatre", " cinq"]
+    rising = [pitch for _, pitch in pitches[:4]]
+    assert rising == sorted(rising)
+    assert 1.0 <= rising[0] < 1.2
+    assert 1.7 < rising[3] <= 2.0
+    assert pitches[4][1] == 1.0
+
+
+def test_a_contour_keeps_its_nearest_target_beyond_its_ends_and_leaves_out_what_is_outside() -> (
+    None
+):
+    content = '<prosody contour="(-20%,x-low)(50%,+50%)(130%,x-low)">un deux</prosody>'
+    assert style_of(content).pitch == 1.5
+
+
+def test_a_duration_leaves_pauses_as_they_are() -> None:
+    spoken = "x" * 30  # two seconds at the ordinary pace
+    content = f'a<prosody duration="3s">{spoken}<break time="1s"/>{spoken}</prosody>'
+    a, one, pause, other = items(content)
+    assert pause == Pause(1.0)
+    assert isinstance(a, Text)
+    assert isinstance(one, Text)
+    assert isinstance(other, Text)
+    assert (a.style.rate, one.style.rate, other.style.rate) == (1.0, 2.0, 2.0)
+
+
+LEXICON = load(
+    """<lexicon version="1.0" xmlns="http://www.w3.org/2005/01/pronunciation-lexicon"
+        alphabet="ipa" xml:lang="fr">
+      <lexeme><grapheme>SNCF</grapheme><alias>société nationale</alias></lexeme>
+      <lexeme><grapheme>tomate</grapheme><phoneme>tɔ.mat</phoneme></lexeme>
+    </lexicon>""".encode()
+)
+
+
+def test_words_are_said_as_the_lexicon_of_their_language_has_them() -> None:
+    document = '<speak>La SNCF et la tomate. <s xml:lang="en">The SNCF</s></speak>'
+    plan = parse(SpeechRequest(document, "fr-FR", lexicons=(LEXICON,)))
+    assert plan.items == (
+        Text("La société nationale et la ", PLAIN),
+        Text("tomate", PLAIN, Phonemes("tɔ.mat")),
+        Text(". ", PLAIN),
+        Pause(0.3),
+        Text("The SNCF", Style("en")),
+    )
+
+
+def test_what_a_say_as_says_is_not_looked_up() -> None:
+    document = '<speak><say-as interpret-as="characters">SNCF</say-as></speak>'
+    (item,) = parse(SpeechRequest(document, "fr-FR", lexicons=(LEXICON,))).items
+    assert isinstance(item, Text)
+    assert item.text == "S, N, C, F"
+
+
+def test_marks_and_warnings_are_bounded() -> None:
+    with pytest.raises(VoiceXmlEvent, match="marks"):
+        plan_of('<mark name="a"/>' * 1001)
+    assert len(plan_of("<blink>x</blink>" * 200).warnings) == 50
+
+
+def test_a_version_that_is_none_is_warned_of() -> None:
+    plan = parse(SpeechRequest('<speak version="9">x</speak>', "fr"))
+    assert plan.warnings == ("line 1: <speak> has an unknown version '9'",)
 
 
 @pytest.mark.parametrize(
@@ -226,10 +324,23 @@ def test_phonemes_are_read_as_the_text_they_stand_for() -> None:
         ('a<break time="soon"/>', "a", "'soon'"),
         ('<prosody rate="often">x</prosody>', "x", "has a rate that is none"),
         ('<prosody pitch="+5">x</prosody>', "x", "has a pitch that is none"),
-        ('<prosody range="5Hz">x</prosody>', "x", "has a range that is none"),
+        ('<prosody range="5dB">x</prosody>', "x", "has a range that is none"),
         ('<prosody volume="+5st">x</prosody>', "x", "has a volume that is none"),
         ('<prosody volume="very">x</prosody>', "x", "has a volume that is none"),
-        ('<prosody contour="(0%,+20Hz)" duration="2s">x</prosody>', "x", "contour"),
+        ('<prosody contour="(0%;+20Hz)">x</prosody>', "x", "has a contour that is none"),
+        ('<prosody contour="(0%,loud)">x</prosody>', "x", "has a contour that is none"),
+        ('<prosody contour="(1.2.3%,high)">x</prosody>', "x", "has a contour that is none"),
+        ('<prosody duration="soon">x</prosody>', "x", "has a duration that is none"),
+        ('<prosody duration="0s">x</prosody>', "x", "has a duration that is none"),
+        ('<voice age="old">x</voice>', "x", "has age that is none"),
+        ('<voice variant="0">x</voice>', "x", "has variant that is none"),
+        ('<s xml:lang="en_US!">x</s>', "x", "xml:lang that is none"),
+        ("<p><p>x</p></p>", "x", "<p> may not stand in <p>"),
+        ("<s><p>x</p></s>", "x", "<p> may not stand in <s>"),
+        ('<phoneme alphabet="klingon" ph="a">x</phoneme>', "x", "not understood"),
+        ('<phoneme ph="\u0416">x</phoneme>', "x", "not understood"),
+        ("<phoneme>x</phoneme>", "x", "no ph"),
+        ('<phoneme ph="a">x<sub alias="y">z</sub></phoneme>', "xy", ""),
         ('<emphasis level="big">x</emphasis>', "x", "unknown level"),
         ('<voice gender="robot">x</voice>', "x", "unknown gender"),
         ("<mark/>x", "x", "<mark> has no name"),
@@ -241,7 +352,10 @@ def test_what_is_not_understood_is_warned_of_and_its_content_spoken(
     content: str, heard: str, warning: str
 ) -> None:
     assert words(content) == heard
-    assert any(warning in text and text.startswith("line 1:") for text in plan_of(content).warnings)
+    if warning:
+        assert any(
+            warning in text and text.startswith("line 1:") for text in plan_of(content).warnings
+        )
 
 
 def test_a_document_with_another_root_is_spoken_with_a_warning() -> None:
@@ -257,9 +371,12 @@ BOMB = (
 
 
 def test_entities_are_not_expanded_and_files_not_read() -> None:
-    assert [item.text for item in parse(SpeechRequest(BOMB, "fr")).items] == ["xy"]
+    plan = parse(SpeechRequest(BOMB, "fr"))
+    assert [item.text for item in plan.items if isinstance(item, Text)] == ["xy"]
+    assert plan.warnings == ("line 1: <speak> has an entity that is not read: &b;",)
     file = '<!DOCTYPE speak [<!ENTITY f SYSTEM "file:///etc/passwd">]><speak>x&f;y</speak>'
-    assert [item.text for item in parse(SpeechRequest(file, "fr")).items] == ["xy"]
+    plan = parse(SpeechRequest(file, "fr"))
+    assert [item.text for item in plan.items if isinstance(item, Text)] == ["xy"]
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ def key_of(request: SpeechRequest, identity: str) -> str:
         request.lang.lower(),
         request.voice or "",
         request.gender or "",
+        " ".join(lexicon.digest for lexicon in request.lexicons),
         normal_form(request.ssml),
     )
     # With their lengths, so that what ends one part cannot begin the next.

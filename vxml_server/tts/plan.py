@@ -7,7 +7,10 @@ pieces one by one, or together where they share a voice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class Style:
     pitch_range: float = 1.0
     gain_db: float = 0.0
     silent: bool = False  # `volume="silent"`: takes its time but is not heard
+    age: int | None = None  # years of the speaker asked for
+    variant: int | None = None  # the n-th of the voices that fit otherwise, from 1
 
     @property
     def voice(self) -> tuple[str, tuple[str, ...], str]:
@@ -30,9 +35,30 @@ class Style:
 
 
 @dataclass(frozen=True, slots=True)
+class Phonemes:
+    """A pronunciation: `ipa` (the International Phonetic Alphabet), or `x-espeak` (its own)."""
+
+    notation: str
+    alphabet: str = "ipa"
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
+    """Words to be spoken.
+
+    `phonemes` is how they are pronounced, for engines that can be told; the others speak the words.
+    `said_as` is the kind of the `<say-as>` that they are the words of, for what has recordings of
+    such words (`phrases`); engines have no use for it.
+    """
+
     text: str
     style: Style
+    phonemes: Phonemes | None = None
+    said_as: str = ""
+
+    @property
+    def is_plain(self) -> bool:
+        return self.phonemes is None and not self.said_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +71,25 @@ class MarkPoint:
     name: str
 
 
-Item = Text | Pause | MarkPoint
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Words that were recorded: `pcm` int16 at 8 kHz, not to be written to, about -20 dBFS active.
+
+    `style` is the text's, of which only the level still matters. Nothing is to be trimmed from it.
+    """
+
+    text: str
+    style: Style
+    source: str  # names the recordings; with the text it says which samples these are
+    pcm: npt.NDArray[np.int16] = field(compare=False, repr=False)
+
+
+Item = Text | Pause | MarkPoint | Clip
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
+    """`warnings` says what in the document was not understood, with lines."""
+
     items: tuple[Item, ...]
     warnings: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 SSML 1.0 leaves the kinds open; these are the ones of the W3C note "SSML 1.0 say-as attribute
 values" (date, time, telephone, characters, cardinal, ordinal), of VoiceXML 2.0 appendix P
 (`vxml:boolean` and so on, in the notation of the built-in grammars' results), and what authors
-have written before either (digits, number, currency, spell-out).
+have written before either (digits, number, currency, spell-out, measure, duration).
 
 The rule: a kind that is not known, or text that is not of its kind, gives None, and the caller
 speaks the text as it stands.
@@ -16,28 +16,80 @@ from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 
+import phonenumbers
+
 from vxml_server.tts import words
 
 MAX_LENGTH = 200  # characters of one say-as
 
 CURRENCY_SIGNS = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY"}
+# What authors write for a unit, and CLDR's name of it.
+UNITS = {
+    "mm": "length-millimeter",
+    "cm": "length-centimeter",
+    "m": "length-meter",
+    "km": "length-kilometer",
+    "in": "length-inch",
+    "ft": "length-foot",
+    "yd": "length-yard",
+    "mi": "length-mile",
+    "mg": "mass-milligram",
+    "g": "mass-gram",
+    "kg": "mass-kilogram",
+    "t": "mass-tonne",
+    "oz": "mass-ounce",
+    "lb": "mass-pound",
+    "ml": "volume-milliliter",
+    "cl": "volume-centiliter",
+    "l": "volume-liter",
+    "gal": "volume-gallon",
+    "ms": "duration-millisecond",
+    "s": "duration-second",
+    "min": "duration-minute",
+    "h": "duration-hour",
+    "d": "duration-day",
+    "km/h": "speed-kilometer-per-hour",
+    "m/s": "speed-meter-per-second",
+    "mph": "speed-mile-per-hour",
+    "%": "concentr-percent",
+    "°c": "temperature-celsius",
+    "°f": "temperature-fahrenheit",
+    "kb": "digital-kilobyte",
+    "mb": "digital-megabyte",
+    "gb": "digital-gigabyte",
+    "tb": "digital-terabyte",
+    "w": "power-watt",
+    "kw": "power-kilowatt",
+    "kwh": "energy-kilowatt-hour",
+    "v": "electric-volt",
+    "a": "electric-ampere",
+    "hz": "frequency-hertz",
+    "khz": "frequency-kilohertz",
+    "mhz": "frequency-megahertz",
+}
 
-_DATE_PARTS = re.compile(r"\d+")
+_DATE_PARTS = re.compile(r"\d+", re.ASCII)
 _TIME = re.compile(
     r"(\d{1,2})\s*(?:[:hH.]\s*(\d{2})?(?:\s*[:m.]\s*(\d{2})s?)?)?\s*([ap])?\.?\s*(?:m\.?)?",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
-_VXML_TIME = re.compile(r"(\d{2})(\d{2})([ahp?]?)")
+_VXML_TIME = re.compile(r"(\d{2})(\d{2})([ahp?]?)", re.ASCII)
+_DURATION = re.compile(r"(?:p?t)?(?:(\d{1,4})h)?(?:(\d{1,4})m)?(?:(\d{1,4})s)?", re.ASCII)
 _MONEY = re.compile(
-    r"([A-Z]{3}|[€$£¥])?\s*([-\u2212]?[\d.,\s\u00a0\u202f']*\d)\s*([A-Z]{3}|[€$£¥])?"
+    r"([A-Z]{3}|[€$£¥])?\s*([-\u2212]?[\d.,\s\u00a0\u202f']*\d)\s*([A-Z]{3}|[€$£¥])?", re.ASCII
 )
+_MEASURE = re.compile(r"([-+\u2212]?[\d.,\s\u00a0\u202f']*\d)\s*([^\d\s].{0,9})", re.ASCII)
 _GROUPED = re.compile(r"([+-]?)(\d{1,3}(?:([.,])\d{3})(?:\3\d{3})*)(?:[.,](\d+))?", re.ASCII)
 _UNGROUPED = re.compile(r"[+-]?(?:\d+(?:[.,]\d+)?|[.,]\d+)", re.ASCII)
 _FIRST_ORDER = {"fr": "dmy", "en-us": "mdy"}
+# Where a number without its country's prefix is dialled, for languages without a country.
+_REGIONS = {"fr": "FR", "en": "US"}
 
 
 def say_as(text: str, kind: str, form: str, lang: str) -> str | None:
     """`text` in words of `lang`, by the `interpret-as` attribute `kind` and the format `form`."""
+    if len(text) > 10 * MAX_LENGTH:
+        return None
     text = " ".join(text.split())
     kind = kind.lower().strip()
     form = form.lower().strip()
@@ -62,44 +114,51 @@ def _digits(text: str, form: str, lang: str) -> str | None:
     """One by one; groups that the text makes are kept apart."""
     del form
     groups = re.split(r"[\s\-./,]+", text)
-    if not any(character.isdigit() for character in text):
+    if not re.search(r"\d", text, re.ASCII):
         return None
-    return ", ".join(_spaced(group, lang) for group in groups if group)
+    return ", ".join(words.digits(group, lang) for group in groups if group)
 
 
 def _telephone(text: str, form: str, lang: str) -> str | None:
-    """French numbers in pairs, others digit by digit in the groups they are written in."""
-    del form
+    """In the groups it is written in, or else in those of its country; in French in pairs."""
+    region = form.upper() or lang.partition("-")[2].upper() or _REGIONS.get(lang.lower(), "")
     number, _, extension = text.lower().partition("x")
-    if re.sub(r"[\s\-./()+*#\d]", "", number) or not re.search(r"\d", number):
+    if re.sub(r"[\s\-./()+*#0-9]", "", number) or not re.search(r"[0-9]", number):
         return None
-    prefix = f"{words.plus(lang)} " if number.strip().startswith("+") else ""
-    groups = re.findall(r"[\d*#]+", number)
-    compact = "".join(groups)
-    if lang.lower().startswith("fr"):
-        if re.fullmatch(r"0\d{9}", compact):
-            groups = re.findall(r"\d\d", compact)
-        spoken = ", ".join(_pair(group, lang) for group in groups)
-    else:
-        if len(groups) == 1:
-            groups = _grouped(compact)
-        spoken = ", ".join(_spaced(group, lang) for group in groups)
-    if extension and (digits := re.findall(r"\d", extension)):
-        spoken += f", {words.extension(lang)} {' '.join(digits)}"
-    return prefix + spoken
+    groups = re.findall(r"[0-9*#]+", number)
+    international = number.strip().startswith("+")
+    if len(groups) == 1:
+        groups = _grouped(groups[0], region, international)
+    zero = words.zero_on_the_telephone(lang)
+    in_pairs = words.in_pairs(lang)
+    spoken = ", ".join(
+        words.pair(group, lang)
+        if in_pairs and len(group) == 2 and group.isdigit()
+        else words.digits(group, lang, zero=zero)
+        for group in groups
+    )
+    if international:
+        spoken = f"{words.plus(lang)} {spoken}"
+    if digits := re.findall(r"[0-9]", extension):
+        spoken += f", {words.extension(lang)} {words.digits(''.join(digits), lang, zero=zero)}"
+    return spoken
 
 
-def _spaced(group: str, lang: str) -> str:
-    return " ".join(words.symbol(character, lang) for character in group)
-
-
-def _pair(group: str, lang: str) -> str:
-    """Two digits are said as one number but for a leading zero."""
-    return group if re.fullmatch(r"[1-9]\d", group) else _spaced(group, lang)
-
-
-def _grouped(digits: str) -> list[str]:
-    """Threes, and a last group of up to four: 555 1234, 415 555 1234."""
+def _grouped(digits: str, region: str, international: bool) -> list[str]:
+    """As its country writes it, or else in threes, with a last group of up to four."""
+    prefix = "+" if international else ""
+    try:
+        number = phonenumbers.parse(f"{prefix}{digits}", region or None)
+    except phonenumbers.NumberParseException:
+        number = None
+    if number is not None and phonenumbers.is_possible_number(number):
+        kind = phonenumbers.PhoneNumberFormat
+        written = phonenumbers.format_number(
+            number, kind.INTERNATIONAL if international else kind.NATIONAL
+        )
+        groups = re.findall(r"[0-9]+", written)
+        if "".join(groups) == digits:
+            return groups
     groups = []
     while len(digits) > 4:
         groups.append(digits[:3])
@@ -109,7 +168,7 @@ def _grouped(digits: str) -> list[str]:
 
 def _characters(text: str, form: str, lang: str) -> str | None:
     del form
-    return ", ".join(words.symbol(character, lang) for character in text if not character.isspace())
+    return ", ".join(words.digits(character, lang) for character in text if character != " ")
 
 
 def _decimal(text: str, lang: str) -> Decimal | None:
@@ -128,25 +187,23 @@ def _decimal(text: str, lang: str) -> Decimal | None:
 
 
 def _cardinal(text: str, form: str, lang: str) -> str | None:
-    del form
     number = _decimal(text, lang)
-    return None if number is None else words.cardinal(number, lang)
+    return None if number is None else words.cardinal(number, lang, feminine=form in _FEMININE)
+
+
+_FEMININE = frozenset({"f", "feminine"})
 
 
 def _ordinal(text: str, form: str, lang: str) -> str | None:
-    del form
-    match = re.fullmatch(r"(\d{1,9})\D{0,4}", text)
-    return words.ordinal(int(match[1]), lang) if match else None
+    match = re.fullmatch(r"(\d{1,9})([^\d]{0,4})", text, re.ASCII)
+    if not match:
+        return None
+    feminine = form in _FEMININE or match[2].lower() in {"re", "ère", "ere"}
+    return words.ordinal(int(match[1]), lang, feminine=feminine)
 
 
 def _number(text: str, form: str, lang: str) -> str | None:
-    forms: dict[str, Speaker] = {
-        "ordinal": _ordinal,
-        "digits": _digits,
-        "telephone": _telephone,
-        "characters": _characters,
-    }
-    return forms.get(form, _cardinal)(text, form, lang)
+    return _FORMS_OF_NUMBER.get(form, _cardinal)(text, form, lang)
 
 
 def _boolean(text: str, form: str, lang: str) -> str | None:
@@ -168,7 +225,7 @@ def _date(text: str, form: str, lang: str) -> str | None:
         short = lang.lower()
         usual = _FIRST_ORDER.get(short) or _FIRST_ORDER.get(short.split("-")[0], "dmy")
         order = "ymd" if len(numbers[0]) == 4 else usual
-    if not order or len(numbers) != len(order) or re.search(r"[^\d\s/.\-]", text):
+    if not order or len(numbers) != len(order) or re.search(r"[^0-9\s/.\-]", text):
         return None
     parts = {letter: int(number) for letter, number in zip(order, numbers, strict=True)}
     if "y" in parts and len(numbers[order.index("y")]) == 2:
@@ -205,7 +262,7 @@ _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 def _vxml_date(text: str, form: str, lang: str) -> str | None:
     """yyyymmdd with question marks for what is not known."""
     del form
-    if not re.fullmatch(r"(\d{4}|\?{4})(\d\d|\?\?)(\d\d|\?\?)", text):
+    if not re.fullmatch(r"(\d{4}|\?{4})(\d\d|\?\?)(\d\d|\?\?)", text, re.ASCII):
         return None
     year, month, day = (None if "?" in part else int(part) for part in _cut(text, (4, 2, 2)))
     if year is None and month is None and day is None:
@@ -214,22 +271,23 @@ def _vxml_date(text: str, form: str, lang: str) -> str | None:
 
 
 def _time(text: str, form: str, lang: str) -> str | None:
-    """'14:30', '14h30', '1430', '2:30 pm', '2 p.m.'; seconds are not spoken."""
-    if re.fullmatch(r"\d{4}", text):
+    """'14:30', '14h30', '1430', '2:30 pm', '2 p.m.', '14:30:15'."""
+    if re.fullmatch(r"\d{4}", text, re.ASCII):
         text = f"{text[:2]}:{text[2:]}"
     match = _TIME.fullmatch(text)
     if not match or (match[1] == text and len(text) > 2):
         return None
     hour, minute = int(match[1]), int(match[2] or 0)
+    second = int(match[3]) if match[3] else None
     half = (match[4] or "").lower()
     if half and not 1 <= hour <= 12:
         return None
     if half:
         hour = hour % 12 + (12 if half == "p" else 0)
-    if hour == 24 and minute == 0:
+    if hour == 24 and minute == 0 and not second:
         hour = 0
-    twenty_four = True if form.endswith("24") else None
-    return _spoken_time(hour, minute, twenty_four, lang)
+    clock = next((count for count in (12, 24) if form.endswith(str(count))), 0)
+    return _spoken_time(hour, minute, second, clock, lang)
 
 
 def _vxml_time(text: str, form: str, lang: str) -> str | None:
@@ -241,15 +299,40 @@ def _vxml_time(text: str, form: str, lang: str) -> str | None:
     hour, minute, half = int(match[1]), int(match[2]), match[3]
     if half in {"a", "p"} and 1 <= hour <= 12:
         hour = hour % 12 + (12 if half == "p" else 0)
-    if half == "?" and hour <= 12 and not lang.lower().startswith("fr"):
-        return f"{hour}:{minute:02d}" if minute else str(hour)
-    return _spoken_time(hour, minute, None, lang)
+    if half == "?" and hour <= 12 and minute <= 59:
+        return words.time(hour, minute, lang, half_known=False)
+    return _spoken_time(hour, minute, None, 0, lang)
 
 
-def _spoken_time(hour: int, minute: int, twenty_four: bool | None, lang: str) -> str | None:
-    if hour > 23 or minute > 59:
+def _spoken_time(hour: int, minute: int, second: int | None, clock: int, lang: str) -> str | None:
+    if hour > 23 or minute > 59 or (second or 0) > 59:
         return None
-    return words.time(hour, minute, twenty_four, lang)
+    return words.time(hour, minute, lang, second=second, clock=clock)
+
+
+def _duration(text: str, form: str, lang: str) -> str | None:
+    """'1h30m', 'PT2M5S', or numbers in the order of the format: '2:05' as 'ms'."""
+    order = re.sub(r"[^hms]", "", form)
+    numbers = _DATE_PARTS.findall(text)
+    if order in {"hms", "hm", "ms", "h", "m", "s"} and re.fullmatch(r"[\d:.\s]+", text, re.ASCII):
+        if len(numbers) != len(order) or max(map(len, numbers)) > 4:
+            return None
+        parts = {letter: int(number) for letter, number in zip(order, numbers, strict=True)}
+        return words.duration(parts.get("h", 0), parts.get("m", 0), parts.get("s", 0), lang)
+    match = _DURATION.fullmatch(re.sub(r"(?<=m)in|\s", "", text.lower()))
+    if not match or not any(match.groups()):
+        return None
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return words.duration(hours, minutes, seconds, lang)
+
+
+def _measure(text: str, form: str, lang: str) -> str | None:
+    """'10 km', '3,5 kg', '20 %', or a bare number with the unit as format."""
+    match = _MEASURE.fullmatch(text)
+    written, symbol = (match[1], match[2]) if match else (text, form)
+    unit = UNITS.get(symbol.strip().lower().replace("º", "°"))
+    number = _decimal(written, lang)
+    return None if unit is None or number is None else words.measure(number, unit, lang)
 
 
 def _currency(text: str, form: str, lang: str) -> str | None:
@@ -267,6 +350,13 @@ def _currency(text: str, form: str, lang: str) -> str | None:
     return words.money(amount, currency, lang)
 
 
+_FORMS_OF_NUMBER: dict[str, Speaker] = {
+    "ordinal": _ordinal,
+    "digits": _digits,
+    "telephone": _telephone,
+    "characters": _characters,
+}
+
 _KINDS: dict[str, Speaker] = {
     "digits": _digits,
     "telephone": _telephone,
@@ -281,7 +371,11 @@ _KINDS: dict[str, Speaker] = {
     "ordinal": _ordinal,
     "date": _date,
     "time": _time,
+    "duration": _duration,
     "currency": _currency,
+    "money": _currency,
+    "measure": _measure,
+    "unit": _measure,
     "boolean": _boolean,
 }
 

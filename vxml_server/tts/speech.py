@@ -15,6 +15,8 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 import numpy.typing as npt
 
+from vxml_server.tts.lexicon import Lexicon
+
 RATE = 8000
 
 
@@ -24,14 +26,16 @@ class SpeechRequest:
 
     `lang` is the language where the document names none (BCP 47); `voice` and `gender` (`male`,
     `female`) are what the platform prefers where the document has no `<voice>`. Equal requests
-    sound alike. `is_fixed` says that the words stand in the application as they are, the same for
-    every caller, and so may be written to disk.
+    sound alike. `lexicons` say how words are pronounced, the first one that knows a word. `is_fixed`
+    says that the words stand in the application as they are, the same for every caller, and so may
+    be written to disk.
     """
 
     ssml: str
     lang: str
     voice: str | None = None
     gender: str | None = None
+    lexicons: tuple[Lexicon, ...] = ()
     is_fixed: bool = field(default=False, compare=False)
 
     @staticmethod
@@ -59,13 +63,15 @@ class Chunk:
     Pieces follow each other without a gap; one may be empty. `marks` are those that lie in this
     piece, or at its end, with their times from the beginning of the *whole* speech: a mark comes no
     later than the sample it stands before. `warnings` as in `Speech`. `is_last` says that nothing
-    follows, by an engine that knows it; a stream may as well end without it.
+    follows, by an engine that knows it; a stream may as well end without it. `substitute`: spoken
+    by an engine of second choice, because a better one failed; it is heard and not kept.
     """
 
     pcm: npt.NDArray[np.int16]
     marks: tuple[Mark, ...] = ()
     warnings: tuple[str, ...] = ()
     is_last: bool = False
+    substitute: bool = False
 
     def __post_init__(self) -> None:
         self.pcm.setflags(write=False)

@@ -1,30 +1,30 @@
 """SSML documents read into plans (W3C Speech Synthesis Markup Language 1.0, and 1.1 where used).
 
 Engines differ in how much SSML they know and fail in their own ways on the rest, so none is given
-any: `parse` works out structure (section 3.1), styles (3.2) and marks (3.3) and turns `<say-as>`
-and `<sub>` into plain words.
+any: `parse` works out structure (section 3.1), styles (3.2) and marks (3.3), turns `<say-as>` and
+`<sub>` into plain words, and looks words up in the lexicons that the request brings.
 
 The rule: content is never lost. An element that is not known, or a value that makes no sense, is
-reported as a warning and its content is spoken. Only what is no document at all, or is beyond the
-limits, is refused: with `error.semantic`, for a prompt is assembled at run time from what the
-application's document says.
+reported as a warning with its line, and its content is spoken. Only what is no document at all, or
+is beyond the limits, is refused: with `error.semantic`, for a prompt is assembled at run time from
+what the application's document says.
 
-Not followed, each with its content spoken normally: `<phoneme>` (engines have no common alphabet),
-`<prosody contour>` and `<prosody duration>`, `<audio>` (the interpreter plays it; here its content
-is the alternative). `<metadata>`, `<meta>`, `<lexicon>`, `<desc>` are not speech and are left out.
+`<audio>` is played by the interpreter; what comes here has its alternative spoken. `<metadata>`,
+`<meta>`, `<lexicon>` and `<desc>` are not speech and are left out.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from lxml import etree
 
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.tts.plan import Item, MarkPoint, Pause, Plan, Style, Text
+from vxml_server.tts import phonemes, prosody
+from vxml_server.tts.lexicon import Lexicon, pronounced
+from vxml_server.tts.plan import Item, MarkPoint, Pause, Phonemes, Plan, Style, Text
 from vxml_server.tts.sayas import say_as
 from vxml_server.tts.speech import SpeechRequest
 
@@ -32,6 +32,8 @@ MAX_BYTES = 262_144
 MAX_DEPTH = 60
 MAX_TEXT = 20_000  # characters spoken: about half an hour
 MAX_PAUSE = 120.0  # seconds, each and all together
+MAX_MARKS = 1000
+MAX_WARNINGS = 50
 
 NAMESPACE = "http://www.w3.org/2001/10/synthesis"
 VOICEXML = "http://www.w3.org/2001/vxml"
@@ -48,44 +50,18 @@ BREAKS = {
     "x-strong": 1.0,
 }
 
-RATES = {
-    "x-slow": 0.5,
-    "slow": 0.75,
-    "medium": 1.0,
-    "default": 1.0,
-    "fast": 1.35,
-    "x-fast": 1.75,
-}
-PITCHES = {
-    "x-low": 0.75,
-    "low": 0.87,
-    "medium": 1.0,
-    "default": 1.0,
-    "high": 1.15,
-    "x-high": 1.35,
-}
-RANGES = {"x-low": 0.25, "low": 0.6, "medium": 1.0, "default": 1.0, "high": 1.4, "x-high": 1.8}
-GAINS = {"x-soft": -12.0, "soft": -6.0, "medium": 0.0, "default": 0.0, "loud": 3.0, "x-loud": 6.0}
-# Emphasis as what a reader does: slower, higher, louder, or the contrary.
-EMPHASIS = {
-    "strong": (0.88, 1.12, 3.0),
-    "moderate": (0.94, 1.06, 1.5),
-    "none": (1.0, 1.0, 0.0),
-    "reduced": (1.06, 0.96, -2.0),
-}
-RATE_LIMITS = (0.3, 3.0)
-PITCH_LIMITS = (0.5, 2.0)
-RANGE_LIMITS = (0.0, 2.0)
-GAIN_LIMITS = (-40.0, 6.0)
-# A pitch in hertz says nothing about the voice it is for; these are what voices are by themselves.
-NORMAL_HERTZ = {"female": 190.0}
-DEFAULT_HERTZ = 105.0
-
 SILENT_ELEMENTS = frozenset({"metadata", "meta", "lexicon", "desc", "lookup"})
-PLAIN_ELEMENTS = frozenset({"phoneme", "audio", "token", "w", "lang"})
-_NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)"
-_SIGNED = re.compile(rf"([+-]?)({_NUMBER})(%|st|Hz|dB)?", re.IGNORECASE)
-_TIME = re.compile(rf"\+?({_NUMBER})(ms|s)", re.IGNORECASE)
+PLAIN_ELEMENTS = frozenset({"speak", "prompt", "audio", "token", "w", "lang"})
+VERSIONS = frozenset({"1.0", "1.1"})
+# Section 3.1.8: what each may not stand in. Its content is spoken all the same.
+MISPLACED = {
+    "p": frozenset({"p", "paragraph", "s", "sentence"}),
+    "s": frozenset({"s", "sentence"}),
+    "speak": frozenset({"speak"}),
+}
+MISPLACED |= {"paragraph": MISPLACED["p"], "sentence": MISPLACED["s"]}
+_LANGUAGE_TAG = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*")
+_AGE = re.compile(r"\d{1,3}", re.ASCII)
 
 
 def parse(request: SpeechRequest) -> Plan:
@@ -111,9 +87,11 @@ def parse(request: SpeechRequest) -> Plan:
         names=(request.voice,) if request.voice else (),
         gender=request.gender or "",
     )
-    reader = _Reader()
+    reader = _Reader(request.lexicons)
     if _name(root) != "speak":
         reader.warn(root, "is not <speak>")
+    elif (version := root.get("version", "1.0").strip()) not in VERSIONS:
+        reader.warn(root, f"has an unknown version {version!r}")
     reader.element(root, style, 0)
     return Plan(tuple(reader.items), tuple(reader.warnings))
 
@@ -129,11 +107,14 @@ def _name(element: etree._Element) -> str:
 class _Reader:
     """Walks a document once and collects the plan."""
 
-    def __init__(self) -> None:
+    def __init__(self, lexicons: Sequence[Lexicon]) -> None:
+        self._lexicons = lexicons
         self.items: list[Item] = []
         self.warnings: list[str] = []
         self._length = 0
         self._paused = 0.0
+        self._marks = 0
+        self._sealed = 0  # items before this are not added to
         # A sentence or paragraph boundary becomes a pause only before more text, and not where
         # the author set a break.
         self._boundary = 0.0
@@ -141,7 +122,8 @@ class _Reader:
         self._broken = False
 
     def warn(self, element: etree._Element, what: str) -> None:
-        self.warnings.append(f"line {element.sourceline}: <{_name(element)}> {what}")
+        if len(self.warnings) < MAX_WARNINGS:
+            self.warnings.append(f"line {element.sourceline}: <{_name(element)}> {what}")
 
     def element(self, element: etree._Element, style: Style, depth: int) -> None:
         if depth > MAX_DEPTH:
@@ -149,10 +131,11 @@ class _Reader:
         name = _name(element)
         if name in SILENT_ELEMENTS:
             return
+        parent = element.getparent()
+        if parent is not None and _name(parent) in MISPLACED.get(name, ()):
+            self.warn(element, f"may not stand in <{_name(parent)}>")
         if lang := (element.get(XML_LANG) or "").strip():
-            # A voice was chosen for its language; another language chooses again.
-            names = style.names if _primary(lang) == _primary(style.lang) else ()
-            style = replace(style, lang=lang, names=names)
+            style = self._in_language(element, style, lang)
         handler = _HANDLERS.get(name)
         if handler is None and name not in PLAIN_ELEMENTS:
             self.warn(element, "is not known; its content is spoken")
@@ -161,19 +144,38 @@ class _Reader:
         else:
             handler(self, element, style, depth)
 
+    def _in_language(self, element: etree._Element, style: Style, lang: str) -> Style:
+        if not _LANGUAGE_TAG.fullmatch(lang):
+            self.warn(element, f"has an xml:lang that is none: {lang[:40]!r}")
+            return style
+        # A voice was chosen for its language; another language chooses again.
+        names = style.names if _primary(lang) == _primary(style.lang) else ()
+        return replace(style, lang=lang, names=names)
+
     def content(self, element: etree._Element, style: Style, depth: int) -> None:
         self.text(element.text, style)
         for child in element:
             if isinstance(child.tag, str):
                 self.element(child, style, depth + 1)
+            elif isinstance(child, etree._Entity):
+                self.warn(element, f"has an entity that is not read: {child.text[:40]}")
             self.text(child.tail, style)
 
-    def text(self, text: str | None, style: Style) -> None:
+    def text(
+        self,
+        text: str | None,
+        style: Style,
+        *,
+        sounds: Phonemes | None = None,
+        said_as: str = "",
+    ) -> None:
+        """Adds text; with `sounds` or as the words of a `<say-as>` it is a piece of its own."""
         if not text:
             return
         if not text.strip():
             # Space alone parts two pieces of the same breath, and is nothing elsewhere.
-            if not self._boundary and self.items and isinstance(self.items[-1], Text):
+            last = self.items[-1] if self.items else None
+            if not self._boundary and isinstance(last, Text) and not last.text.endswith(" "):
                 self._append(Text(" ", style))
             return
         self._length += len(text)
@@ -187,15 +189,39 @@ class _Reader:
         elif self._broken and self.items and isinstance(self.items[-1], Text):
             text = f" {text}"  # a break of no length still parts words
         self._boundary, self._spoken, self._broken = 0.0, True, False
-        self._append(Text(text, style))
+        if sounds is not None or said_as:
+            self._append(Text(text, style, sounds, said_as))
+            return
+        for piece, pronunciation in pronounced(text, style.lang, self._lexicons):
+            self._append(Text(piece, style, pronunciation))
 
     def _append(self, text: Text) -> None:
-        """Joins text of one style to what is before it."""
+        """Joins plain text of one style to what is before it."""
         last = self.items[-1] if self.items else None
-        if isinstance(last, Text) and last.style == text.style:
-            self.items[-1] = Text(re.sub(r" +", " ", last.text + text.text), text.style)
-        else:
+        if not isinstance(last, Text):
             self.items.append(text)
+            return
+        # What stands around a number must not run into it.
+        if (last.said_as or text.said_as) and _run_together(last.text, text.text):
+            text = replace(text, text=f" {text.text}")
+        if last.text.endswith(" "):
+            text = replace(text, text=text.text.lstrip(" "))
+        mergeable = len(self.items) > self._sealed and last.is_plain and text.is_plain
+        if mergeable and last.style == text.style:
+            self.items[-1] = Text(last.text + text.text, text.style)
+        elif text.text:
+            self.items.append(text)
+
+    def seal(self) -> int:
+        """From here on text makes new items; the number of those that there are."""
+        self._sealed = len(self.items)
+        return self._sealed
+
+    def mark(self, name: str) -> None:
+        self._marks += 1
+        if self._marks > MAX_MARKS:
+            raise VoiceXmlEvent("error.semantic", f"the prompt has more than {MAX_MARKS} marks")
+        self.items.append(MarkPoint(name))
 
     def boundary(self, seconds: float) -> None:
         self._boundary = max(self._boundary, seconds)
@@ -226,7 +252,7 @@ def _break(reader: _Reader, element: etree._Element, style: Style, depth: int) -
     if time in {"small", "medium", "large"}:  # VoiceXML 1.0's sizes
         seconds = {"small": 0.2, "medium": 0.4, "large": 0.8}[time]
     elif time:
-        parsed = _seconds(time)
+        parsed = prosody.seconds(time)
         if parsed is None:
             reader.warn(element, f"has a time that is none: {time!r}")
         else:
@@ -236,62 +262,71 @@ def _break(reader: _Reader, element: etree._Element, style: Style, depth: int) -
 
 def _mark(reader: _Reader, element: etree._Element, style: Style, depth: int) -> None:
     if name := element.get("name", "").strip():
-        reader.items.append(MarkPoint(name))
+        reader.mark(name)
     else:
         reader.warn(element, "has no name")
     reader.content(element, style, depth)
 
 
 def _prosody(reader: _Reader, element: etree._Element, style: Style, depth: int) -> None:
-    hertz = NORMAL_HERTZ.get(style.gender, DEFAULT_HERTZ)
-    changes: dict[str, Callable[[Style, str], Style | None]] = {
-        "rate": _with_rate,
-        "pitch": lambda style, value: _with_pitch(style, value, hertz),
-        "range": _with_range,
-        "volume": _with_volume,
-    }
-    for attribute, change in changes.items():
-        value = element.get(attribute, "").strip()
-        if not value:
-            continue
-        changed = change(style, value)
-        if changed is None:
-            reader.warn(element, f"has a {attribute} that is none: {value!r}")
-        else:
-            style = changed
-    for attribute in ("contour", "duration"):
-        if element.get(attribute):
-            reader.warn(element, f"has a {attribute}, which is not followed")
+    values = {str(name): str(value) for name, value in element.attrib.items()}
+    time = values.get("duration", "").strip()
+    duration = prosody.seconds(time)
+    if time and not duration:
+        reader.warn(element, f"has a duration that is none: {time[:40]!r}")
+    if duration:
+        values.pop("rate", None)  # the duration goes before the rate, says section 3.2.4
+    style, wrong = prosody.changed(style, values)
+    for attribute in wrong:
+        value = values[attribute].strip()
+        reader.warn(element, f"has a {attribute} that is none: {value[:40]!r}")
+    shape = values.get("contour", "").strip()
+    targets = prosody.contour(shape, style)
+    if shape and targets is None:
+        reader.warn(element, f"has a contour that is none: {shape[:40]!r}")
+    if not duration and not targets:
+        reader.content(element, style, depth)
+        return
+    start = reader.seal()
     reader.content(element, style, depth)
+    if targets:
+        reader.items[start:] = prosody.along(reader.items[start:], targets)
+    if duration:
+        reader.items[start:] = prosody.within(reader.items[start:], duration)
+    reader.seal()
 
 
 def _emphasis(reader: _Reader, element: etree._Element, style: Style, depth: int) -> None:
     level = element.get("level", "moderate").strip()
-    if level not in EMPHASIS:
+    emphasised = prosody.emphasised(style, level)
+    if emphasised is None:
         reader.warn(element, f"has an unknown level {level!r}")
-        level = "moderate"
-    rate, pitch, gain = EMPHASIS[level]
-    reader.content(
-        element,
-        replace(
-            style,
-            rate=_clip(style.rate * rate, RATE_LIMITS),
-            pitch=_clip(style.pitch * pitch, PITCH_LIMITS),
-            gain_db=_clip(style.gain_db + gain, GAIN_LIMITS),
-        ),
-        depth,
-    )
+        emphasised = prosody.emphasised(style, "moderate")
+    reader.content(element, emphasised or style, depth)
 
 
 def _voice(reader: _Reader, element: etree._Element, style: Style, depth: int) -> None:
-    if names := tuple(element.get("name", "").split()):
-        style = replace(style, names=names)
+    asked = replace(style)
     if gender := element.get("gender", "").strip().lower():
         if gender in {"male", "female", "neutral"}:
-            style = replace(style, gender=gender)
+            asked = replace(asked, gender=gender)
         else:
             reader.warn(element, f"has an unknown gender {gender!r}")
-    reader.content(element, style, depth)
+    for attribute, least in (("age", 0), ("variant", 1)):
+        if not (value := element.get(attribute, "").strip()):
+            continue
+        if _AGE.fullmatch(value) and int(value) >= least:
+            number = int(value)
+            asked = (
+                replace(asked, age=number) if attribute == "age" else replace(asked, variant=number)
+            )
+        else:
+            reader.warn(element, f"has {attribute} that is none: {value[:40]!r}")
+    names = tuple(element.get("name", "").split())
+    # A voice of another kind is asked for: the one that had been named is not.
+    if names or asked != style:
+        asked = replace(asked, names=names)
+    reader.content(element, asked, depth)
 
 
 def _say_as(reader: _Reader, element: etree._Element, style: Style, depth: int) -> None:
@@ -300,17 +335,27 @@ def _say_as(reader: _Reader, element: etree._Element, style: Style, depth: int) 
         reader.content(element, style, depth)
         return
     kind = (element.get("interpret-as") or element.get("type") or "").strip()
-    spoken = say_as(
-        element.text or "",
-        kind,
-        element.get("format", "").strip(),
-        style.lang,
-    )
+    text = element.text or ""
+    spoken = say_as(text, kind, element.get("format", "").strip(), style.lang)
     if spoken is None:
-        reader.warn(element, f"is not understood as {kind!r}: {(element.text or '')[:40]!r}")
-        spoken = element.text or ""
-    # What stands around a number must not run into it.
-    reader.text(f" {spoken.strip()} " if spoken.strip() else None, style)
+        reader.warn(element, f"is not understood as {kind[:40]!r}: {text[:40]!r}")
+        reader.text(f" {text.strip()} " if text.strip() else None, style)
+    else:
+        reader.text(spoken.strip(), style, said_as=kind)
+
+
+def _phoneme(reader: _Reader, element: etree._Element, style: Style, depth: int) -> None:
+    """Section 3.1.9: the words are spoken where the pronunciation cannot be."""
+    alphabet, notation = element.get("alphabet", ""), element.get("ph", "")
+    sounds = phonemes.read(notation, alphabet)
+    if sounds is None:
+        known = f"{notation[:40]!r} in {alphabet[:20]!r}" if notation.strip() else "no ph"
+        reader.warn(element, f"has a pronunciation that is not understood: {known}")
+    if sounds is None or len(element):
+        reader.content(element, style, depth)
+    else:
+        # Without words there is nothing for an engine to fall back to but the signs themselves.
+        reader.text((element.text or "").strip() or sounds.notation, style, sounds=sounds)
 
 
 def _sub(reader: _Reader, element: etree._Element, style: Style, depth: int) -> None:
@@ -322,8 +367,6 @@ def _sub(reader: _Reader, element: etree._Element, style: Style, depth: int) -> 
 
 
 _HANDLERS: dict[str, Callable[[_Reader, etree._Element, Style, int], None]] = {
-    "speak": lambda reader, element, style, depth: reader.content(element, style, depth),
-    "prompt": lambda reader, element, style, depth: reader.content(element, style, depth),
     "p": _sentence,
     "paragraph": _sentence,
     "s": _sentence,
@@ -334,6 +377,7 @@ _HANDLERS: dict[str, Callable[[_Reader, etree._Element, Style, int], None]] = {
     "emphasis": _emphasis,
     "voice": _voice,
     "say-as": _say_as,
+    "phoneme": _phoneme,
     "sub": _sub,
 }
 
@@ -342,80 +386,6 @@ def _primary(lang: str) -> str:
     return lang.split("-", 1)[0].lower()
 
 
-def _seconds(time: str) -> float | None:
-    """A time designation of CSS2 in seconds."""
-    if not (match := _TIME.fullmatch(time)):
-        return None
-    return float(match[1]) / (1000 if match[2].lower() == "ms" else 1)
-
-
-def _clip(value: float, limits: tuple[float, float]) -> float:
-    return min(max(value, limits[0]), limits[1])
-
-
-def _relative(value: str, current: float) -> float | None:
-    """`current` changed by '+10%', '-2st'; None when it is no such change."""
-    match = _SIGNED.fullmatch(value)
-    if not match or not match[1]:
-        return None
-    amount = float(match[1] + match[2])
-    unit = (match[3] or "").lower()
-    if unit == "%":
-        return current * (1 + amount / 100)
-    if unit == "st":
-        return float(current * 2 ** (_clip(amount, (-48, 48)) / 12))
-    return None
-
-
-def _with_rate(style: Style, value: str) -> Style | None:
-    """Section 3.2.4: a label, a multiplier of the default, or a change of the current rate."""
-    rate = RATES.get(value)
-    match = _SIGNED.fullmatch(value)
-    if rate is None and match and not match[1] and match[3] in {None, "%"}:
-        rate = float(match[2]) / (100 if match[3] else 1)
-    if rate is None:
-        rate = _relative(value, style.rate)
-    return None if rate is None else replace(style, rate=_clip(rate, RATE_LIMITS))
-
-
-def _with_pitch(style: Style, value: str, hertz: float) -> Style | None:
-    pitch = PITCHES.get(value)
-    match = _SIGNED.fullmatch(value)
-    if pitch is None and match and (match[3] or "").lower() == "hz":
-        amount = float(match[1] + match[2]) / hertz
-        pitch = style.pitch + amount if match[1] else amount
-    if pitch is None:
-        pitch = _relative(value, style.pitch)
-    return None if pitch is None else replace(style, pitch=_clip(pitch, PITCH_LIMITS))
-
-
-def _with_range(style: Style, value: str) -> Style | None:
-    width = RANGES.get(value)
-    if width is None:
-        width = _relative(value, style.pitch_range)
-    return None if width is None else replace(style, pitch_range=_clip(width, RANGE_LIMITS))
-
-
-def _with_volume(style: Style, value: str) -> Style | None:
-    """A label; 0 to 100 of the normal amplitude, or a change of it; or decibels (SSML 1.1)."""
-    if value == "silent":
-        return replace(style, silent=True)
-    gain = GAINS.get(value)
-    match = _SIGNED.fullmatch(value)
-    if gain is None and match:
-        unit = (match[3] or "").lower()
-        amount = float(match[1] + match[2])
-        if unit == "db":
-            gain = style.gain_db + amount
-        elif unit in {"", "%"}:
-            percent = amount + 100 * 10 ** (style.gain_db / 20) if match[1] else amount
-            if percent <= 0:
-                return replace(style, silent=True)
-            gain = _decibels(percent / 100)
-    if gain is None:
-        return None
-    return replace(style, gain_db=_clip(gain, GAIN_LIMITS), silent=False)
-
-
-def _decibels(factor: float) -> float:
-    return 20 * math.log10(factor)
+def _run_together(before: str, after: str) -> bool:
+    """Whether two pieces make one word."""
+    return before[-1:].isalnum() and after[:1].isalnum()
