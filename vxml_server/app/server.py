@@ -23,10 +23,11 @@ from vxml_server import __version__
 from vxml_server.app.metrics import ServerCollector
 from vxml_server.calls import Exchange, Leg, Line, Resources, SoundCache, Spool
 from vxml_server.clock import Clock
+from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import Fetcher
 from vxml_server.interpreter import Document, DocumentStore, GrammarStore, Limits
 from vxml_server.media import MediaEngine
-from vxml_server.settings import Settings, destination
+from vxml_server.settings import Settings, TtsSettings, destination
 from vxml_server.sip import (
     Credentials,
     OutgoingCall,
@@ -35,7 +36,7 @@ from vxml_server.sip import (
     UserAgentSettings,
 )
 from vxml_server.store import Store
-from vxml_server.tts import CachingSynthesizer, synthesizer
+from vxml_server.tts import CachingSynthesizer, Voices, synthesizer, voices
 from vxml_server.web import WebServer, make_app
 
 _log = structlog.get_logger(__name__)
@@ -76,8 +77,10 @@ class Server:
         self._spool.start()
         self._fetcher = Fetcher(settings.fetching(), clock)
         closing.push_async_callback(self._fetcher.close)
+        self._voices = await start_voices(settings.tts, clock)
+        closing.push_async_callback(self._voices.close)
         self._synthesizer = synthesizer(
-            settings.tts.engine,
+            self._voices,
             cache_bytes=settings.tts.cache_bytes,
             voices=settings.tts.voices,
         )
@@ -214,6 +217,10 @@ class Server:
         return self._synthesizer
 
     @property
+    def voices(self) -> Voices:
+        return self._voices
+
+    @property
     def tasks(self) -> int:
         return len(asyncio.all_tasks(self._loop))
 
@@ -249,6 +256,20 @@ def host_of(uri: str) -> str:
 
 class CannotStart(Exception):
     """Something of the operator's is not as it has to be; the text says what."""
+
+
+async def start_voices(settings: TtsSettings, clock: Clock) -> Voices:
+    """The engines of speech, ready. Raises `CannotStart` for one that cannot speak here."""
+    try:
+        made = voices(settings, clock)
+        try:
+            await made.start()
+        except BaseException:
+            await made.close()
+            raise
+    except VoiceXmlEvent as event:
+        raise CannotStart(f"tts: {event.message}") from event
+    return made
 
 
 def back_ends(folder: Path | None) -> dict[str, web.Application]:

@@ -87,6 +87,18 @@ def _like(pattern: str, expected: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _is_service(url: str) -> str:
+    """A URL whose origin is fixed, with names in braces that are known."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "{" in parts.netloc:
+        raise ValueError("expected an http: or https: URL with its host written out")
+    if unknown := sorted(set(re.findall(r"\{(\w*)\}", url)) - values.SPEECH_NAMES):
+        raise ValueError(
+            f"expected {{{'}, {'.join(sorted(values.SPEECH_NAMES))}}} only, got {{{unknown[0]}}}"
+        )
+    return url
+
+
 def _is_database(url: str) -> str:
     if not url.startswith(("sqlite+aiosqlite://", "postgresql+asyncpg://")):
         raise ValueError("expected sqlite+aiosqlite:///path or postgresql+asyncpg://user@host/name")
@@ -218,14 +230,106 @@ class ScriptSettings(_Section):
     """CPU seconds of one evaluation: a script runs on the event loop, and others wait for it."""
 
 
+class PiperVoice(_Section):
+    """One of [tts.piper] voices: a file, or what it says of itself put right."""
+
+    file: str = Field(min_length=1)
+    """Path of the .onnx file, its .json beside it; or `package:<name>` of a Python package."""
+    name: str = ""
+    """What `<voice name>` calls it; empty is the file's name without .onnx."""
+    gender: Literal["", "male", "female", "neutral"] = ""
+    speaker: str = ""
+    """Of a file with several speakers."""
+
+
+def _as_piper_voice(value: object) -> object:
+    return {"file": value} if isinstance(value, str) else value
+
+
+class PiperSettings(_Section):
+    """[tts.piper]: neural voices from files."""
+
+    voices: Annotated[
+        tuple[Annotated[PiperVoice, BeforeValidator(_as_piper_voice)], ...], Items
+    ] = ()
+    """Files, best first."""
+    threads: PositiveInt = 1
+    """Sentences that are spoken at once."""
+    cores: PositiveInt = 1
+    """Processor cores for one sentence."""
+
+
+class Pyttsx3Settings(_Section):
+    """[tts.pyttsx3]: the voices of the operating system."""
+
+    driver: str = ""
+    """`sapi5`, `nsss`, `avspeech`, `espeak`; empty is the system's own."""
+
+
+class ServiceVoice(_Section):
+    """[[tts.services.<name>.voices]]: a voice of a service."""
+
+    name: str = Field(min_length=1)
+    """What `<voice name>` calls it, and what `{voice}` becomes."""
+    lang: str = Field(min_length=1)
+    """Its language, such as `fr-FR`; `*` for one that speaks all."""
+    gender: Literal["", "male", "female", "neutral"] = ""
+
+
+class ServiceSettings(_Section):
+    """[tts.services.<name>]: something that answers HTTP requests with audio."""
+
+    url: Annotated[str, AfterValidator(_is_service)] = Field(repr=False)
+    """May hold {text} {lang} {voice} {gender} {rate} {rate_percent} {pitch} {pitch_percent}."""
+    method: Literal["GET", "POST"] = "GET"
+    body: str = ""
+    """Of a POST; the same names, and {ssml}, written as the type of the body needs it."""
+    body_type: str = "application/json"
+    headers: Annotated[Mapping[str, SecretStr], Table] = Field(default_factory=dict)
+    """Header -> value; values are secrets."""
+    voices: tuple[ServiceVoice, ...] = Field(min_length=1)
+    audio_type: str = ""
+    """Type of the audio, where the answer's Content-Type is wrong: `audio/L16;rate=16000`."""
+    max_bytes: PositiveInt = 10 * _MIB
+    """Largest answer, for one sentence."""
+    connections: PositiveInt = 8
+    """Requests at once."""
+
+
+_BUILT_IN = ("espeak", "piper", "pyttsx3")
+
+
 class TtsSettings(_Section):
     """[tts]: speech synthesis."""
 
-    engine: Literal["espeak"] = "espeak"
+    engines: Annotated[tuple[str, ...], Items, Field(min_length=1)] = ("espeak",)
+    """Best first: `espeak`, `piper`, `pyttsx3`, a name of [tts.services], or of a plug-in."""
+    timeout: PositiveFloat = 10.0
+    """Seconds that an engine has for one sentence before the next engine is asked."""
+    isolated: Annotated[tuple[str, ...], Items] = ()
+    """Engines that run in a process of their own, so that a crash is not the server's."""
+    piper: PiperSettings = PiperSettings()
+    pyttsx3: Pyttsx3Settings = Pyttsx3Settings()
+    services: Annotated[Mapping[str, ServiceSettings], Table] = Field(default_factory=dict)
+    """Name -> a service that is asked over HTTP."""
+    plugins: Annotated[Mapping[str, Mapping[str, object]], Table] = Field(default_factory=dict)
+    """Name of a plug-in -> its own settings."""
     cache_bytes: int = Field(default=64 * _MIB, ge=0)
     """Bytes of rendered prompts kept in memory."""
     voices: Annotated[Mapping[str, str], Table] = Field(default_factory=dict)
     """Language (`fr`, `fr-CA`) -> the engine's voice, where its own choice will not do."""
+
+    @model_validator(mode="after")
+    def _engines_are_told_apart(self) -> Self:
+        if len(set(self.engines)) < len(self.engines):
+            raise ValueError("expected each engine once")
+        for name in self.services:
+            if name in _BUILT_IN:
+                raise ValueError(f"expected another name for a service than {name!r}")
+        for name in self.isolated:
+            if name not in self.engines or name in self.services:
+                raise ValueError(f"expected engines that are no services, got {name!r}")
+        return self
 
 
 class RecordSettings(_Section):

@@ -21,6 +21,10 @@ _DEFAULT_PORTS = {
     "http": 80,
     "https": 443,
 }
+# What stands in braces in the URL of a service that speaks.
+SPEECH_NAMES = frozenset(
+    {"text", "lang", "voice", "gender", "rate", "rate_percent", "pitch", "pitch_percent"}
+)
 _HOST_NAME = re.compile(r"(?!-)[a-z0-9-]+(?:\.[a-z0-9-]+)*\.?")
 
 

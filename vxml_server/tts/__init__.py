@@ -6,7 +6,9 @@ words, so that an engine needs to know little more than how to speak a sentence.
 """
 
 from vxml_server.tts.cache import CachingSynthesizer
-from vxml_server.tts.engines import ENGINES, synthesizer
+from vxml_server.tts.engine import Abilities, Engine, Offer, Spoken, Utterance, Voice, choose
+from vxml_server.tts.engines import ENGINES, synthesizer, voices
+from vxml_server.tts.selection import Voices
 from vxml_server.tts.speech import (
     Chunk,
     Mark,
@@ -19,13 +21,22 @@ from vxml_server.tts.speech import (
 
 __all__ = [
     "ENGINES",
+    "Abilities",
     "CachingSynthesizer",
     "Chunk",
+    "Engine",
     "Mark",
+    "Offer",
     "Speech",
     "SpeechRequest",
+    "Spoken",
     "Synthesizer",
+    "Utterance",
+    "Voice",
+    "Voices",
+    "choose",
     "joined",
     "speech_of",
     "synthesizer",
+    "voices",
 ]

@@ -1,36 +1,76 @@
-"""From a name in the settings to a synthesiser.
+"""From the settings to the engines of a server, and to the synthesiser before them.
 
-An engine is a function without arguments that builds one; its name is what the settings say. Names
-of engines that are not installed here are refused at start, not at the first prompt.
+An engine is one of ours, a service of `[tts.services]`, or an entry point of the group
+`vxml_server.tts`. Names that nothing answers to are refused at start, not at the first prompt.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
 from types import MappingProxyType
 
+from vxml_server.clock import Clock
 from vxml_server.events import VoiceXmlEvent
+from vxml_server.settings import TtsSettings
 from vxml_server.tts.cache import MAX_BYTES, CachingSynthesizer
-from vxml_server.tts.espeak import EspeakSynthesizer
+from vxml_server.tts.child import ChildEngine
+from vxml_server.tts.engine import GROUP, Engine
+from vxml_server.tts.espeak import EspeakEngine
+from vxml_server.tts.http import HttpEngine
+from vxml_server.tts.piper import PiperEngine
+from vxml_server.tts.pyttsx3 import Pyttsx3Engine
+from vxml_server.tts.selection import Voices
 from vxml_server.tts.speech import Synthesizer
 
-ENGINES: dict[str, Callable[[], Synthesizer]] = {"espeak": EspeakSynthesizer}
+ENGINES: Mapping[str, Callable[[TtsSettings], Engine]] = MappingProxyType(
+    {
+        "espeak": lambda settings: EspeakEngine(),
+        "piper": lambda settings: PiperEngine(settings.piper),
+        "pyttsx3": lambda settings: Pyttsx3Engine(settings.pyttsx3),
+    }
+)
+# Crashes with threads, and blocks: never in the server's own process.
+ALWAYS_ISOLATED = frozenset({"pyttsx3"})
+
+
+def build(name: str, settings: TtsSettings) -> Engine:
+    """The engine of that name, in this process.
+
+    Raises `VoiceXmlEvent` `error.noresource` when there is none, or its code cannot be loaded.
+    """
+    if name in ENGINES:
+        return ENGINES[name](settings)
+    if name in settings.services:
+        return HttpEngine(name, settings.services[name])
+    found = {point.name: point for point in entry_points(group=GROUP)}
+    if name not in found:
+        known = ", ".join(sorted({*ENGINES, *settings.services, *found}))
+        raise VoiceXmlEvent("error.noresource", f"there is no speech engine {name!r}, only {known}")
+    try:
+        engine: Engine = found[name].load()(settings.plugins.get(name, {}))
+    except Exception as error:  # code of others
+        raise VoiceXmlEvent(
+            "error.noresource", f"speech engine {name!r}: {type(error).__name__}: {error}"
+        ) from error
+    return engine
+
+
+def voices(settings: TtsSettings, clock: Clock) -> Voices:
+    """The engines of the settings, not yet started. Raises as `build` does."""
+    isolated = ALWAYS_ISOLATED | frozenset(settings.isolated)
+    engines = [
+        ChildEngine(name, settings, clock) if name in isolated else build(name, settings)
+        for name in settings.engines
+    ]
+    return Voices(engines, clock, timeout=settings.timeout)
 
 
 def synthesizer(
-    engine: str = "espeak",
+    engine: Synthesizer,
     *,
     cache_bytes: int = MAX_BYTES,
     voices: Mapping[str, str] = MappingProxyType({}),
 ) -> CachingSynthesizer:
-    """The engine of that name with a cache before it; `voices` as in `CachingSynthesizer`.
-
-    Raises `VoiceXmlEvent` `error.noresource` for a name that is not in `ENGINES`.
-    """
-    build = ENGINES.get(engine)
-    if build is None:
-        known = ", ".join(sorted(ENGINES))
-        raise VoiceXmlEvent(
-            "error.noresource", f"there is no speech engine {engine!r}, only {known}"
-        )
-    return CachingSynthesizer(build(), max_bytes=cache_bytes, voices=voices)
+    """An engine with a cache before it; `voices` as in `CachingSynthesizer`."""
+    return CachingSynthesizer(engine, max_bytes=cache_bytes, voices=voices)

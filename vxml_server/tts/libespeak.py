@@ -32,13 +32,14 @@ import numpy as np
 import numpy.typing as npt
 
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.tts.streaming import Cancelled
+from vxml_server.tts.engine import Offer
 
 # speak_lib.h
 SYNCHRONOUS = 2
 DO_NOT_EXIT = 0x8000
 CHARS_UTF8 = 1
 SSML = 0x10
+PHONEMES = 0x100  # mnemonics in the text, between [[ and ]]
 EVENT_END_OF_LIST = 0
 EVENT_MARK = 3
 PARAMETER_RATE, PARAMETER_VOLUME, PARAMETER_PITCH, PARAMETER_RANGE = 1, 2, 3, 4
@@ -98,6 +99,10 @@ _CALLBACK = ctypes.CFUNCTYPE(
 )
 
 
+class Cancelled(Exception):
+    """The sentence was given up while it was made."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parameters:
     """The library's own, of one piece."""
@@ -145,29 +150,28 @@ class Library:
         self._lib.espeak_SetSynthCallback(self._callback)
         self._by_language = self._list_languages()
         self._variants = frozenset(path.name for path in (self._data / "voices" / "!v").iterdir())
-        self._names: dict[str, str] = {}  # of our voice files, by what `voice()` gave
+        self._names: dict[str, str] = {}  # of our voice files, by what `offer()` gave
         self._loaded = ""
 
-    def voice(self, lang: str, names: Sequence[str] = (), gender: str = "") -> str:
-        """The voice for a language, as 'identifier' or 'identifier+variant'.
+    def offer(self, lang: str, names: Sequence[str] = (), gender: str = "") -> Offer | None:
+        """The voice for a language, as 'identifier' or 'identifier+variant'; None without one.
 
         Of `names` the first that is a variant (`f3`) or a language with one (`fr+f3`) counts, and
-        unknown ones do not: SSML wants the best that there is. Raises `VoiceXmlEvent`
-        `error.unsupported.language`.
+        unknown ones do not: SSML wants the best that there is.
         """
-        for name in names:
+        for place, name in enumerate(names):
             base, _, variant = name.rpartition("+")
             if variant in self._variants and (found := self._language(base or lang)):
-                return f"{found}+{variant}"
+                return Offer(f"{found}+{variant}", place)
         identifier = self._language(lang)
         if not identifier:
-            raise VoiceXmlEvent("error.unsupported.language", f"there is no voice for {lang!r}")
-        return f"{identifier}+{FEMALE_VARIANT}" if gender == "female" else identifier
+            return None
+        return Offer(f"{identifier}+{FEMALE_VARIANT}" if gender == "female" else identifier)
 
     def speak(
         self, markup: str, voice: str, parameters: Parameters, cancelled: threading.Event
     ) -> Utterance:
-        """Speaks markup by a voice that `voice()` named. Raises `Cancelled`."""
+        """Speaks markup by a voice that `offer()` named. Raises `Cancelled`."""
         data = markup.encode("utf-8", "replace")
         with self._lock:
             self._load(voice)
@@ -175,7 +179,7 @@ class Library:
             self._set(parameters)
             self._lib.espeak_ng_SetRandSeed(SEED)
             status = self._lib.espeak_Synth(
-                data, len(data) + 1, 0, 1, 0, CHARS_UTF8 | SSML, None, None
+                data, len(data) + 1, 0, 1, 0, CHARS_UTF8 | SSML | PHONEMES, None, None
             )
             # A changed pitch bends the formants of the loaded voice, and they do not come back.
             if parameters != NORMAL or "<prosody" in markup or cancelled.is_set():

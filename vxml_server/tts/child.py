@@ -1,0 +1,192 @@
+"""An engine in a process of its own: whatever its C code does, the server goes on.
+
+One request at a time goes to the child, over pipes. A child that dies, talks nonsense or takes too
+long is killed, and another one started at the next request; one that keeps dying is left alone for
+a while, and the selection asks the next engine meanwhile.
+
+The rule: a request that nobody waits for any more is still brought to its end, because an answer
+belongs to its request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import OrderedDict
+from contextlib import suppress
+
+import numpy as np
+import structlog
+
+from vxml_server.clock import Clock, deadline
+from vxml_server.events import VoiceXmlEvent
+from vxml_server.settings import TtsSettings
+from vxml_server.tts import wire
+from vxml_server.tts.engine import Abilities, Offer, Spoken, Utterance
+
+_log = structlog.get_logger(__name__)
+
+START_SECONDS = 60.0  # for loading an engine and its voices
+STEADY_SECONDS = 10.0  # a child that lived as long is started again at once
+FIRST_REST, LAST_REST = 0.5, 30.0
+MAX_OFFERS = 1000
+
+VoiceKey = tuple[str, tuple[str, ...], str]
+Answer = tuple[wire.Frame, bytes]
+
+
+class ChildEngine:
+    """`Engine` that another one, of `engines.build`, speaks for in a child process.
+
+    `timeout` is how many seconds the child has for one request.
+    """
+
+    def __init__(self, name: str, settings: TtsSettings, clock: Clock) -> None:
+        self.name = name
+        self.identity = name
+        self.abilities = Abilities()
+        self.starts = 0
+        """Children started so far."""
+        # Secrets of services are no child's business.
+        self._settings = settings.model_copy(update={"services": {}, "isolated": ()})
+        self._clock = clock
+        self._timeout = settings.timeout
+        self._turn = asyncio.Lock()
+        self._process: asyncio.subprocess.Process | None = None
+        self._started_at = 0.0
+        self._restart_at = 0.0
+        self._rest = FIRST_REST
+        self._offers: OrderedDict[VoiceKey, Offer | None] = OrderedDict()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the child, while there is one."""
+        return self._process.pid if self._process else None
+
+    async def start(self) -> None:
+        await self._turned(None)
+
+    async def close(self) -> None:
+        async with self._turn:
+            await self._end()
+
+    async def voice(self, lang: str, names: tuple[str, ...], gender: str) -> Offer | None:
+        key = lang, names, gender
+        if key not in self._offers:
+            answer, _ = await self._turned(wire.Frame(find=wire.FindVoice(*key)))
+            if answer.found is None:
+                raise VoiceXmlEvent("error.noresource", "the child process gave another answer")
+            self._offers[key] = answer.found.offer
+            while len(self._offers) > MAX_OFFERS:
+                self._offers.popitem(last=False)
+        return self._offers[key]
+
+    async def speak(self, utterance: Utterance, voice: str) -> Spoken:
+        answer, payload = await self._turned(wire.Frame(speak=wire.Speak(utterance, voice)))
+        if answer.said is None or len(payload) % 2:
+            raise VoiceXmlEvent("error.noresource", "the child process gave another answer")
+        return Spoken(np.frombuffer(payload, np.int16), answer.said.rate, answer.said.marks)
+
+    async def _turned(self, request: wire.Frame | None) -> Answer:
+        """The answer to a request in its turn; None only sees that there is a child."""
+        await self._turn.acquire()
+        exchange = asyncio.create_task(self._exchange(request), name=f"speech of {self.name}")
+        exchange.add_done_callback(self._turn_over)
+        return await asyncio.shield(exchange)
+
+    def _turn_over(self, exchange: asyncio.Task[Answer]) -> None:
+        self._turn.release()
+        if not exchange.cancelled():
+            exchange.exception()  # perhaps nobody waits for it any more
+
+    async def _exchange(self, request: wire.Frame | None) -> Answer:
+        try:
+            process = await self._running()
+            if request is None:
+                return wire.Frame(), b""
+            return await self._ask(process, request, self._timeout)
+        except asyncio.CancelledError:
+            await self._end()
+            raise
+
+    async def _running(self) -> asyncio.subprocess.Process:
+        """The child, started if there is none."""
+        if self._process is not None:
+            if self._process.returncode is None:
+                return self._process
+            await self._lost("it ended by itself")
+        now = self._clock.monotonic()
+        if now < self._restart_at:
+            raise VoiceXmlEvent("error.noresource", "its process keeps dying and is left alone")
+        self._started_at = now
+        self.starts += 1
+        process = self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "vxml_server.tts.child_main"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,  # a Ctrl-C on the terminal is for the server
+        )
+        start = wire.Frame(start=wire.Start(self.name, self._settings))
+        try:
+            answer, _ = await self._ask(process, start, START_SECONDS)
+            if answer.started is None:
+                raise VoiceXmlEvent("error.noresource", "the child process gave another answer")
+        except VoiceXmlEvent:
+            await self._end()
+            self._leave_alone()
+            raise
+        self.identity, self.abilities = answer.started.identity, answer.started.abilities
+        return process
+
+    async def _ask(
+        self, process: asyncio.subprocess.Process, request: wire.Frame, seconds: float
+    ) -> Answer:
+        """One exchange. Raises `VoiceXmlEvent`: the child's own, or that it is lost."""
+        if process.stdin is None or process.stdout is None:
+            raise VoiceXmlEvent("error.noresource", "its process has no pipes")
+        try:
+            async with deadline(self._clock, seconds):
+                process.stdin.write(wire.encode(request))
+                await process.stdin.drain()
+                length, size = wire.lengths(await process.stdout.readexactly(wire.LENGTHS.size))
+                answer = wire.decode(await process.stdout.readexactly(length))
+                payload = await process.stdout.readexactly(size)
+        except TimeoutError:
+            await self._lost(message := f"its process took longer than {seconds:g} s")
+            raise VoiceXmlEvent("error.noresource", message) from None
+        except (OSError, asyncio.IncompleteReadError):
+            await self._lost(message := "its process died")
+            raise VoiceXmlEvent("error.noresource", message) from None
+        except VoiceXmlEvent as event:
+            await self._lost(event.message)
+            raise
+        if answer.failed is not None:
+            raise VoiceXmlEvent(answer.failed.event, answer.failed.message)
+        return answer, payload
+
+    async def _lost(self, message: str) -> None:
+        process = self._process
+        await self._end()
+        status = process.returncode if process else None
+        _log.warning("speech process lost", engine=self.name, error=message, status=status)
+        self._leave_alone()
+
+    def _leave_alone(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._started_at >= STEADY_SECONDS:
+            self._rest, self._restart_at = FIRST_REST, now
+        else:
+            self._restart_at = now + self._rest
+            self._rest = min(2 * self._rest, LAST_REST)
+
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+        await process.wait()

@@ -1,0 +1,102 @@
+"""The voices of the operating system, by pyttsx3: SAPI on Windows, NSSpeech on macOS, eSpeak.
+
+pyttsx3 keeps global state and has crashed with threads, so this engine is only ever run in a child
+process (`child`), one sentence at a time. All that could last from one sentence to the next, voice
+and rate, is set for each. It has no times of words: marks within a sentence are estimated.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vxml_server.audio import RATE, decode
+from vxml_server.events import VoiceXmlEvent
+from vxml_server.settings import Pyttsx3Settings
+from vxml_server.tts.engine import Abilities, Offer, Spoken, Utterance, Voice, choose
+
+if TYPE_CHECKING:
+    import pyttsx3
+
+MAX_SECONDS = 180.0
+
+
+class Pyttsx3Engine:
+    """`Engine` by pyttsx3; blocks, and is for a process of its own."""
+
+    name = "pyttsx3"
+    abilities = Abilities(rate=True)
+
+    def __init__(self, settings: Pyttsx3Settings) -> None:
+        self._driver = settings.driver or None
+        self._engine: pyttsx3.Engine | None = None
+        self._voices: tuple[Voice, ...] = ()
+        self._ids: dict[str, str] = {}
+        self._rate = 200
+        self.identity = "pyttsx3"
+
+    async def start(self) -> None:
+        """Raises `error.noresource` where the system has no voices that pyttsx3 can use."""
+        try:
+            import pyttsx3  # noqa: PLC0415 - an optional dependency, and one that may not load
+        except ImportError:
+            raise VoiceXmlEvent(
+                "error.noresource", "pyttsx3 is not installed: pip install vxml-server[pyttsx3]"
+            ) from None
+        try:
+            self._engine = pyttsx3.init(self._driver)
+            self._rate = int(self._engine.getProperty("rate"))
+            for system_voice in self._engine.getProperty("voices"):
+                voice = _voice(system_voice)
+                self._ids.setdefault(voice.name, system_voice.id)
+                self._voices += (voice,)
+        except Exception as error:  # drivers raise whatever their system does
+            raise VoiceXmlEvent(
+                "error.noresource",
+                f"the system has no voices that pyttsx3 can use: {type(error).__name__}: {error}",
+            ) from error
+        version = importlib.metadata.version("pyttsx3")
+        self.identity = f"pyttsx3 {version} {self._driver or ''} {len(self._voices)} voices"
+
+    async def close(self) -> None:
+        """Nothing: the process ends."""
+
+    async def voice(self, lang: str, names: tuple[str, ...], gender: str) -> Offer | None:
+        return choose(self._voices, lang, names, gender)
+
+    async def speak(self, utterance: Utterance, voice: str) -> Spoken:
+        engine = self._engine
+        if engine is None:
+            raise VoiceXmlEvent("error.noresource", "it is not started")
+        with tempfile.TemporaryDirectory(prefix="vxml-server-pyttsx3-") as folder:
+            file = Path(folder) / "speech.wav"
+            engine.setProperty("voice", self._ids[voice])
+            engine.setProperty("rate", round(self._rate * utterance.style.rate))
+            engine.setProperty("volume", 1.0)
+            engine.save_to_file(utterance.text, str(file))
+            try:
+                engine.runAndWait()
+                data = file.read_bytes()
+            except Exception as error:  # drivers raise whatever their system does
+                raise VoiceXmlEvent(
+                    "error.noresource", f"{type(error).__name__}: {error}"
+                ) from error
+        audio = decode(data, "audio/wav", max_duration=MAX_SECONDS)
+        return Spoken(audio.pcm, RATE)
+
+
+def _voice(voice: pyttsx3.voice.Voice) -> Voice:
+    """A voice of the system in our terms. Drivers write a language as text, or as espeak's bytes
+    with a priority before it."""
+    languages = voice.languages or ["*"]
+    lang = languages[0]
+    if isinstance(lang, bytes):
+        lang = lang.decode("utf-8", "replace")
+    gender = str(voice.gender or "").lower()
+    return Voice(
+        str(voice.name),
+        "".join(c for c in lang if c.isprintable()).strip() or "*",
+        next((known for known in ("female", "male", "neutral") if known in gender), ""),
+    )
