@@ -12,7 +12,7 @@ from vxml_server.sip import Counters
 
 def exposed(lateness: tuple[tuple[float, int], ...] = ((5.0, 90), (float("inf"), 10))) -> str:
     counters = ExchangeCounters(ended={"exit": 3, "hangup": 2}, refused={404: 1})
-    media = EngineStatistics(2, 100, 5, 1, lateness, 0.25, 7, 8, {"late": 4})
+    media = EngineStatistics(2, 100, 5, 1, lateness, 0.25, 7, 8, {"late": 4}, 9)
     observed = SimpleNamespace(
         exchange=SimpleNamespace(active=lambda: ["a call", "another"], counters=counters),
         engine=SimpleNamespace(statistics=lambda: media),

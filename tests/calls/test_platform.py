@@ -52,11 +52,11 @@ class Line:
         self.trace: list[tuple[str, dict]] = []
         self.transferred: list[TransferRequest] = []
         self.outcome = "far_end_disconnect"
-        fetcher = FakeFetcher(self.clock)
+        self.fetcher = FakeFetcher(self.clock)
         self.platform = CallPlatform(
             self.leg,
             clock=self.clock,
-            renderer=PromptRenderer(fetcher, self.synthesizer, SoundCache(10_000_000)),
+            renderer=PromptRenderer(self.fetcher, self.synthesizer, SoundCache(10_000_000)),
             observer=lambda kind, record: self.trace.append((kind, record)),
             answer=self.leg.answer,
             transfer=self._transfer,

@@ -8,6 +8,7 @@ import pytest
 from tests.calls.world import FakeFetcher, FakeSynthesizer
 from vxml_server.audio import encode_wav
 from vxml_server.calls import PromptRenderer, SoundCache
+from vxml_server.calls.rendering import Piece
 from vxml_server.calls.ringback import ringback
 from vxml_server.clock import VirtualClock
 from vxml_server.events import VoiceXmlEvent
@@ -33,6 +34,21 @@ def audio(name: str, *fallback: Segment) -> AudioSegment:
     return AudioSegment(FetchRequest(f"http://apps.test/{name}"), fallback=fallback)
 
 
+class Rendered:
+    """All pieces of a prompt."""
+
+    def __init__(self, pieces: list[Piece]) -> None:
+        self.sounds = [piece.sound for piece in pieces]
+        self.text = [piece.text for piece in pieces if piece.text]
+        self.audio = [piece.audio for piece in pieces if piece.audio]
+        self.marks = [piece.marks for piece in pieces]
+        self.seconds = sum(sound.seconds for sound in self.sounds)
+
+
+async def rendered(renderer: PromptRenderer, prompt: Prompt) -> Rendered:
+    return Rendered([piece async for piece in renderer.render(prompt)])
+
+
 class Studio:
     def __init__(self, capacity: int = 1_000_000) -> None:
         self.clock = VirtualClock()
@@ -45,27 +61,27 @@ class Studio:
         self.fetcher.files[f"http://apps.test/{name}"] = body
         self.fetcher.media_types[f"http://apps.test/{name}"] = media_type
 
-    async def render(self, *segments: Segment):
-        return await self.renderer.render(Prompt(segments, "en"))
+    async def render(self, *segments: Segment) -> Rendered:
+        return await rendered(self.renderer, Prompt(segments, "en"))
 
 
 async def test_speech_and_audio_are_sounds_in_their_order() -> None:
     studio = Studio()
     studio.file("a.wav", wav(0.5))
     studio.synthesizer.marks["two"] = (Mark("m", 0.25),)
-    rendered = await studio.render(speech("one"), audio("a.wav"), speech("two"))
-    assert [sound.seconds for sound in rendered.sounds] == [1.0, 0.5, 1.0]
-    assert rendered.text == ["one", "two"]
-    assert rendered.audio == ["http://apps.test/a.wav"]
-    assert rendered.marks == [("m", 1.75)]
-    assert rendered.seconds == 2.5
+    made = await studio.render(speech("one"), audio("a.wav"), speech("two"))
+    assert [sound.seconds for sound in made.sounds] == [1.0, 0.5, 1.0]
+    assert made.text == ["one", "two"]
+    assert made.audio == ["http://apps.test/a.wav"]
+    assert made.marks == [[], [], [("m", 0.25)]]
+    assert made.seconds == 2.5
 
 
 async def test_a_file_that_is_missing_is_replaced_by_its_fallback() -> None:
     studio = Studio()
-    rendered = await studio.render(audio("missing.wav", speech("sorry")))
-    assert rendered.text == ["sorry"]
-    assert rendered.audio == []
+    made = await studio.render(audio("missing.wav", speech("sorry")))
+    assert made.text == ["sorry"]
+    assert made.audio == []
 
 
 async def test_a_file_that_is_no_audio_is_replaced_by_its_fallback() -> None:
@@ -78,11 +94,11 @@ async def test_fallbacks_nest() -> None:
     studio = Studio()
     studio.file("b.wav", b"", "audio/x-wav")
     studio.file("c.wav", wav(0.25))
-    rendered = await studio.render(
+    made = await studio.render(
         audio("a.wav", audio("b.wav", speech("first"), audio("c.wav", speech("never"))))
     )
-    assert rendered.text == ["first"]
-    assert rendered.audio == ["http://apps.test/c.wav"]
+    assert made.text == ["first"]
+    assert made.audio == ["http://apps.test/c.wav"]
 
 
 async def test_a_fallback_is_not_rendered_when_it_is_not_needed() -> None:
@@ -93,8 +109,8 @@ async def test_a_fallback_is_not_rendered_when_it_is_not_needed() -> None:
 
 
 async def test_audio_without_anything_to_play_is_silent() -> None:
-    rendered = await Studio().render(AudioSegment())
-    assert rendered.sounds == []
+    made = await Studio().render(AudioSegment())
+    assert made.sounds == []
 
 
 async def test_speech_that_cannot_be_synthesised_is_an_event() -> None:
@@ -109,7 +125,7 @@ async def test_the_same_prompt_is_the_same_sound_in_all_calls() -> None:
     studio.file("a.wav", wav())
     other = PromptRenderer(studio.fetcher, studio.synthesizer, studio.sounds)
     prompt = Prompt((speech("one"), audio("a.wav")), "en")
-    first, second = await studio.renderer.render(prompt), await other.render(prompt)
+    first, second = await rendered(studio.renderer, prompt), await rendered(other, prompt)
     assert [id(sound) for sound in first.sounds] == [id(sound) for sound in second.sounds]
 
 
@@ -117,8 +133,8 @@ async def test_calls_that_want_a_file_at_once_share_its_decoding() -> None:
     studio = Studio()
     studio.file("a.wav", wav())
     renders = [studio.render(audio("a.wav")) for _ in range(5)]
-    rendered = await asyncio.gather(*renders)
-    assert len({id(one.sounds[0]) for one in rendered}) == 1
+    made = await asyncio.gather(*renders)
+    assert len({id(one.sounds[0]) for one in made}) == 1
 
 
 async def test_one_who_gives_up_does_not_spoil_the_decoding_for_others() -> None:
@@ -144,9 +160,9 @@ async def test_a_changed_file_is_another_sound() -> None:
 async def test_a_recording_in_memory_is_played_and_not_kept() -> None:
     studio = Studio()
     for seconds in (0.5, 0.25):
-        rendered = await studio.render(AudioSegment(data=wav(seconds), media_type="audio/x-wav"))
-        assert rendered.seconds == seconds
-        assert rendered.audio == []
+        made = await studio.render(AudioSegment(data=wav(seconds), media_type="audio/x-wav"))
+        assert made.seconds == seconds
+        assert made.audio == []
     assert studio.sounds.bytes == 0
 
 

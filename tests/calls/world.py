@@ -105,6 +105,12 @@ class FakeChannel:
             self._timer = self._clock.call_later(playback.sound.seconds, self._finish)
 
     def _finish(self) -> None:
+        sound = self._queue[0].sound
+        heard = round((self._clock.monotonic() - self._began) * 8000)
+        if not sound.is_complete or len(sound) > heard:
+            # Still being made: what is missing would be silence.
+            self._timer = self._clock.call_later(0.02, self._finish)
+            return
         playback = self._queue.pop(0)
         self.listener.playback_ended(playback, len(playback.sound), True)
         if self._queue:
@@ -113,7 +119,7 @@ class FakeChannel:
     def _empty(self) -> list[tuple[Playback, int]]:
         if self._timer is not None:
             self._timer.cancel()
-        heard = round((self._clock.monotonic() - self._began) * 8000)
+        heard = self._heard() if self._queue else 0
         ended = [(playback, heard if i == 0 else 0) for i, playback in enumerate(self._queue)]
         self._queue.clear()
         return ended
@@ -125,6 +131,15 @@ class FakeChannel:
     def stop_playing(self) -> None:
         if ended := self._empty():
             asyncio.get_running_loop().call_soon(self._tell, ended)
+
+    def progress(self, playback: Playback) -> int:
+        if playback not in self._queue[:1]:
+            return 0 if playback in self._queue else len(playback.sound)
+        return self._heard()
+
+    def _heard(self) -> int:
+        heard = round((self._clock.monotonic() - self._began) * 8000)
+        return min(heard, len(self._queue[0].sound))
 
     def press(self, keys: str, source: str = "rfc4733") -> None:
         """The far end presses keys: barge-in is decided here, as in the media thread."""

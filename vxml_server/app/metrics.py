@@ -87,6 +87,9 @@ class ServerCollector(Collector):
         yield _counter("media_busy_seconds", "Time spent in ticks.", media.busy_seconds)
         yield _counter("media_packets_received", "RTP packets in.", media.packets_received)
         yield _counter("media_packets_sent", "RTP packets out.", media.packets_sent)
+        yield _counter(
+            "media_underruns", "Frames of silence for want of speech.", media.underruns
+        )
         yield _by_label(
             "media_packets_dropped", "Packets not used.", "reason", dict(media.packets_dropped)
         )

@@ -141,8 +141,8 @@ class Leg:
     async def prepare(self, sound: Sound) -> None:
         """Encodes a long sound beside the loop, which `play` would hold up."""
         media = self._negotiation.media
-        if media is not None and len(sound) > ENCODE_ASIDE:
-            await asyncio.to_thread(sound.encoded, MediaCodec(media.codec))
+        if media is not None and len(sound) > ENCODE_ASIDE and sound.is_complete:
+            await asyncio.to_thread(sound.prepare, MediaCodec(media.codec))
 
     def play(
         self,
@@ -155,6 +155,10 @@ class Leg:
         return self._channel.play(
             sound, repeat=repeat, stop_on_key=stop_on_key, stop_on_speech=stop_on_speech
         )
+
+    def samples_played(self, playback: Playback) -> int:
+        """Samples sent by the last tick of a playback that does not repeat."""
+        return self._channel.progress(playback)
 
     def stop_playing(self) -> None:
         self._channel.stop_playing()

@@ -158,7 +158,6 @@ class CallPlatform:
     def _player(self, prompts: Sequence[Prompt], *, stop_on_key: bool) -> Player:
         return Player(
             self._leg,
-            self._clock,
             self._renderer,
             self._observe,
             prompts,

@@ -1,33 +1,60 @@
 """Prompts on their way to the caller: rendered side by side, played in order.
 
-The rules that must hold: what was rendered is heard even if a later prompt cannot be rendered; when
+A prompt begins to sound with the first words there are of it; the rest is made meanwhile.
+
+The rules that must hold: what was rendered is heard even if what follows cannot be rendered; when
 a player is left nothing more is heard, and none of its work goes on. A key that barges in stops the
-sound in the media thread; the player notices it by a playback that ended early.
+sound in the media thread; the player notices it by a playback that ended early. What was heard is
+what the media thread has counted, so marks are right to a frame.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
 from vxml_server.calls.leg import Leg
 from vxml_server.calls.mailbox import Played
-from vxml_server.calls.rendering import PromptRenderer, RenderedPrompt
-from vxml_server.clock import Clock
+from vxml_server.calls.rendering import Piece, PromptRenderer
 from vxml_server.interpreter import Observer, Prompt
 from vxml_server.media import Playback
 
 RATE = 8000
 
 
+class _Preparation:
+    """A prompt that is rendered beside what sounds, without waiting for its turn."""
+
+    def __init__(self, prompt: Prompt, pieces: AsyncGenerator[Piece]) -> None:
+        self.prompt = prompt
+        self.task = asyncio.create_task(self._make(pieces), name="prompt")
+        self._made: asyncio.Queue[Piece | None] = asyncio.Queue()
+
+    async def _make(self, pieces: AsyncGenerator[Piece]) -> None:
+        try:
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    self._made.put_nowait(piece)
+        finally:
+            self._made.put_nowait(None)
+
+    async def next_piece(self) -> Piece | None:
+        """The next piece; None after the last. Raises what rendering raised, after those before."""
+        piece = await self._made.get()
+        if piece is None:
+            await self.task
+        return piece
+
+
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    """A sound of a prompt, and where in all that is played it begins (seconds)."""
+class _Queued:
+    """A piece that sounds or waits to, and the prompt it belongs to."""
 
     prompt: Prompt
-    begins: float
+    piece: Piece
 
 
 class Player:
@@ -40,7 +67,6 @@ class Player:
     def __init__(
         self,
         leg: Leg,
-        clock: Clock,
         renderer: PromptRenderer,
         observe: Observer,
         prompts: Sequence[Prompt],
@@ -50,19 +76,17 @@ class Player:
         self.is_stopped = False
         """Whether it was stopped before its end, by `stop` or by a key."""
         self._leg = leg
-        self._clock = clock
         self._renderer = renderer
         self._observe = observe
         self._prompts = prompts
         self._stop_on_key = stop_on_key
         self._feeding: asyncio.Task[None] | None = None
         self._trouble: BaseException | None = None
-        self._queued = 0
-        self._queued_seconds = 0.0
-        self._pieces: dict[Playback, _Piece] = {}
-        self._piece_began = 0.0
-        self._heard_seconds = 0.0
-        self._marks: list[tuple[str, float]] = []
+        self._queued = 0  # prompts of which everything is in the queue
+        self._queue: dict[Playback, _Queued] = {}
+        self._unreported: tuple[Prompt, list[Piece]] | None = None
+        self._heard_seconds = 0.0  # of what is over
+        self._marks_heard: list[tuple[str, float]] = []
 
     async def __aenter__(self) -> Player:
         if self._prompts:
@@ -80,24 +104,23 @@ class Player:
     @property
     def is_over(self) -> bool:
         """Nothing is left to be heard."""
-        return not self._pieces and (self._feeding is None or self._feeding.done())
+        return not self._queue and (self._feeding is None or self._feeding.done())
 
     @property
     def current(self) -> Prompt | None:
         """The prompt that sounds now, or that comes next while it is rendered; None after all."""
         if self.is_stopped or self.is_over:
             return None
-        if self._pieces:
-            return next(iter(self._pieces.values())).prompt
+        if self._queue:
+            return next(iter(self._queue.values())).prompt
         return self._prompts[min(self._queued, len(self._prompts) - 1)]
 
     def played(self, event: Played) -> None:
         """A playback is over, perhaps one of ours."""
-        piece = self._pieces.pop(event.playback, None)
-        if piece is None:
+        queued = self._queue.pop(event.playback, None)
+        if queued is None:
             return
-        self._heard_seconds = piece.begins + event.samples / RATE
-        self._piece_began = self._clock.monotonic()
+        self._hear(queued.piece, event.samples, finished=event.finished)
         if not event.finished:
             # A key has emptied the queue in the media thread.
             self._halt()
@@ -106,17 +129,32 @@ class Player:
         """Nothing more is heard."""
         if self.is_stopped or self.is_over:
             return
-        if self._pieces:
-            self._heard_seconds = self._heard_so_far()
+        for playback, queued in self._queue.items():
+            samples = self._leg.samples_played(playback)
+            sound = queued.piece.sound
+            finished = sound.is_complete and samples >= len(sound)
+            self._hear(queued.piece, samples, finished=finished)
+            if not finished:
+                break
         self._halt()
+
+    def _hear(self, piece: Piece, samples: int, *, finished: bool) -> None:
+        """Counts what was heard of a piece; a mark at its very beginning takes a sample of it."""
+        self._marks_heard += [
+            (name, self._heard_seconds + at)
+            for name, at in piece.marks
+            if finished or (samples and at * RATE <= samples)
+        ]
+        self._heard_seconds += samples / RATE
 
     def _halt(self) -> None:
         self.is_stopped = True
+        self._report()
         if self._feeding is not None:
             self._feeding.cancel()
-        if self._pieces:
+        if self._queue:
             self._leg.stop_playing()
-            self._pieces.clear()
+            self._queue.clear()
 
     def raise_trouble(self) -> None:
         """Raises what went wrong while prompts were rendered, once those before were heard.
@@ -128,25 +166,24 @@ class Player:
 
     def mark(self) -> tuple[str | None, float | None]:
         """The last mark heard, and the seconds of sound since (VoiceXML 2.1 section 8)."""
-        heard = [(name, at) for name, at in self._marks if at <= self._heard_seconds]
-        if not heard:
+        if not self._marks_heard:
             return None, None
-        name, at = heard[-1]
+        name, at = self._marks_heard[-1]
         return name, self._heard_seconds - at
 
     # Inside ------------------------------------------------------------------------------------
 
     async def _feed(self) -> None:
-        first, *others = self._prompts
-        rendering = [asyncio.ensure_future(self._renderer.render(prompt)) for prompt in others]
+        preparing = [
+            _Preparation(prompt, self._renderer.render(prompt)) for prompt in self._prompts
+        ]
         try:
-            await self._queue(await self._renderer.render(first))
-            for rendered in rendering:
-                await self._queue(await rendered)
+            for preparation in preparing:
+                await self._put(preparation)
         finally:
-            for rendered in rendering:
-                rendered.cancel()
-            await asyncio.gather(*rendering, return_exceptions=True)
+            for preparation in preparing:
+                preparation.task.cancel()
+            await asyncio.gather(*(one.task for one in preparing), return_exceptions=True)
 
     def _fed(self, feeding: asyncio.Task[None]) -> None:
         """Whoever waits for the end of the prompts has to look again: there are no more."""
@@ -155,37 +192,42 @@ class Player:
         if not self.is_stopped:
             self._leg.events.nudge()
 
-    async def _queue(self, rendered: RenderedPrompt) -> None:
-        prompt = rendered.prompt
-        for sound in rendered.sounds:
-            await self._leg.prepare(sound)
+    async def _put(self, preparation: _Preparation) -> None:
+        """Puts a prompt in the queue of the leg, each piece when there is something of it."""
+        prompt = preparation.prompt
+        pieces: list[Piece] = []
+        try:
+            while (piece := await preparation.next_piece()) is not None:
+                pieces.append(piece)
+                self._unreported = (prompt, pieces)
+                await self._leg.prepare(piece.sound)
+                # The media thread does not know that an INFO and a tone may be the same press: it
+                # would stop the next prompt when it hears the second.
+                stop_on_key = (
+                    self._stop_on_key and stops_on_key(prompt) and not self._leg.has_info_keys
+                )
+                playback = self._leg.play(piece.sound, stop_on_key=stop_on_key)
+                self._queue[playback] = _Queued(prompt, piece)
+            self._unreported = (prompt, pieces)
+        finally:
+            self._report()
+        self._queued += 1
+
+    def _report(self) -> None:
+        """Tells what there is of a prompt: all of it is known, or no more will be heard."""
+        if self._unreported is None:
+            return
+        (prompt, pieces), self._unreported = self._unreported, None
         self._observe(
             "prompt",
             {
-                "text": " ".join(rendered.text),
+                "text": " ".join(piece.text for piece in pieces if piece.text),
                 "lang": prompt.lang,
                 "bargein": prompt.bargein,
-                "audio": list(rendered.audio),
-                "marks": [name for name, _ in rendered.marks],
+                "audio": [piece.audio for piece in pieces if piece.audio],
+                "marks": [name for piece in pieces for name, _ in piece.marks],
             },
         )
-        self._marks += [(name, self._queued_seconds + at) for name, at in rendered.marks]
-        # The media thread does not know that an INFO and a tone may be the same press: it would
-        # stop the next prompt when it hears the second.
-        stop_on_key = self._stop_on_key and stops_on_key(prompt) and not self._leg.has_info_keys
-        for sound in rendered.sounds:
-            if not self._pieces:
-                self._piece_began = self._clock.monotonic()
-            playback = self._leg.play(sound, stop_on_key=stop_on_key)
-            self._pieces[playback] = _Piece(prompt, self._queued_seconds)
-            self._queued_seconds += sound.seconds
-        self._queued += 1
-
-    def _heard_so_far(self) -> float:
-        """An estimate, good to a tick, for when we do not wait for the media thread's count."""
-        begins = [piece.begins for piece in self._pieces.values()]
-        end = begins[1] if len(begins) > 1 else self._queued_seconds
-        return min(begins[0] + self._clock.monotonic() - self._piece_began, end)
 
 
 def is_hotword(prompt: Prompt) -> bool:

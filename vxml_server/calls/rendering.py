@@ -1,15 +1,16 @@
 """From a prompt of the interpreter to sounds that the media engine plays.
 
 Speech goes through the synthesiser, audio files are fetched and decoded, and where a file cannot be
-had its fallback is rendered instead (VoiceXML 2.0 section 4.1.3). A sound that many calls play is
-made and encoded once.
+had its fallback is rendered instead (VoiceXML 2.0 section 4.1.3). Speech is heard while the rest of
+it is still made. A sound that many calls play is made and encoded once.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import structlog
@@ -18,8 +19,8 @@ from vxml_server.audio import decode
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import ResourceFetcher
 from vxml_server.interpreter import AudioSegment, Prompt, Segment, SpeechSegment
-from vxml_server.media import Sound
-from vxml_server.tts import SpeechRequest, Synthesizer, joined
+from vxml_server.media import GrowingSound, Sound
+from vxml_server.tts import Chunk, SpeechRequest, Synthesizer
 
 _log = structlog.get_logger(__name__)
 
@@ -77,23 +78,17 @@ def _size(sound: Sound) -> int:
     return 4 * len(sound)
 
 
-@dataclass(slots=True)
-class RenderedPrompt:
-    """A prompt as sounds in a row.
+@dataclass(slots=True, eq=False)
+class Piece:
+    """A sound of a prompt, in which case it is speech of a `text`, or the file at the URI `audio`.
 
-    `text` is what is heard, `audio` the URIs of the files in it; `marks` are (name, seconds from
-    the beginning of the prompt).
+    The sound may still be made; `marks`, (name, seconds from its beginning), grow with it.
     """
 
-    prompt: Prompt
-    sounds: list[Sound] = field(default_factory=list)
-    text: list[str] = field(default_factory=list)
-    audio: list[str] = field(default_factory=list)
+    sound: Sound
+    text: str = ""
+    audio: str = ""
     marks: list[tuple[str, float]] = field(default_factory=list)
-
-    @property
-    def seconds(self) -> float:
-        return sum(sound.seconds for sound in self.sounds)
 
 
 class PromptRenderer:
@@ -106,11 +101,14 @@ class PromptRenderer:
         self._synthesizer = synthesizer
         self._sounds = sounds
 
-    async def render(self, prompt: Prompt) -> RenderedPrompt:
-        """The prompt's sounds; raises `VoiceXmlEvent` when its speech cannot be synthesised."""
-        rendered = RenderedPrompt(prompt)
-        await self._render(prompt.segments, rendered)
-        return rendered
+    def render(self, prompt: Prompt) -> AsyncGenerator[Piece]:
+        """The prompt's sounds in their order, each as soon as there is something of it to hear.
+
+        Who asks for the next lets the last be made to its end, so ask on without waiting for what
+        is heard. Raises `VoiceXmlEvent` when speech cannot be synthesised; pieces before it, and
+        what there is of the last one, are good.
+        """
+        return self._render(prompt.segments, prompt.is_fixed)
 
     async def audio(self, segment: AudioSegment) -> Sound | None:
         """A sound file alone; None when it cannot be had."""
@@ -127,33 +125,49 @@ class PromptRenderer:
             _log.info("audio not played", uri=segment.uri, line=segment.line, error=str(event))
             return None
 
-    async def _render(self, segments: Sequence[Segment], out: RenderedPrompt) -> None:
+    async def _render(self, segments: Sequence[Segment], is_fixed: bool) -> AsyncGenerator[Piece]:
         for segment in segments:
             if isinstance(segment, SpeechSegment):
-                await self._speak(segment, out)
-                continue
-            sound = await self.audio(segment)
-            if sound is None:
-                await self._render(segment.fallback, out)
+                pieces = self._speak(segment, is_fixed)
             else:
-                out.sounds.append(sound)
-                if segment.uri:
-                    out.audio.append(segment.uri)
+                sound = await self.audio(segment)
+                if sound is not None:
+                    yield Piece(sound, audio=segment.uri)
+                    continue
+                pieces = self._render(segment.fallback, is_fixed)
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    yield piece
 
-    async def _speak(self, segment: SpeechSegment, out: RenderedPrompt) -> None:
-        request = SpeechRequest(segment.ssml, segment.lang)
-        chunks = [chunk async for chunk in self._synthesizer.stream(request)]
-        speech = joined(chunks)
-        begin = out.seconds
-        # The synthesiser's cache answers with the same object for the same prompt; a `Chunk` is
-        # equal to itself alone, and lives as long as the sound that is kept under it.
-        sound = self._sounds.get(chunks[0]) if len(chunks) == 1 else Sound(speech.pcm)
-        if sound is None:
-            sound = self._sounds.put(chunks[0], Sound(speech.pcm))
-        out.sounds.append(sound)
-        out.marks += [(mark.name, begin + mark.seconds) for mark in speech.marks]
-        if segment.text:
-            out.text.append(segment.text)
+    async def _speak(self, segment: SpeechSegment, is_fixed: bool) -> AsyncGenerator[Piece]:
+        request = SpeechRequest(segment.ssml, segment.lang, is_fixed=is_fixed)
+        async with aclosing(self._synthesizer.stream(request)) as stream:
+            chunk = await anext(stream, None)
+            if chunk is not None and chunk.is_last:
+                # The synthesiser's cache answers with the same object for the same prompt; a
+                # `Chunk` is equal to itself alone, and lives as long as the sound kept under it.
+                sound = self._sounds.get(chunk) or self._sounds.put(chunk, Sound(chunk.pcm))
+                yield Piece(sound, segment.text, marks=_marks(chunk))
+                return
+            growing = GrowingSound()
+            piece = Piece(growing, segment.text)
+            is_heard = False
+            try:
+                while chunk is not None:
+                    piece.marks += _marks(chunk)
+                    growing.append(chunk.pcm)
+                    if len(growing) and not is_heard:
+                        is_heard = True
+                        yield piece
+                    chunk = await anext(stream, None)
+            finally:
+                growing.finish()
+            if not is_heard:
+                yield piece
+
+
+def _marks(chunk: Chunk) -> list[tuple[str, float]]:
+    return [(mark.name, mark.seconds) for mark in chunk.marks]
 
 
 def _decoded(body: bytes, media_type: str) -> Sound:

@@ -70,7 +70,8 @@ class Prompt:
 
     `timeout` is how long silence may last after it before a noinput, by its own attribute or the
     property that held when it was queued; the last prompt that has one decides (section 4.1.7).
-    The platform's own words have none.
+    The platform's own words have none. `is_fixed`: it is the same for every caller, for it stands
+    in the document as it is.
     """
 
     segments: tuple[Segment, ...]
@@ -79,6 +80,7 @@ class Prompt:
     bargein_type: Literal["speech", "hotword"] = "speech"
     timeout: float | None = None
     line: int = 0
+    is_fixed: bool = False
 
 
 # Input -------------------------------------------------------------------------------------------

@@ -186,6 +186,7 @@ class PromptBuilder:
             bargein_type=cast(Literal["speech", "hotword"], kind),
             timeout=seconds(timeout) if timeout else self._timeout(),
             line=element.line,
+            is_fixed=_is_fixed(element),
         )
 
     @property
@@ -206,7 +207,7 @@ class PromptBuilder:
         """The platform's own words."""
         assembler = _Assembler(self._lang)
         assembler.say(words)
-        return Prompt(segments=assembler.finish(), lang=self._lang)
+        return Prompt(segments=assembler.finish(), lang=self._lang, is_fixed=True)
 
     def _add(self, nodes: Sequence[Node], out: _Assembler) -> None:
         for node in nodes:

@@ -12,7 +12,7 @@ the first after a hold or after ticks that were skipped), and on no other.
 
 from vxml_server.media.channel import Channel, ChannelListener, KeySource
 from vxml_server.media.engine import MediaEngine
-from vxml_server.media.play import Playback, Sound
+from vxml_server.media.play import GrowingSound, Playback, Sound
 from vxml_server.media.ports import NoPortsLeft
 from vxml_server.media.statistics import ChannelStatistics, EngineStatistics
 from vxml_server.media.stream import Codec, Direction, Stream
@@ -25,6 +25,7 @@ __all__ = [
     "Codec",
     "Direction",
     "EngineStatistics",
+    "GrowingSound",
     "KeySource",
     "MediaEngine",
     "NoPortsLeft",

@@ -99,13 +99,17 @@ class Channel:
         playback = Playback(sound, repeat, stop_on_key, stop_on_speech)
         if self._codec is not None:
             # Encoded here, so that the media thread only copies.
-            sound.encoded(self._codec)
+            sound.prepare(self._codec)
         self._do(lambda tick: self.state.play(playback))
         return playback
 
     def stop_playing(self) -> None:
         """Empties the play queue; the last packet with speech leaves at most one tick later."""
         self._do(lambda tick: self.state.stop_playing())
+
+    def progress(self, playback: Playback) -> int:
+        """Samples sent by the last tick of a playback that does not repeat."""
+        return self.state.queue.progress(playback)
 
     def send_keys(self, keys: str, duration_ms: int = 100, gap_ms: int = 100) -> None:
         """Sends keys: as RFC 4733 events if they were agreed, else as tones in the audio.

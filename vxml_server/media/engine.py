@@ -118,6 +118,7 @@ class MediaEngine:
         self._ticks = 0
         self._closed_received = 0
         self._closed_sent = 0
+        self._closed_underruns = 0
         self._closed_dropped: Counter[str] = Counter()
 
     # On the loop's thread.
@@ -208,6 +209,7 @@ class MediaEngine:
             packets_received=self._closed_received + sum(c.receiver.packets for c in channels),
             packets_sent=self._closed_sent + sum(c.sender.packets for c in channels),
             packets_dropped=dropped,
+            underruns=self._closed_underruns + sum(c.queue.underruns for c in channels),
         )
 
     # In the media thread.
@@ -508,6 +510,7 @@ class MediaEngine:
         del self._channels[termination]
         self._closed_received += termination.receiver.packets
         self._closed_sent += termination.sender.packets
+        self._closed_underruns += termination.queue.underruns
         self._closed_dropped.update(termination.receiver.dropped)
 
     def _join(self, a: Termination, b: Termination, *, keys_pass: bool) -> None:

@@ -48,3 +48,5 @@ class EngineStatistics:
     packets_received: int
     packets_sent: int
     packets_dropped: Mapping[str, int]
+    underruns: int
+    """Frames with silence in them because a sound had not been made in time."""

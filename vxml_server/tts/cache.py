@@ -188,6 +188,8 @@ class CachingSynthesizer:
     # What is kept ------------------------------------------------------------------------------
 
     def _keep(self, key: str, flight: _Flight) -> None:
+        if any(chunk.substitute for chunk in flight.chunks):
+            return
         speech = joined(flight.chunks)
         whole = Chunk(speech.pcm, speech.marks, speech.warnings, is_last=True)
         size = _size(whole)
