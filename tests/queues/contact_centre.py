@@ -105,7 +105,7 @@ class ContactCentre:
         for event in events:
             one = self.board.offers[offer.id]
             candidate = self.board.agents[one.agent]
-            entry = self.board.entries.get(one.entry) or _gone(one)
+            entry = self.board.entries.get(one.entry)
             self.do(
                 advance(
                     *(one, event, candidate.row, candidate.profile, entry),
@@ -129,11 +129,6 @@ class ContactCentre:
     def names(self) -> list[str]:
         """The facts so far, by name."""
         return [fact.name for fact in self.facts]
-
-
-def _gone(offer: Offer) -> Entry:
-    """The caller of an offer that is wrapping up has left; only his id matters then."""
-    return Entry(offer.entry, offer.queue, "", "main", 0.0)
 
 
 ONE_BY_ONE = tuple(strategy for strategy in Strategy if not strategy.rings_several)

@@ -8,8 +8,10 @@ found so is what `matching.match` says of everything.
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from math import inf
 
 from vxml_server.queues.matching import Assignment, Candidate, Waiting, match, next_change
@@ -118,6 +120,18 @@ class Board:
         if known is None and offer.state is OfferState.RESERVED:
             self.cursors[offer.queue] = offer.agent
         self._touched.add(offer.queue)
+
+    def forget(self, entries: Iterable[str], offers: Iterable[str]) -> None:
+        """These are over: they are not stored any more."""
+        for entry_id in entries:
+            self._over[entry_id] = sys.maxsize
+            if (entry := self.entries.pop(entry_id, None)) is not None:
+                self._waiting[entry.queue].pop(entry_id, None)
+                self._touched.add(entry.queue)
+        for offer_id in offers:
+            if (offer := self.offers.get(offer_id)) is not None:
+                self._take_offer(replace(offer, state=OfferState.CLOSED, generation=sys.maxsize))
+            self._over[offer_id] = sys.maxsize
 
     def _is_old(self, row: Entry | Offer, known: Entry | Offer | None) -> bool:
         at_least = self._over.get(row.id, 0) if known is None else known.generation

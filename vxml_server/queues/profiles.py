@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import ClassVar
 
-NONE: Mapping[str, int] = MappingProxyType({})
-VOICE: Mapping[str, int] = MappingProxyType({"voice": 1})
+from pydantic import ConfigDict
+
+_STRICT = ConfigDict(extra="forbid")
 MAX_CALLS = 8
 MAX_LEVEL = 100
 
@@ -58,13 +60,15 @@ class Agent:
     `max_no_answer` calls in a row that were not answered the agent is put on a break; 0 is never.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
     name: str
     line: str
     description: str = ""
     ring_time: float = 20.0
     wrap_up_time: float = 10.0
-    capacity: Mapping[str, int] = field(default_factory=lambda: VOICE)
-    skills: Mapping[str, int] = field(default_factory=lambda: NONE)
+    capacity: Mapping[str, int] = field(default_factory=lambda: {"voice": 1})
+    skills: Mapping[str, int] = field(default_factory=dict)
     languages: frozenset[str] = frozenset()
     max_no_answer: int = 3
     no_answer_delay: float = 10.0
@@ -99,6 +103,8 @@ _AGENT_SECONDS = (
 class Group:
     """Agents who stand in queues together, in this order."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
     name: str
     agents: tuple[str, ...] = ()
 
@@ -115,6 +121,8 @@ class Member:
     have waited for `after` seconds: groups that join later are the overflow of those before, who
     stay. `weight` counts for the weighted random strategy.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     agent: str = ""
     group: str = ""
@@ -138,6 +146,8 @@ class Relaxation:
     A requirement that comes to 0 is none.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
     after: float
     by: int
 
@@ -153,6 +163,8 @@ class TierRules:
     Tier 1 always, tier n after (n - 1) times `wait` seconds (`wait` once, whatever the tier,
     without `multiply`). With `skip_absent` a tier of which nobody is signed in is not waited for.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     wait: float = 0.0
     multiply: bool = True
@@ -175,6 +187,8 @@ class Queue:
     `max_waiting` callers, he has waited `max_wait`, or for `max_wait_no_agents` with nobody signed
     in) hears `announcement` and goes to `overflow` (a queue, an agent, a number) if there is one.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     name: str
     members: tuple[Member, ...] = ()

@@ -12,10 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import TypeAlias
-
-from vxml_server.queues.profiles import NONE
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -88,7 +85,7 @@ class AgentRow:
     reason: str = ""
     since: float = 0.0
     idle_since: float = 0.0
-    busy: Mapping[str, int] = field(default_factory=lambda: NONE)
+    busy: Mapping[str, int] = field(default_factory=dict)
     not_before: float = 0.0
     missed: int = 0
     day: str = ""
@@ -114,10 +111,10 @@ class Entry:
     entered_at: float
     medium: str = "voice"
     priority: float = 0.0
-    skills: Mapping[str, int] = field(default_factory=lambda: NONE)
+    skills: Mapping[str, int] = field(default_factory=dict)
     language: str = ""
     draw: float = 0.0
-    data: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
+    data: Mapping[str, Json] = field(default_factory=dict)
     state: EntryState = EntryState.WAITING
     exit: Exit | None = None
     offers: int = 0
@@ -139,6 +136,7 @@ class Offer:
     agent: str
     entry: str
     queue: str
+    call_id: str
     worker: str
     medium: str
     reserved_at: float
@@ -161,7 +159,7 @@ class Fact:
     queue: str = ""
     agent: str = ""
     call_id: str = ""
-    data: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
+    data: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,13 +165,18 @@ def claim(agent: AgentRow, profile: Agent, entry: Entry, offer_id: str, now: flo
     if is_full or not is_free(agent, now):
         raise IllegalTransition(f"agent {agent.name} cannot take {entry.medium} now")
     offer = Offer(
-        offer_id, agent.name, entry.id, entry.queue, entry.worker, entry.medium, reserved_at=now
+        offer_id,
+        agent.name,
+        entry.id,
+        entry.queue,
+        entry.call_id,
+        entry.worker,
+        entry.medium,
+        reserved_at=now,
     )
     held = replace(agent, busy=_counted(agent.busy, entry.medium, +1))
     offered = replace(entry, offers=entry.offers + 1, attempts=entry.attempts + 1)
-    return Change(
-        (_next(held),), (_next(offered),), (_next(offer),), (_of_offer(offer, entry, now),)
-    )
+    return Change((_next(held),), (_next(offered),), (_next(offer),), (_of_offer(offer, now),))
 
 
 def advance(
@@ -179,7 +184,7 @@ def advance(
     event: OfferEvent,
     agent: AgentRow,
     profile: Agent,
-    entry: Entry,
+    entry: Entry | None,
     *,
     now: float,
     today: str,
@@ -187,17 +192,20 @@ def advance(
 ) -> Change:
     """One step of an offer, with what it means to its agent and its caller.
 
+    For `WRAPPED_UP`, by the clock or by the agent, the caller has gone (None) or may have.
     `wrap_up_time` is the queue's, if it has one of its own; `today` is the day for the agent's
-    counters. `WRAPPED_UP` may come at any time of the wrap-up, by the clock or by the agent.
+    counters.
     """
     step = OFFER_TABLE[offer.state].get(event)
     if step is None:
         raise IllegalTransition(f"{event} for offer {offer.id}, which is {offer.state}")
-    if (agent.name, entry.id) != (offer.agent, offer.entry):
-        raise IllegalTransition(f"offer {offer.id} is of {offer.agent} and {offer.entry}")
+    if agent.name != offer.agent:
+        raise IllegalTransition(f"offer {offer.id} is of {offer.agent}")
     state, outcome = step
     if event is OfferEvent.WRAPPED_UP:
-        return _released(offer, agent, entry, now)
+        return _released(offer, agent, now)
+    if entry is None or entry.id != offer.entry:
+        raise IllegalTransition(f"offer {offer.id} is of {offer.entry}")
     if outcome is None:
         return _going_on(offer, state, agent, entry, now, today)
     if offer.state is OfferState.BRIDGED:
@@ -216,7 +224,7 @@ def _going_on(
             moved = replace(offer, state=state, answered_at=now)
         case _:
             return _bridged(replace(offer, state=state, bridged_at=now), agent, entry, now, today)
-    return Change(offers=(_next(moved),), facts=(_of_offer(moved, entry, now),))
+    return Change(offers=(_next(moved),), facts=(_of_offer(moved, now),))
 
 
 def _bridged(offer: Offer, agent: AgentRow, entry: Entry, now: float, today: str) -> Change:
@@ -233,7 +241,7 @@ def _bridged(offer: Offer, agent: AgentRow, entry: Entry, now: float, today: str
     connected = replace(entry, state=EntryState.CONNECTED, connected_at=now)
     data: dict[str, Json] = {"entry": entry.id, "waited": _seconds(now - entry.entered_at)}
     facts = (
-        _of_offer(offer, entry, now),
+        _of_offer(offer, now),
         replace(_of_entry(connected, "queue.connected", data, now), agent=agent.name),
     )
     return Change((_next(talking),), (_next(connected),), (_next(offer),), facts)
@@ -254,7 +262,7 @@ def _not_bridged(
     )
     closed = replace(offer, state=OfferState.CLOSED, outcome=outcome, ended_at=now)
     back = replace(entry, offers=entry.offers - 1)
-    facts = [_of_offer(closed, entry, now)]
+    facts = [_of_offer(closed, now)]
     may_miss = profile.max_no_answer
     if effect.is_missed and 0 < may_miss <= missed and free.presence is Presence.AVAILABLE:
         free, fact = _present(replace(free, missed=0), Presence.ON_BREAK, MISSED_BREAK, now)
@@ -277,18 +285,18 @@ def _parted(
     worked = replace(agent, talk_time=agent.talk_time + talked)
     reason = Exit.LOST if outcome is Outcome.LOST else Exit.SERVED
     change = _left(replace(entry, offers=entry.offers - 1), reason, now)
-    facts = (_of_offer(over, entry, now, {"talked": _seconds(talked)}), *change.facts)
+    facts = (_of_offer(over, now, {"talked": _seconds(talked)}), *change.facts)
     return Change((_next(worked),), change.entries, (_next(over),), facts)
 
 
-def _released(offer: Offer, agent: AgentRow, entry: Entry, now: float) -> Change:
+def _released(offer: Offer, agent: AgentRow, now: float) -> Change:
     data: dict[str, Json] = {"wrapped_up": _seconds(now - offer.ended_at)}
     closed = replace(offer, state=OfferState.CLOSED)
     free = replace(agent, busy=_counted(agent.busy, offer.medium, -1), idle_since=now)
     return Change(
         agents=(_next(free),),
         offers=(_next(closed),),
-        facts=(_of_offer(closed, entry, now, data),),
+        facts=(_of_offer(closed, now, data),),
     )
 
 
@@ -346,6 +354,7 @@ _WORDS: Mapping[OfferState, str] = {
 
 # Inside ------------------------------------------------------------------------------------------
 
+_NOTHING: Mapping[str, Json] = MappingProxyType({})
 Row = TypeVar("Row", AgentRow, Entry, Offer)
 
 
@@ -357,7 +366,7 @@ def _counted(busy: Mapping[str, int], medium: str, by: int) -> Mapping[str, int]
     count = busy.get(medium, 0) + by
     if count < 0:
         raise IllegalTransition(f"less than no {medium} call")
-    return MappingProxyType({**busy, medium: count})
+    return {**busy, medium: count}
 
 
 def _seconds(value: float) -> float:
@@ -368,11 +377,9 @@ def _of_entry(entry: Entry, name: str, data: Mapping[str, Json], at: float) -> F
     return Fact(name, at, entry.queue, "", entry.call_id, data)
 
 
-def _of_offer(
-    offer: Offer, entry: Entry, now: float, more: Mapping[str, Json] = MappingProxyType({})
-) -> Fact:
+def _of_offer(offer: Offer, now: float, more: Mapping[str, Json] = _NOTHING) -> Fact:
     data: dict[str, Json] = {"offer": offer.id, "entry": offer.entry, **more}
     if offer.outcome is not None:
         data["outcome"] = offer.outcome
     name = f"offer.{offer.state}"
-    return Fact(name, now, offer.queue, offer.agent, entry.call_id, data)
+    return Fact(name, now, offer.queue, offer.agent, offer.call_id, data)
