@@ -157,7 +157,7 @@ def _grouped(digits: str, region: str, international: bool) -> list[str]:
             number, kind.INTERNATIONAL if international else kind.NATIONAL
         )
         groups = re.findall(r"[0-9]+", written)
-        if "".join(groups) == digits:
+        if len(groups) > 1 and "".join(groups) == digits:
             return groups
     groups = []
     while len(digits) > 4:
