@@ -179,12 +179,12 @@ class Pack:
         self._folder = folder
         layout = _LAYOUT.get(lang.split("-", 1)[0].lower(), {})
         named = {**layout, **self._own_words()}
-        self._files = {
+        self._files: dict[Words, Path] = {
             _words(said): path
             for said, name in named.items()
             if (path := self._file(name)) is not None
         }
-        self._letters = {
+        self._letters: dict[Words, Path] = {
             (letter,): path
             for letter in "abcdefghijklmnopqrstuvwxyz"
             if (path := self._file(self._letter(letter, lang))) is not None
