@@ -5,6 +5,7 @@ telling: `call_started()`, `call_answered()`, `leg_ended()`, `call_ended()` and 
 once, and one writer puts what it was told into the database in batches, in order.
 """
 
+from vxml_server.store import queue_tables
 from vxml_server.store.cursor import BadCursor, Cursor
 from vxml_server.store.records import (
     CallEnd,
@@ -19,6 +20,7 @@ from vxml_server.store.records import (
     Page,
 )
 from vxml_server.store.store import Store, StoreError, append_facts
+from vxml_server.store.values import storable_json
 
 __all__ = [
     "BadCursor",
@@ -36,4 +38,6 @@ __all__ = [
     "Store",
     "StoreError",
     "append_facts",
+    "queue_tables",
+    "storable_json",
 ]

@@ -196,11 +196,10 @@ class Store:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for reading, which sees what was told before."""
+        """A connection for reading that sees what was told before."""
         await self._writer.settle()
-        with _errors():
-            async with self._engine.connect() as connection:
-                yield connection
+        async with self.reading() as connection:
+            yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -213,6 +212,13 @@ class Store:
             async with self._engine.begin() as connection:
                 yield connection
         self.feed.wake()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for reading what is in the database; raises `StoreError` like the others."""
+        with _errors():
+            async with self._engine.connect() as connection:
+                yield connection
 
     async def flush(self) -> None:
         """Returns when everything told before is in the database."""

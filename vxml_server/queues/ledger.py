@@ -1,0 +1,328 @@
+"""Rows and facts of queues in the database, by compare-and-set.
+
+The rules that must hold: a change is stored with its facts, whole or not at all, and only where
+each of its rows is still the one that it was made from; of two workers that claim one agent, one is
+told that it came too late. What is over is deleted; the log has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Table, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from vxml_server.queues.definitions import Definition, Kind, kind_of, read, written
+from vxml_server.queues.profiles import Agent, Group, Queue
+from vxml_server.queues.rows import (
+    AgentRow,
+    Change,
+    Entry,
+    EntryState,
+    Exit,
+    Fact,
+    Offer,
+    OfferState,
+    Outcome,
+    Presence,
+)
+from vxml_server.store import NewEvent, Store, append_facts, queue_tables, storable_json
+
+Row = AgentRow | Entry | Offer
+
+
+class _TooLate(Exception):
+    """A row has changed meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definitions:
+    """All definitions, and the names of those that only the settings may change."""
+
+    agents: tuple[Agent, ...] = ()
+    groups: tuple[Group, ...] = ()
+    queues: tuple[Queue, ...] = ()
+    declared: frozenset[tuple[Kind, str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything as it was when the log had come to `seq`, or a little later."""
+
+    rows: Change
+    cursors: Mapping[str, str]
+    definitions: Definitions
+    seq: int
+
+
+class Ledger:
+    """The rows of all workers in one database; `worker` is this one, unlike any other ever."""
+
+    def __init__(self, store: Store, worker: str) -> None:
+        self._store = store
+        self.worker = worker
+
+    # Changes -----------------------------------------------------------------------------------
+
+    async def commit(self, *changes: Change) -> bool:
+        """Stores changes, together; False, and nothing stored, when a row has changed meanwhile.
+
+        Several changes of one row follow one another. Raises `StoreError` when the database does
+        not answer.
+        """
+        merged = _merged(changes)
+        try:
+            async with self._store.transaction() as connection:
+                # Always in the same order, so that no two wait for each other.
+                for (table, _), (row, before) in sorted(merged.items(), key=lambda item: item[0]):
+                    await self._put(connection, _TABLES[table], row, before)
+                await self._point(connection, merged)
+                facts = [self._told(fact) for change in changes for fact in change.facts]
+                await append_facts(connection, facts)
+        except (_TooLate, IntegrityError):
+            return False
+        return True
+
+    async def _put(self, connection: AsyncConnection, table: Table, row: Row, before: int) -> None:
+        key, value = _key(row)
+        if before == 0:
+            if not _is_over(row):
+                await connection.execute(insert(table), _columns(row))
+            return
+        same = (table.c[key] == value) & (table.c.generation == before)
+        if _is_over(row):
+            done = await connection.execute(delete(table).where(same))
+        else:
+            done = await connection.execute(update(table).where(same).values(_columns(row)))
+        if done.rowcount != 1:
+            raise _TooLate
+
+    async def _point(
+        self, connection: AsyncConnection, merged: Mapping[tuple[str, str], tuple[Row, int]]
+    ) -> None:
+        """Remembers whom a queue asked last."""
+        asked = {
+            row.queue: row.agent
+            for row, before in merged.values()
+            if isinstance(row, Offer) and before == 0
+        }
+        table = queue_tables.cursors
+        for queue in sorted(asked):
+            mine = table.c.queue == queue
+            done = await connection.execute(update(table).where(mine).values(agent=asked[queue]))
+            if done.rowcount == 0:
+                await connection.execute(insert(table).values(queue=queue, agent=asked[queue]))
+
+    def _told(self, fact: Fact) -> NewEvent:
+        at = datetime.fromtimestamp(fact.at, UTC)
+        data = {**fact.data, "worker": self.worker}
+        return NewEvent(fact.call_id, at, fact.name, data, fact.queue, fact.agent)
+
+    # Reading -----------------------------------------------------------------------------------
+
+    async def load(self) -> Snapshot:
+        """Everything there is. The log is to be followed from `seq` on, and tells of what may have
+        been missed while it was read."""
+        async with self._store.transaction() as connection:
+            seq = await append_facts(connection, ())
+            rows = [
+                [_row(kind, found) for found in await connection.execute(select(table))]
+                for kind, table in _KINDS.items()
+            ]
+            cursors = await connection.execute(select(queue_tables.cursors))
+            known = {one.queue: one.agent for one in cursors}
+            definitions = await _definitions(connection)
+        return Snapshot(_change(row for some in rows for row in some), known, definitions, seq)
+
+    async def rows(
+        self, agents: Collection[str], entries: Collection[str], offers: Collection[str]
+    ) -> Change:
+        """Those of these rows that there are, as they are now."""
+        found: list[Row] = []
+        async with self._store.reading() as connection:
+            for names, kind in ((agents, AgentRow), (entries, Entry), (offers, Offer)):
+                table = _KINDS[kind]
+                if names:
+                    key = table.c[_KEYS[kind]]
+                    some = await connection.execute(select(table).where(key.in_(sorted(names))))
+                    found += [_row(kind, one) for one in some]
+        return _change(found)
+
+    # Definitions -------------------------------------------------------------------------------
+
+    async def definitions(self) -> Definitions:
+        """All of them, as they are now."""
+        async with self._store.reading() as connection:
+            return await _definitions(connection)
+
+    async def define(self, definition: Definition, at: float, *, declared: bool = False) -> None:
+        """Makes or replaces a definition. Who may is the caller's matter."""
+        kind, table = kind_of(definition), queue_tables.definitions
+        values = {"body": written(definition), "declared": declared}
+        mine = (table.c.kind == kind) & (table.c.name == definition.name)
+        async with self._store.transaction() as connection:
+            done = await connection.execute(update(table).where(mine).values(values))
+            if done.rowcount == 0:
+                values = {"kind": kind, "name": definition.name, **values}
+                await connection.execute(insert(table).values(values))
+            await append_facts(connection, [self._told(_defined(kind, definition.name, at))])
+
+    async def undefine(self, kind: Kind, name: str, at: float) -> bool:
+        """Removes a definition; False when there is none."""
+        table = queue_tables.definitions
+        mine = (table.c.kind == kind) & (table.c.name == name)
+        async with self._store.transaction() as connection:
+            done = await connection.execute(delete(table).where(mine))
+            if done.rowcount:
+                fact = _defined(kind, name, at, removed=True)
+                await append_facts(connection, [self._told(fact)])
+        return done.rowcount > 0
+
+    # Workers -----------------------------------------------------------------------------------
+
+    async def beat(self) -> bool:
+        """Says that this worker lives; False when others have taken it for dead already."""
+        table = queue_tables.workers
+        mine = table.c.name == self.worker
+        async with self._store.transaction() as connection:
+            done = await connection.execute(update(table).where(mine).values(beat=table.c.beat + 1))
+        return done.rowcount == 1
+
+    async def join(self) -> None:
+        """Enters this worker among those that live."""
+        async with self._store.transaction() as connection:
+            row = {"name": self.worker, "beat": 0}
+            await connection.execute(insert(queue_tables.workers).values(row))
+
+    async def beats(self) -> Mapping[str, int]:
+        """The beats of all workers so far. One whose number stands still is dead."""
+        async with self._store.reading() as connection:
+            found = await connection.execute(select(queue_tables.workers))
+            return {one.name: one.beat for one in found}
+
+    async def bury(self, worker: str) -> bool:
+        """Takes a worker out; True for the one who may put right what it left behind."""
+        table = queue_tables.workers
+        async with self._store.transaction() as connection:
+            done = await connection.execute(delete(table).where(table.c.name == worker))
+        return done.rowcount == 1
+
+    async def left_by(self, living: Collection[str]) -> Change:
+        """The rows that belong to no living worker (of offers those that are not wrapping up)."""
+        found: list[Row] = []
+        async with self._store.reading() as connection:
+            for kind in (Entry, Offer):
+                table = _KINDS[kind]
+                query = select(table).where(table.c.worker.not_in(sorted(living)))
+                if kind is Offer:
+                    query = query.where(table.c.state != OfferState.WRAPPING_UP)
+                found += [_row(kind, one) for one in await connection.execute(query)]
+        return _change(found)
+
+
+# Rows and tables ---------------------------------------------------------------------------------
+
+_KINDS: Mapping[type[Row], Table] = {
+    AgentRow: queue_tables.agents,
+    Entry: queue_tables.entries,
+    Offer: queue_tables.offers,
+}
+_KEYS: Mapping[type[Row], str] = {AgentRow: "name", Entry: "id", Offer: "id"}
+_TABLES = {table.name: table for table in _KINDS.values()}
+_NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS}
+# What a column's text is in Python, by kind and column.
+_ENUMS: Mapping[type[Row], Mapping[str, Any]] = {
+    AgentRow: {"presence": Presence},
+    Entry: {"state": EntryState, "exit": Exit},
+    Offer: {"state": OfferState, "outcome": Outcome},
+}
+
+
+def _key(row: Row) -> tuple[str, str]:
+    return ("name", row.name) if isinstance(row, AgentRow) else ("id", row.id)
+
+
+def _is_over(row: Row) -> bool:
+    match row:
+        case Entry():
+            return row.state is EntryState.LEFT
+        case Offer():
+            return row.state is OfferState.CLOSED
+        case AgentRow():
+            return False
+
+
+def _columns(row: Row) -> dict[str, object]:
+    values = {name: getattr(row, name) for name in _NAMES[type(row)]}
+    for name in ("busy", "skills", "data"):
+        if name in values:
+            values[name] = storable_json(values[name])
+    return values
+
+
+def _row(kind: type[Row], found: Sequence[Any]) -> Row:
+    # A database row has no types of its own, hence Any; its columns have the fields' names.
+    values = dict(zip(_KINDS[kind].c.keys(), found, strict=True))
+    for name, enum in _ENUMS[kind].items():
+        if values[name] is not None:
+            values[name] = enum(values[name])
+    return kind(**values)
+
+
+def _change(rows: Iterable[Row]) -> Change:
+    change = Change()
+    agents: list[AgentRow] = []
+    entries: list[Entry] = []
+    offers: list[Offer] = []
+    for row in rows:
+        match row:
+            case AgentRow():
+                agents.append(row)
+            case Entry():
+                entries.append(row)
+            case Offer():
+                offers.append(row)
+    return replace(change, agents=tuple(agents), entries=tuple(entries), offers=tuple(offers))
+
+
+def _merged(changes: Iterable[Change]) -> dict[tuple[str, str], tuple[Row, int]]:
+    """Each row once: as it is in the end, and the generation that it had before all."""
+    merged: dict[tuple[str, str], tuple[Row, int]] = {}
+    for change in changes:
+        rows: tuple[Row, ...] = (*change.agents, *change.entries, *change.offers)
+        for row in rows:
+            key = (_KINDS[type(row)].name, _key(row)[1])
+            before = merged[key][1] if key in merged else row.generation - 1
+            merged[key] = (row, before)
+    return merged
+
+
+async def _definitions(connection: AsyncConnection) -> Definitions:
+    agents: list[Agent] = []
+    groups: list[Group] = []
+    queues: list[Queue] = []
+    declared: set[tuple[Kind, str]] = set()
+    table = queue_tables.definitions
+    query = select(table).order_by(table.c.kind, table.c.name)
+    for kind, name, body, is_declared in await connection.execute(query):
+        match read(kind, body):
+            case Agent() as agent:
+                agents.append(agent)
+            case Group() as group:
+                groups.append(group)
+            case Queue() as queue:
+                queues.append(queue)
+        if is_declared:
+            declared.add((kind, name))
+    return Definitions(tuple(agents), tuple(groups), tuple(queues), frozenset(declared))
+
+
+def _defined(kind: Kind, name: str, at: float, *, removed: bool = False) -> Fact:
+    queue = name if kind == "queue" else ""
+    agent = name if kind == "agent" else ""
+    fact_name = f"{kind}.{'removed' if removed else 'defined'}"
+    return Fact(fact_name, at, queue, agent, data={"name": name})
