@@ -13,7 +13,7 @@ from tests.interpreter.harness import Web, call, field, heard, records, thrown, 
 from vxml_server.ecmascript import Engine
 from vxml_server.interpreter.compiler import compile_document
 from vxml_server.interpreter.platform import AudioSegment, Prompt, Segment, SpeechSegment
-from vxml_server.interpreter.prompts import PromptBuilder
+from vxml_server.interpreter.prompts import MAX_LEXICONS, PromptBuilder
 from vxml_server.interpreter.properties import Properties
 from vxml_server.interpreter.scopes import Scopes
 
@@ -52,6 +52,28 @@ def words(content: str) -> list[str]:
         segment.text if isinstance(segment, SpeechSegment) else segment.uri
         for segment in built(content).segments
     ]
+
+
+# Lexicons ----------------------------------------------------------------------------------------
+
+
+def test_lexicons_are_fetched_for_all_speech_of_the_prompt_and_for_alternatives() -> None:
+    made = built('<lexicon uri="a.pls"/>one<audio src="b.wav">two</audio>three')
+    one, sound, three = made.segments
+    assert isinstance(one, SpeechSegment)
+    assert isinstance(sound, AudioSegment)
+    assert isinstance(three, SpeechSegment)
+    (two,) = sound.fallback
+    assert isinstance(two, SpeechSegment)
+    for segment in (one, two, three):
+        assert [request.uri for request in segment.lexicons] == ["http://test/a.pls"]
+        assert "lexicon" not in segment.ssml
+
+
+def test_a_prompt_has_not_more_lexicons_than_it_has_use_for() -> None:
+    (speech,) = built("".join(f'<lexicon uri="{n}.pls"/>' for n in range(99)) + "x").segments
+    assert isinstance(speech, SpeechSegment)
+    assert len(speech.lexicons) == MAX_LEXICONS
 
 
 # Speech ------------------------------------------------------------------------------------------

@@ -33,13 +33,15 @@ class SpeechSegment:
     The document is well-formed and stands alone (elements that were open where the prompt was
     split around an audio file are closed here and opened again in the next segment). `text` is the
     same with white space folded and without markup; it may be empty when there are only marks or
-    breaks. `marks` are the names of the `<mark>` elements in order.
+    breaks. `marks` are the names of the `<mark>` elements in order, `lexicons` the pronunciation
+    lexicons to be fetched for it; one that cannot be had is done without.
     """
 
     ssml: str
     text: str
     lang: str
     marks: tuple[str, ...] = ()
+    lexicons: tuple[FetchRequest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

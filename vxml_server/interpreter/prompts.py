@@ -16,7 +16,7 @@ from typing import Literal, cast
 from xml.sax.saxutils import escape, quoteattr
 
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.fetch import resolve_uri
+from vxml_server.fetch import FetchRequest, resolve_uri
 from vxml_server.interpreter.document import Element, Node, once
 from vxml_server.interpreter.platform import (
     AudioSegment,
@@ -36,7 +36,9 @@ SSML_NAMESPACE = "http://www.w3.org/2001/10/synthesis"
 INLINE = frozenset({"audio", "value", "enumerate"})
 # More than anyone listens to: a loop ends here.
 MAX_REPETITIONS = 2000
-_UNSPOKEN = frozenset({"desc", "metadata", "lexicon", "meta"})
+_UNSPOKEN = frozenset({"desc", "metadata", "meta"})
+# More than a prompt has use for.
+MAX_LEXICONS = 8
 _PAUSING = frozenset({"p", "paragraph", "s", "sentence", "break"})
 # What a script may put into a text and XML cannot carry (XML 1.0 section 2.2).
 _UNWRITABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -230,6 +232,8 @@ class PromptBuilder:
             elif node.name == "mark":
                 expression = node.get("nameexpr")
                 out.mark(self._scopes.text(expression) if expression else node.get("name"))
+            elif node.name == "lexicon":
+                self._add_lexicon(node, out)
             elif node.name in _UNSPOKEN:
                 continue
             elif node.name in {"prompt", "speak"}:
@@ -265,7 +269,7 @@ class PromptBuilder:
             if value is None:
                 return  # section 4.1.3: undefined means neither the audio nor its alternative
             uri = self._scopes.engine.text_of(value)
-        fallback = _Assembler(out.lang, out.opened)
+        fallback = _Assembler(out.lang, out.opened, out.lexicons)
         self._add(element.children, fallback)
         if (recorded := self._recorded(uri)) is not None:
             heard = fallback.finish()
@@ -279,6 +283,16 @@ class PromptBuilder:
                 line=element.line,
             )
         )
+
+    def _add_lexicon(self, element: Element, out: _Assembler) -> None:
+        """SSML 1.0 section 3.1.4: for all of the prompt that follows."""
+        uri = element.get("uri").strip()
+        if uri and len(out.lexicons) < MAX_LEXICONS:
+            target = resolve_uri(self._base or element.base, uri)
+            base = self._document_uri
+            out.lexicons.append(
+                fetch_request(element, self._properties, "audio", target, base=base)
+            )
 
     def _add_enumerate(self, element: Element, out: _Assembler) -> None:
         """Each choice by the template inside, or by its own words, parted by commas."""
@@ -298,9 +312,9 @@ class PromptBuilder:
                 for node in element.children:
                     out.say(node if isinstance(node, str) else variables[node.get("expr").strip()])
                 continue
-            with self._scopes.anonymous() as scope:
+            with self._scopes.anonymous():
                 for name, value in variables.items():
-                    self._scopes.engine.set(scope, name, value)
+                    self._scopes.engine.set(self._scopes.innermost, name, value)
                 self._add(element.children, out)
 
 
@@ -359,8 +373,14 @@ def _start_of_speech(lang: str) -> str:
 class _Assembler:
     """Collects speech until audio interrupts it, and keeps what is open across the gap."""
 
-    def __init__(self, lang: str, opened: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        lang: str,
+        opened: Sequence[tuple[str, str]] = (),
+        lexicons: Sequence[FetchRequest] = (),
+    ) -> None:
         self.lang = lang
+        self.lexicons = list(lexicons)
         self._open: list[tuple[str, str]] = list(opened)
         self._segments: list[Segment] = []
         self._start()
@@ -428,6 +448,7 @@ class _Assembler:
                     text=" ".join("".join(self._words).split()),
                     lang=self.lang,
                     marks=tuple(self._marks),
+                    lexicons=tuple(self.lexicons),
                 )
             )
         self._start()

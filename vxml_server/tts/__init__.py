@@ -8,6 +8,8 @@ words, so that an engine needs to know little more than how to speak a sentence.
 from vxml_server.tts.cache import CachingSynthesizer
 from vxml_server.tts.engine import Abilities, Engine, Offer, Spoken, Utterance, Voice, choose
 from vxml_server.tts.engines import ENGINES, synthesizer, voices
+from vxml_server.tts.lexicon import Lexicon
+from vxml_server.tts.lexicon import load as load_lexicon
 from vxml_server.tts.selection import Voices
 from vxml_server.tts.speech import (
     Chunk,
@@ -25,6 +27,7 @@ __all__ = [
     "CachingSynthesizer",
     "Chunk",
     "Engine",
+    "Lexicon",
     "Mark",
     "Offer",
     "Speech",
@@ -36,6 +39,7 @@ __all__ = [
     "Voices",
     "choose",
     "joined",
+    "load_lexicon",
     "speech_of",
     "synthesizer",
     "voices",

@@ -170,7 +170,7 @@ _LAYOUT["fr"].pop(str(words.ordinal(80, "fr")), None)
 
 
 class Pack:
-    """The recordings of one folder. Reading is on first use; for one thread at a time.
+    """The recordings of one folder, each read when it is first used; for any thread.
 
     Raises `VoiceXmlEvent` `error.noresource` where there are none.
     """
