@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vxml_server.ecmascript import Engine, declared_names
+from vxml_server.ecmascript import Engine, Object, declared_names
 from vxml_server.ecmascript.engine import MAX_DEPTH
 from vxml_server.events import VoiceXmlEvent
 
@@ -321,6 +323,93 @@ def test_many_slow_scripts_use_up_their_time_until_the_session_rests() -> None:
         for _ in range(10_000):
             engine.evaluate(slow, [scope])
     with pytest.raises(VoiceXmlEvent, match="used up their time"):
-        engine.evaluate("1", [scope])
+        engine.evaluate("1 + 0", [scope])
     engine.rest()
-    assert engine.evaluate("1", [scope]) == 1
+    assert engine.evaluate("1 + 0", [scope]) == 1
+
+
+LITERALS = st.one_of(
+    st.integers(0, 2**32).map(str),
+    st.sampled_from(["true", "false", "null", "-1", "007", "0", "1.5", "''", "'a\\n'", "'a'b'"]),
+    st.text("ab '\"\\\n{}é\0;", max_size=5).map(lambda text: f"'{text}'"),
+    st.text("ab '\"\\\n{}é\0;", max_size=5).map(lambda text: f'"{text}"'),
+)
+
+
+@given(LITERALS)
+@settings(max_examples=300, deadline=None)
+def test_a_literal_is_what_the_engine_makes_of_it(expression: str) -> None:
+    engine = Engine()
+    scope = engine.new_scope()
+
+    def outcome(act: Callable[[str], object]) -> object:
+        try:
+            return act(expression)
+        except VoiceXmlEvent as event:
+            return event.name
+
+    def compiled(template: str) -> Callable[[str], object]:
+        return lambda written: engine.evaluate(template.format(written), [scope])
+
+    def defined(written: str) -> object:
+        engine.define(scope, "d", written, [scope])
+        return engine.get(scope, "d")
+
+    value = outcome(compiled("(0, ({}\n))"))
+    assert outcome(engine.evaluate) == value
+    assert outcome(defined) == value
+    assert outcome(engine.evaluate_text) == outcome(compiled("'' + ({}\n)"))
+    assert outcome(engine.evaluate_truth) == outcome(compiled("!!({}\n)"))
+
+
+def test_an_assignment_changes_the_nearest_scope_that_has_the_variable(engine: Engine) -> None:
+    chain = [engine.new_scope() for _ in range(4)]
+    for scope in chain[1:3]:
+        engine.declare(scope, "v", "w")
+    assert engine.assign("v", "'new'", chain) == 2
+    assert engine.assign("w", "v + 1", chain) == 2
+    assert engine.get(chain[2], "w") == "new1"
+    assert not engine.is_defined(chain[1], "v")
+    assert engine.assign("nowhere", "nosuch()", chain) == 0
+
+
+def test_the_read_only_scope_is_not_assigned_to(engine: Engine) -> None:
+    chain = [engine.new_scope() for _ in range(2)]
+    engine.set(chain[1], "v", "old")
+    assert engine.assign("v", "'new'", chain) == 1
+    assert engine.assign("v", "'new'", chain, owner="first", at=1) == 1
+    assert engine.get(chain[1], "v") == "old"
+
+
+def test_an_assignment_names_its_scope_unless_a_variable_has_that_name(engine: Engine) -> None:
+    chain = [engine.new_scope() for _ in range(4)]
+    engine.declare(chain[2], "v")
+    assert engine.assign("v", "undefined", chain, owner="document", at=3) == 0
+    assert engine.assign("v", "1 + 1", chain, owner="document", at=2) == 2
+    engine.declare(chain[3], "document")
+    assert engine.assign("v", "3", chain, owner="document", at=2) is None
+    assert engine.get(chain[2], "v") == 2
+
+
+def test_entering_a_scope_names_it_and_forgets_others(engine: Engine) -> None:
+    names = engine.new_scope()
+    engine.declare(names, "a", "b", "c")
+    made = engine.enter_scope(names, "a", None, ["b", "c"])
+    assert engine.keys(names) == ["a"]
+    assert engine.keys(made) == []
+    assert engine.evaluate("a === made", [names, *_holding(engine, made=made)]) is True
+    engine.enter_scope(names, "a", names, [])
+    assert engine.evaluate("a === a.a", [names]) is True
+
+
+def _holding(engine: Engine, **values: object) -> list[Object]:
+    scope = engine.new_scope()
+    for name, value in values.items():
+        engine.set(scope, name, value)
+    return [scope]
+
+
+def test_an_array_has_the_parts_of_its_first(engine: Engine) -> None:
+    scope = engine.new_scope()
+    engine.set_with_parts(scope, "r", [{"a": 1, "b": [2]}, {"a": 3}])
+    assert engine.evaluate("[r.length, r.a, r.b[0], r[1].a].join()", [scope]) == "2,1,2,3"

@@ -30,9 +30,9 @@ def declare_everywhere(scopes: Scopes) -> None:
 
 def test_the_nearest_variable_is_meant(scopes: Scopes) -> None:
     declare_everywhere(scopes)
-    with scopes.anonymous() as scope:
+    with scopes.anonymous():
         assert scopes.value("v") == "dialog"
-        scopes.engine.set(scope, "v", "anonymous")
+        scopes.declare("v", "'anonymous'")
         assert scopes.value("v") == "anonymous"
         assert scopes.value("application.v + document.v + dialog.v") == "applicationdocumentdialog"
     assert scopes.value("v") == "dialog"

@@ -48,9 +48,27 @@ _HELPERS = {
     "clear": "(o, k) => { o[k] = undefined }",
     "remove": "(o, k) => delete o[k]",
     "has": "(() => { const { hasOwn } = Object; return (o, k) => hasOwn(o, k) })()",
-    "declare": """(() => { const { hasOwn } = Object;
-        return (o, k) => { if (!hasOwn(o, k)) o[k] = undefined } })()""",
-    # These count their arguments, of which there are any number, from the first after one.
+    "define": """(() => { const { apply } = Reflect;
+        return (f, o, k, ...scopes) => { o[k] = apply(f, undefined, scopes) } })()""",
+    "assign": """(() => { const { hasOwn } = Object, { apply } = Reflect;
+        return (value, k, owner, at, ...scopes) => {
+            const nearest = name => { let i = scopes.length - 1;
+                while (i > 0 && !hasOwn(scopes[i], name)) i--; return i };
+            if (at > 0 && nearest(owner) > 0) return -1;
+            const found = at > 0 ? (hasOwn(scopes[at], k) ? at : 0) : nearest(k);
+            if (found > 1)
+                scopes[found][k] = typeof value === 'function' ?
+                    apply(value, undefined, scopes) : value;
+            return found } })()""",
+    "with_parts": """(() => { const { assign } = Object, { parse } = JSON;
+        return (o, k, s) => { const list = parse(s); o[k] = assign(list, list[0]) } })()""",
+    # These count their arguments, of which there are any number, from the first of the last kind.
+    "enter": """(() => { const { create } = Object; return function (o, k, v) {
+        for (let i = 3; i < arguments.length; i++) delete o[arguments[i]];
+        return o[k] = v === null ? create(null) : v } })()""",
+    "declare": """(() => { const { hasOwn } = Object; return function (o) {
+        for (let i = 1; i < arguments.length; i++)
+            if (!hasOwn(o, arguments[i])) o[arguments[i]] = undefined } })()""",
     "last_with": """(() => { const { hasOwn } = Object; return function (k) {
         for (let i = arguments.length - 1; i > 0; i--) if (hasOwn(arguments[i], k)) return i;
         return 0 } })()""",
@@ -78,12 +96,18 @@ _HELPERS = {
 }
 _TEMPLATES = {
     "value": "return ({}\n)",
-    "define": "return ({}\n)",
-    "text": "return `${{{}\n}}`",
+    "text": "return `${{({}\n)}}`",
     "truth": "return !!({}\n)",
     "script": "{}\n",
 }
 _NAME = re.compile(r"[A-Za-z_$][\w$]*", re.ASCII)
+# An expression that says its value itself, and one that crosses as it is: of whole numbers those
+# of 32 bits do.
+_LITERAL = re.compile(
+    r"\s*(?:'(?P<single>[ -&(-\[\]-~]*)'|\"(?P<double>[ !#-\[\]-~]*)\""
+    r"|(?P<number>0|[1-9]\d{0,8})|(?P<flag>true|false))\s*",
+    re.ASCII,
+)
 # Numbers hold every integer up to here.
 _SAFE = 2**53
 _PLACE = re.compile(r"<input>:(\d+)")
@@ -128,6 +152,15 @@ def _script_line(text: str) -> int:
         return int(frames[0][1])
     place = _PLACE.search(text)
     return int(place[1]) if place else 0
+
+
+def _literal(expression: str) -> str | int | bool | None:
+    """The value of an expression that nothing has to be compiled for; None for any other."""
+    found = _LITERAL.fullmatch(expression)
+    if found is None:
+        return None
+    kind, text = found.lastgroup, found[found.lastindex or 0]
+    return int(text) if kind == "number" else text == "true" if kind == "flag" else text
 
 
 def _is_plain_text(value: object) -> bool:
@@ -261,9 +294,21 @@ class Engine:
         """Whether the object itself has the property, be it undefined."""
         return bool(self._help("has", target, name))
 
-    def declare(self, target: Object, name: str) -> None:
-        """Gives the object itself the property, undefined, unless it has it."""
-        self._help("declare", target, name)
+    def enter_scope(
+        self, target: Object, name: str, scope: Object | None, forgotten: Sequence[str]
+    ) -> Object:
+        """`target[name] = scope` (None: a new one), without the properties that are `forgotten`;
+        gives the scope."""
+        entered: Object = self._help("enter", target, name, scope, *forgotten)
+        return entered
+
+    def set_with_parts(self, target: Object, name: str, values: list[Any]) -> None:
+        """Sets a property to an array of JSON objects that also has the properties of its first."""
+        self._help("with_parts", target, name, _as_json(values))
+
+    def declare(self, target: Object, *names: str) -> None:
+        """Gives the object itself the properties, undefined, unless it has them."""
+        self._help("declare", target, *names)
 
     def last_with(self, name: str, targets: Sequence[Object]) -> int | None:
         """The index of the last of the objects that itself has the property."""
@@ -312,10 +357,14 @@ class Engine:
 
     def evaluate(self, expression: str, scopes: Sequence[Object] = ()) -> Any:
         """The value of an expression seen from `scopes`, outermost first."""
+        if (literal := _literal(expression)) is not None:
+            return literal
         return self._call(self._function("value", expression, len(scopes)), *scopes)
 
     def evaluate_text(self, expression: str, scopes: Sequence[Object] = ()) -> str:
         """The value as ECMAScript's ToString gives it (`<value>`, URIs, fields of a submit)."""
+        if (literal := _literal(expression)) is not None:
+            return str(literal).lower() if isinstance(literal, bool) else str(literal)
         # Most of what is read out is a variable: to look it up takes less than to compile a
         # function that does, which would run once.
         if _NAME.fullmatch(name := expression.strip()):
@@ -326,6 +375,8 @@ class Engine:
 
     def evaluate_truth(self, expression: str, scopes: Sequence[Object] = ()) -> bool:
         """The value as ECMAScript's ToBoolean gives it (`cond`)."""
+        if (literal := _literal(expression)) is not None:
+            return bool(literal)
         return bool(self._call(self._function("truth", expression, len(scopes)), *scopes))
 
     def evaluate_json(self, expression: str, scopes: Sequence[Object] = ()) -> Any:
@@ -334,7 +385,26 @@ class Engine:
 
     def define(self, target: Object, name: str, expression: str, scopes: Sequence[Object]) -> None:
         """`target[name] = expression`; the expression may be undefined."""
-        self._call(self._function("define", expression, len(scopes)), target, name, *scopes)
+        if (literal := _literal(expression)) is not None:
+            self._help("set", target, name, literal)
+        else:
+            function = self._function("value", expression, len(scopes))
+            self._call(self._helpers["define"], function, target, name, *scopes)
+
+    def assign(
+        self, name: str, expression: str, scopes: Sequence[Object], *, owner: str = "", at: int = 0
+    ) -> int | None:
+        """`name = expression`, or `owner.name = expression` where `owner` is the scope `at`.
+
+        `name` is looked for in the scopes but the first, from the innermost out, and only assigned
+        to where it is beyond the second, which is read-only. Gives the index of its scope, 0 where
+        it is in none; None, having done nothing, where `owner` is itself a variable.
+        """
+        value: Any = _literal(expression)
+        if value is None:
+            value = self._function("value", expression, len(scopes))
+        found = self._call(self._helpers["assign"], value, name, owner, at, *scopes)
+        return None if found < 0 else int(found)
 
     def run(self, source: str, scopes: Sequence[Object]) -> None:
         """Runs a script whose declarations belong to the innermost of `scopes`.
@@ -343,8 +413,8 @@ class Engine:
         """
         variables, functions = declared_names(source)
         innermost = scopes[-1]
-        for name in variables:
-            self.declare(innermost, name)
+        if variables:
+            self.declare(innermost, *variables)
         # Inside a block, functions exist from its start: they are put into the scope before the
         # first statement, and replace what an earlier script left there.
         hoist = "".join(f"__{len(scopes) - 1}[{json.dumps(name)}]={name};" for name in functions)
@@ -379,8 +449,6 @@ class Engine:
         body = _TEMPLATES[template].format(code)
         scopes = ",".join(names)
         source = f"(function({scopes}){{{chain}{{{body}}}}})"
-        if template == "define":
-            source = f"(f => (o, k, {scopes}) => {{ o[k] = f({scopes}) }}){source}"
         try:
             made: Object = self._context.eval(source)
         except _FAILURES as failure:

@@ -400,7 +400,8 @@ class FormInterpretation:
         item = self._active
         counters = self._event_counters if item is None else item.event_counters
         counters.increment(event.name)
-        with self.scopes.anonymous() as scope:
+        with self.scopes.anonymous():
+            scope = self.scopes.innermost
             self.scopes.engine.set(scope, "_event", event.name)
             if event.message:
                 self.scopes.engine.set(scope, "_message", event.message)

@@ -22,8 +22,7 @@ def set_last(scopes: Scopes, result: InputResult, recordings: Recordings) -> Non
     """`application.lastresult$` (section 5.1.5): an array that also has its first's parts."""
     engine = scopes.engine
     scope = scopes.scope("application")
-    engine.set_json(scope, LAST, [_as_json(found) for found in result.nbest])
-    engine.evaluate("Object.assign(lastresult$, lastresult$[0])", [scope])
+    engine.set_with_parts(scope, LAST, [_as_json(found) for found in result.nbest])
     if result.mark_name is not None:
         holder = engine.from_json({"marks": _marks(result)})
         engine.evaluate("Object.assign(lastresult$, marks)", [scope, holder])

@@ -18,6 +18,8 @@ from vxml_server.events import VoiceXmlEvent
 from vxml_server.interpreter.platform import Json
 
 NAMED = ("session", "application", "document", "dialog")
+# Where they stand in a chain, whose first scope has their names.
+_PLACES = {name: place for place, name in enumerate(NAMED, 1)}
 _IDENTIFIER = re.compile(r"[^\W\d][\w$]*|[$_][\w$]*")
 # ECMA-262 section 7.6.1: the words that cannot be the name of anything.
 _RESERVED = frozenset(
@@ -60,6 +62,7 @@ _RESERVED = frozenset(
         "with",
     ]
 )
+_VARIABLE = re.compile(r"(?:(?P<scope>[\w$]+)\.)?(?P<name>[\w$]+)")
 _PATH = re.compile(
     r"(?P<head>[\w$]+)(?P<rest>(\.[\w$]+|\[[^\[\]]+\])*)",
 )
@@ -69,6 +72,18 @@ def semantic(message: str) -> VoiceXmlEvent:
     return VoiceXmlEvent("error.semantic", message)
 
 
+def is_variable_name(name: str) -> bool:
+    return name not in _RESERVED and _IDENTIFIER.fullmatch(name) is not None
+
+
+def _not_declared(path: str) -> VoiceXmlEvent:
+    return semantic(f"the variable {path} is not declared")
+
+
+def _read_only(path: str) -> VoiceXmlEvent:
+    return semantic(f"{path} is read-only")
+
+
 class Scopes:
     """The scopes of one execution context (a call, or a subdialog within it)."""
 
@@ -76,55 +91,64 @@ class Scopes:
         self.engine = engine
         self._names = engine.new_scope()
         self._scopes: dict[str, Object] = {}
-        self._anonymous: list[Object] = []
+        # One for each block that is open; None until something is declared in it.
+        self._anonymous: list[Object | None] = []
         self._chain: list[Object] | None = None
         self._enter("session", session)
 
-    def _enter(self, name: str, scope: Object) -> None:
-        """Puts a scope in its place; what was below it is gone."""
+    def _enter(self, name: str, scope: Object | None = None) -> None:
+        """Puts a scope, or a new one, in its place; what was below it is gone."""
         self._chain = None
-        for below in NAMED[NAMED.index(name) :]:
-            if self._scopes.pop(below, None) is not None:
-                self.engine.remove(self._names, below)
-        self._scopes[name] = scope
-        self.engine.set(self._names, name, scope)
+        below = NAMED[NAMED.index(name) + 1 :]
+        for gone in below:
+            self._scopes.pop(gone, None)
+        self._scopes[name] = self.engine.enter_scope(self._names, name, scope, below)
 
     def scope(self, name: str) -> Object:
         return self._scopes[name]
 
     def enter_application(self) -> None:
         """Starts an application: its variables are gone, a root document may declare new ones."""
-        self._enter("application", self.engine.new_scope())
+        self._enter("application")
 
     def enter_document(self, *, is_root: bool = False) -> None:
         """Starts a document; a root document's own variables are those of the application."""
-        self._enter("document", self._scopes["application"] if is_root else self.engine.new_scope())
+        self._enter("document", self._scopes["application"] if is_root else None)
 
     def enter_dialog(self) -> None:
-        self._enter("dialog", self.engine.new_scope())
+        self._enter("dialog")
 
     @contextmanager
-    def anonymous(self) -> Iterator[Object]:
-        """The scope of a block, a filled or a handler, gone when it ends."""
-        scope = self.engine.new_scope()
-        self._anonymous.append(scope)
-        self._chain = None
+    def anonymous(self) -> Iterator[None]:
+        """The scope of a block, a filled or a handler, gone when it ends.
+
+        Most declare nothing, and have none: it is made with its first variable.
+        """
+        self._anonymous.append(None)
         try:
-            yield scope
+            yield
         finally:
-            self._anonymous.pop()
-            self._chain = None
+            if self._anonymous.pop() is not None:
+                self._chain = None
 
     @property
     def chain(self) -> list[Object]:
         """The scopes as an expression sees them, outermost first."""
         if self._chain is None:
-            self._chain = [self._names, *self._scopes.values(), *self._anonymous]
+            opened = [scope for scope in self._anonymous if scope is not None]
+            self._chain = [self._names, *self._scopes.values(), *opened]
         return self._chain
 
     @property
     def innermost(self) -> Object:
+        """The scope in which something is to be declared."""
+        self._open_innermost()
         return self.chain[-1]
+
+    def _open_innermost(self) -> None:
+        if self._anonymous and self._anonymous[-1] is None:
+            self._anonymous[-1] = self.engine.new_scope()
+            self._chain = None
 
     # Expressions -------------------------------------------------------------------------------
 
@@ -142,13 +166,15 @@ class Scopes:
         return self.engine.evaluate_truth(expression, self.chain)
 
     def run(self, script: str) -> None:
+        """Runs a script, whose variables are declared in the innermost scope."""
+        self._open_innermost()
         self.engine.run(script, self.chain)
 
     # Variables ---------------------------------------------------------------------------------
 
     def declare(self, name: str, expression: str | None) -> None:
         """`<var>`: declares in the innermost scope; again with an expression, assigns."""
-        if not _IDENTIFIER.fullmatch(name) or name in _RESERVED:
+        if not is_variable_name(name):
             raise semantic(f"{name!r} is not the name of a variable")
         target = self.innermost
         if expression is not None:
@@ -158,11 +184,27 @@ class Scopes:
 
     def assign(self, path: str, expression: str) -> None:
         """`<assign>`: to a declared variable, or to a part of its value."""
+        if self._assign_plainly(path, expression):
+            return
         target, name, rest = self._find(path)
         if rest:
             self.engine.evaluate(f"{path.strip()} = ({expression}\n)", self.chain)
         else:
             self.engine.define(target, name, expression, self.chain)
+
+    def _assign_plainly(self, path: str, expression: str) -> bool:
+        """Assigns where the path is a name, with that of a scope or without; or does nothing."""
+        plain = _VARIABLE.fullmatch(path.strip())
+        if plain is None or (plain["scope"] is not None and plain["scope"] not in self._scopes):
+            return False
+        scope = plain["scope"] or ""
+        at = _PLACES.get(scope, 0)
+        found = self.engine.assign(plain["name"], expression, self.chain, owner=scope, at=at)
+        if found == 0:
+            raise _not_declared(path)
+        if found == _PLACES["session"]:
+            raise _read_only(path)
+        return found is not None
 
     def clear(self, name: str) -> None:
         """Makes a declared variable undefined."""
@@ -185,9 +227,9 @@ class Scopes:
         else:
             found = self._declared(head)
         if found is None:
-            raise semantic(f"the variable {path} is not declared")
+            raise _not_declared(path)
         if found is self._scopes["session"]:
-            raise semantic(f"{path} is read-only")
+            raise _read_only(path)
         return found, head, rest
 
     def _declared(self, name: str) -> Object | None:
