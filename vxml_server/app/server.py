@@ -79,11 +79,8 @@ class Server:
         closing.push_async_callback(self._fetcher.close)
         self._voices = await start_voices(settings.tts, clock)
         closing.push_async_callback(self._voices.close)
-        self._synthesizer = synthesizer(
-            self._voices,
-            cache_bytes=settings.tts.cache_bytes,
-            voices=settings.tts.voices,
-        )
+        self._synthesizer = synthesizer(self._voices, settings.tts, clock)
+        closing.push_async_callback(self._synthesizer.close)
         self._engine = MediaEngine(
             address=settings.media.address,
             bind_address=settings.media.bind,
@@ -149,7 +146,10 @@ class Server:
             line=line,
             fetcher=self._fetcher,
             synthesizer=self._synthesizer,
-            sounds=SoundCache(settings.tts.cache_bytes),
+            sounds=SoundCache(
+                settings.tts.cache_bytes,
+                lufs=settings.tts.loudness if settings.tts.level_audio else None,
+            ),
             documents=DocumentStore(
                 strict=settings.voicexml.strict, on_tolerated=_log_what_was_tolerated
             ),

@@ -10,12 +10,14 @@ from vxml_server.audio.echo import EchoGuard
 from vxml_server.audio.files import MAX_DURATION, RATE, Audio, decode, encode, encode_wav
 from vxml_server.audio.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
 from vxml_server.audio.level import active_level_dbfs, rms_dbfs
+from vxml_server.audio.loudness import SILENCE_LUFS, levelled, loudness_lufs
 from vxml_server.audio.resample import Resampler, resample, to_int16
 
 __all__ = [
     "FRAME_SECONDS",
     "MAX_DURATION",
     "RATE",
+    "SILENCE_LUFS",
     "Audio",
     "EchoGuard",
     "Resampler",
@@ -28,6 +30,8 @@ __all__ = [
     "encode_alaw",
     "encode_ulaw",
     "encode_wav",
+    "levelled",
+    "loudness_lufs",
     "resample",
     "rms_dbfs",
     "to_int16",

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from vxml_server.audio import decode
+from vxml_server.audio import decode, levelled
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import ResourceFetcher
 from vxml_server.interpreter import AudioSegment, Prompt, Segment, SpeechSegment
@@ -28,11 +28,13 @@ _log = structlog.get_logger(__name__)
 class SoundCache:
     """Sounds shared by all calls, on one loop.
 
-    The least recently used go when more than `capacity` bytes are held.
+    The least recently used go when more than `capacity` bytes are held. Audio files are brought to
+    a loudness of `lufs`, if there is one.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, *, lufs: float | None = None) -> None:
         self.bytes = 0
+        self._lufs = lufs
         self._capacity = capacity
         self._sounds: OrderedDict[Hashable, Sound] = OrderedDict()
         self._making: dict[Hashable, asyncio.Task[Sound]] = {}
@@ -66,6 +68,11 @@ class SoundCache:
             self._making[key] = making
             making.add_done_callback(lambda done: self._made(key, done))
         return await asyncio.shield(making)
+
+    def decode(self, body: bytes, media_type: str) -> Sound:
+        """An audio file as a sound, which takes its time; raises as `audio.decode` does."""
+        pcm = decode(body, media_type).pcm
+        return Sound(pcm if self._lufs is None else levelled(pcm, self._lufs))
 
     def _made(self, key: Hashable, making: asyncio.Task[Sound]) -> None:
         del self._making[key]
@@ -115,11 +122,13 @@ class PromptRenderer:
         try:
             if segment.request is None:
                 # A recording of this call: nobody else plays it.
-                return await asyncio.to_thread(_decoded, segment.data or b"", segment.media_type)
+                return await asyncio.to_thread(
+                    self._sounds.decode, segment.data or b"", segment.media_type
+                )
             resource = await self._fetcher.fetch(segment.request)
             return await self._sounds.make(
                 ("audio", resource.digest, resource.media_type),
-                lambda: _decoded(resource.body, resource.media_type),
+                lambda: self._sounds.decode(resource.body, resource.media_type),
             )
         except VoiceXmlEvent as event:
             _log.info("audio not played", uri=segment.uri, line=segment.line, error=str(event))
@@ -168,7 +177,3 @@ class PromptRenderer:
 
 def _marks(chunk: Chunk) -> list[tuple[str, float]]:
     return [(mark.name, mark.seconds) for mark in chunk.marks]
-
-
-def _decoded(body: bytes, media_type: str) -> Sound:
-    return Sound(decode(body, media_type).pcm)

@@ -316,6 +316,16 @@ class TtsSettings(_Section):
     """Name of a plug-in -> its own settings."""
     cache_bytes: int = Field(default=64 * _MIB, ge=0)
     """Bytes of rendered prompts kept in memory."""
+    cache_folder: Path | None = None
+    """Folder in which prompts outlast the process; none writes nothing. Processes may share it."""
+    cache_folder_bytes: PositiveInt = 1024 * _MIB
+    """Bytes of rendered prompts kept there."""
+    cache_calls: bool = True
+    """Whether what calls ask for is written there too, and not only by `prompts render`."""
+    loudness: float = Field(default=-20.0, ge=-40.0, le=-10.0)
+    """LUFS (ITU-R BS.1770) of speech, and of audio files if they are levelled."""
+    level_audio: bool = True
+    """Bring the audio files of documents to `loudness`."""
     voices: Annotated[Mapping[str, str], Table] = Field(default_factory=dict)
     """Language (`fr`, `fr-CA`) -> the engine's voice, where its own choice will not do."""
 

@@ -13,8 +13,9 @@ from types import MappingProxyType
 from vxml_server.clock import Clock
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.settings import TtsSettings
-from vxml_server.tts.cache import MAX_BYTES, CachingSynthesizer
+from vxml_server.tts.cache import CachingSynthesizer
 from vxml_server.tts.child import ChildEngine
+from vxml_server.tts.disk import DiskCache
 from vxml_server.tts.engine import GROUP, Engine
 from vxml_server.tts.espeak import EspeakEngine
 from vxml_server.tts.http import HttpEngine
@@ -66,11 +67,16 @@ def voices(settings: TtsSettings, clock: Clock) -> Voices:
     return Voices(engines, clock, timeout=settings.timeout)
 
 
-def synthesizer(
-    engine: Synthesizer,
-    *,
-    cache_bytes: int = MAX_BYTES,
-    voices: Mapping[str, str] = MappingProxyType({}),
-) -> CachingSynthesizer:
-    """An engine with a cache before it; `voices` as in `CachingSynthesizer`."""
-    return CachingSynthesizer(engine, max_bytes=cache_bytes, voices=voices)
+def synthesizer(engine: Synthesizer, settings: TtsSettings, clock: Clock) -> CachingSynthesizer:
+    """An engine with the cache of the settings before it, in memory and perhaps in a folder."""
+    disk = None
+    if settings.cache_folder is not None:
+        disk = DiskCache(
+            settings.cache_folder,
+            clock,
+            max_bytes=settings.cache_folder_bytes,
+            takes_calls=settings.cache_calls,
+        )
+    return CachingSynthesizer(
+        engine, max_bytes=settings.cache_bytes, voices=settings.voices, disk=disk
+    )

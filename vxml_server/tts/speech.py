@@ -26,7 +26,7 @@ class SpeechRequest:
 
     `lang` is the language where the document names none (BCP 47); `voice` and `gender` (`male`,
     `female`) are what the platform prefers where the document has no `<voice>`. Equal requests
-    sound alike. `lexicons` say how words are pronounced, the first one that knows a word. `is_fixed`
+    sound alike. `lexicons` say how words are pronounced, the first that knows a word. `is_fixed`
     says that the words stand in the application as they are, the same for every caller, and so may
     be written to disk.
     """
