@@ -293,7 +293,7 @@ async def message(spool: Spool, max_time: float, pcm: Sequence[NDArray[np.int16]
 
 
 async def test_a_message_takes_no_more_than_maxtime_of_memory(call: Call) -> None:
-    full = await message(call.spool, 1.0, frames(8000, 500))
+    full = await message(call.spool, 1.0, [*frames(0, 10), *frames(8000, 500)])
     assert full.is_full
     audio = await full.recorded()
     assert audio is not None
@@ -301,5 +301,5 @@ async def test_a_message_takes_no_more_than_maxtime_of_memory(call: Call) -> Non
 
 
 async def test_a_steady_noise_does_not_keep_a_recording_open_for_ever(call: Call) -> None:
-    noisy = await message(call.spool, 600.0, frames(1000, 6000))
+    noisy = await message(call.spool, 600.0, [*frames(0, 10), *frames(1000, 6000)])
     assert noisy.silent_for > 30

@@ -96,7 +96,7 @@ class Engines:
         self._engines = engines
         self._languages = {lang.lower(): tuple(names) for lang, names in languages.items()}
 
-    def items(self) -> Sequence[tuple[str, SpeechEngine]]:
+    def all(self) -> tuple[tuple[str, SpeechEngine], ...]:
         """Name and engine, in order of preference."""
         return tuple(self._engines.items())
 

@@ -5,7 +5,7 @@ arrays. The room knows sample formats and nothing else: no channel, no packet, n
 is pure and may be called from any thread; untrusted files end in a `VoiceXmlEvent`.
 """
 
-from vxml_server.audio.activity import FRAME_SECONDS, SpeechActivity
+from vxml_server.audio.activity import FRAME_SECONDS, ONSET_FRAMES, SpeechActivity
 from vxml_server.audio.echo import EchoGuard
 from vxml_server.audio.files import MAX_DURATION, RATE, Audio, decode, encode, encode_wav
 from vxml_server.audio.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
@@ -16,6 +16,7 @@ from vxml_server.audio.resample import Resampler, resample, to_int16
 __all__ = [
     "FRAME_SECONDS",
     "MAX_DURATION",
+    "ONSET_FRAMES",
     "RATE",
     "SILENCE_LUFS",
     "Audio",

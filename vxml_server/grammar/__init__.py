@@ -18,12 +18,14 @@ from vxml_server.grammar.grammar import (
 )
 from vxml_server.grammar.joint import JointMatcher
 from vxml_server.grammar.loader import load, load_async
+from vxml_server.grammar.heard import Heard, nbest
 from vxml_server.grammar.phrases import phrase
 from vxml_server.grammar.rules import JsonValue, Mode
 from vxml_server.grammar.status import Status
 
 __all__ = [
     "Grammar",
+    "Heard",
     "Hypothesis",
     "JointMatcher",
     "JsonValue",
@@ -35,5 +37,6 @@ __all__ = [
     "builtin",
     "load",
     "load_async",
+    "nbest",
     "phrase",
 ]

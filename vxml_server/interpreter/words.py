@@ -6,8 +6,10 @@ know is not heard as such (nomatch).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
+from vxml_server.grammar import Hypothesis as Heard
+from vxml_server.grammar import nbest
 from vxml_server.interpreter.platform import (
     InputKind,
     ListenRequest,
@@ -24,31 +26,27 @@ def recognise(
     The best match below `confidence_level` makes a NOMATCH that tells what matched. Raises
     `VoiceXmlEvent` `error.semantic` when a tag fails.
     """
+    active = [active for active in request.grammars if active.mode == "voice"]
     properties = request.properties
-    likely = sorted(hypotheses, key=lambda hypothesis: -hypothesis.confidence)
-    nbest: list[Recognition] = []
-    for found in _matches(likely, request):
-        if all(
-            (found.utterance, found.interpretation) != (other.utterance, other.interpretation)
-            for other in nbest
-        ):
-            nbest.append(found)
-        if len(nbest) >= properties.max_nbest:
-            break
-    if not nbest:
-        heard = Recognition(likely[0].words, likely[0].confidence, None, "voice", None)
-        return InputKind.NOMATCH, (heard,)
-    if nbest[0].confidence < properties.confidence_level:
-        return InputKind.NOMATCH, tuple(nbest)
-    return InputKind.MATCH, tuple(nbest)
-
-
-def _matches(likely: Sequence[Hypothesis], request: ListenRequest) -> Iterator[Recognition]:
-    for hypothesis in likely:
-        for active in request.grammars:
-            if active.mode != "voice":
-                continue
-            if (match := active.grammar.match(hypothesis.words)) is not None:
-                yield Recognition(
-                    match.utterance, hypothesis.confidence, match.interpretation, "voice", active
-                )
+    heard = nbest(
+        [Heard(one.words, one.confidence) for one in hypotheses],
+        [one.grammar for one in active],
+        properties.max_nbest,
+    )
+    if not heard:
+        likeliest = max(hypotheses, key=lambda hypothesis: hypothesis.confidence)
+        nothing = Recognition(likeliest.words, likeliest.confidence, None, "voice", None)
+        return InputKind.NOMATCH, (nothing,)
+    found = tuple(
+        Recognition(
+            one.match.utterance,
+            one.confidence,
+            one.match.interpretation,
+            "voice",
+            active[one.grammar],
+        )
+        for one in heard
+    )
+    if heard[0].confidence < properties.confidence_level:
+        return InputKind.NOMATCH, found
+    return InputKind.MATCH, found

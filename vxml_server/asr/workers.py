@@ -1,0 +1,93 @@
+"""Threads for work that may never come back.
+
+Not an executor of the standard library: those wait for their threads at exit, and a thread that
+hangs in an engine would keep its place for ever. Here a job can be given up: its thread is written
+off and another takes its place, so often as `spare` allows.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Protocol
+
+Work = Callable[[], None]
+
+
+class Job:
+    """Work on its way through a thread; what it leaves behind is the work's own matter."""
+
+    __slots__ = ("is_abandoned", "work")
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.is_abandoned = False
+
+
+class Workers(Protocol):
+    """Who does work beside the event loop."""
+
+    def submit(self, work: Work) -> Job:
+        """Has `work` done by some thread; it must not raise."""
+
+    def abandon(self, job: Job) -> bool:
+        """Gives up a job that does not come back; False when no thread can replace its own."""
+
+    def close(self) -> None:
+        """Ends the threads that have nothing to do; others are left to themselves."""
+
+
+class ThreadWorkers:
+    """Daemon threads, started when they are first needed."""
+
+    def __init__(self, threads: int, *, spare: int | None = None, name: str = "asr") -> None:
+        self._limit = threads
+        self._spare = threads if spare is None else spare
+        self._name = name
+        self._lock = threading.Lock()
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._threads = 0
+        self._idle = 0
+        self._is_closed = False
+
+    def submit(self, work: Work) -> Job:
+        job = Job(work)
+        with self._lock:
+            if self._idle <= self._jobs.qsize() and self._threads < self._limit:
+                self._start()
+            self._jobs.put(job)
+        return job
+
+    def abandon(self, job: Job) -> bool:
+        with self._lock:
+            job.is_abandoned = True
+            if not self._spare or self._is_closed:
+                return False
+            self._spare -= 1
+            self._start()
+            self._threads -= 1
+            return True
+
+    def close(self) -> None:
+        with self._lock:
+            self._is_closed = True
+            for _ in range(self._threads):
+                self._jobs.put(None)
+
+    def _start(self) -> None:
+        self._threads += 1
+        threading.Thread(target=self._run, name=self._name, daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                self._idle += 1
+            job = self._jobs.get()
+            with self._lock:
+                self._idle -= 1
+            if job is None:
+                return
+            job.work()
+            if job.is_abandoned:
+                return
