@@ -28,6 +28,11 @@ MESSAGES: Mapping[str, Mapping[str, str]] = {
         "en": "Sorry, that was too long.",
         "fr": "Désolé, c'était trop long.",
     },
+    "caller.use_keys": {
+        "en": "I cannot listen to you just now. Please use the keys of your telephone.",
+        "fr": "Je ne peux pas vous écouter pour le moment. "
+        "Veuillez utiliser les touches de votre téléphone.",
+    },
     # What a caller says for the commands that are always there (VoiceXML 2.0 section 6.3.6).
     "universal.cancel": {"en": "cancel", "fr": "annuler"},
     "universal.exit": {"en": "exit", "fr": "quitter"},

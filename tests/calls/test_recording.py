@@ -10,14 +10,25 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.calls.world import FakeFetcher, FakeIncoming, FakeSynthesizer
+from tests.calls.world import FakeFetcher, FakeIncoming, FakeRecogniser, FakeSynthesizer
 from tests.media.world import FarEnd, sine
 from tests.media.world import World as Media
+from vxml_server.asr import (
+    Attention,
+    SpeechPassedOver,
+    Understood,
+    VoiceBusy,
+    VoiceEnding,
+    VoiceFailed,
+    VoiceResult,
+)
 from vxml_server.audio import active_level_dbfs, decode, rms_dbfs
 from vxml_server.calls import CallPlatform, Leg, PromptRenderer, SoundCache, Spool
 from vxml_server.calls.recording import BEEP_SECONDS, Message, beep
+from vxml_server.calls.voice import Ear
 from vxml_server.dtmf import event_packets
-from vxml_server.grammar import builtin
+from vxml_server.events import VoiceXmlEvent
+from vxml_server.grammar import builtin, phrase
 from vxml_server.interpreter import (
     ActiveGrammar,
     InputProperties,
@@ -46,7 +57,8 @@ def request(**changes: object) -> RecordRequest:
 class Call:
     """A leg on the media engine with a telephone at the far end, and a recording under way."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, recogniser: FakeRecogniser | None = None) -> None:
+        self.recogniser = recogniser
         self.media = Media()
         self.clock = self.media.clock
         self.incoming = FakeIncoming()
@@ -70,6 +82,7 @@ class Call:
             answer=self.leg.answer,
             transfer=self._no_transfer,
             spool=self.kept,
+            ear=Ear(self.leg, recogniser),
         )
         self.recording: asyncio.Task[RecordResult] | None = None
 
@@ -278,6 +291,69 @@ async def test_after_a_recording_nothing_listens_any_more(call: Call) -> None:
     assert call.leg.channel.state.tap is None
 
 
+STOP = ActiveGrammar(phrase("stop recording", "en"), "voice", "record", None)
+
+
+@pytest.fixture
+async def listened(tmp_path: Path) -> AsyncIterator[Call]:
+    call = Call(tmp_path, FakeRecogniser())
+    yield call
+    call.spool.stop()
+
+
+def said(ending: VoiceEnding = VoiceEnding.MATCH) -> VoiceResult:
+    return VoiceResult(ending, (Understood("stop recording", 0.8, "stop", 0),), QUIET, 0.0, 1.0)
+
+
+async def test_words_of_a_grammar_end_the_recording(listened: Call) -> None:
+    await listened.record(grammars=(STOP,))
+    await listened.hear(sine(1.0))
+    assert listened.recogniser is not None
+    listening = listened.recogniser.current
+    assert listening.attention is Attention.HOTWORD
+    listening.tell(SpeechPassedOver(0.5))
+    await listened.hear(sine(0.5))
+    listening.tell(said())
+    await listened.clock.settle()
+    result = await listened.result()
+    assert result.ending is RecordEnding.INPUT
+    assert result.recognition is not None
+    assert (result.recognition.mode, result.recognition.active) == ("voice", STOP)
+    assert seconds(result) == pytest.approx(1.5, abs=0.12)
+    assert listening.is_closed
+    await listened.hear(0.1)
+    assert listened.leg.channel.state.tap is None
+
+
+async def test_words_over_the_prompt_end_it_without_audio(listened: Call) -> None:
+    await listened.record(prompts=(prompt("Speak", bargein=False), prompt("now")), grammars=(STOP,))
+    assert listened.recogniser is not None
+    listening = listened.recogniser.current
+    await listened.hear(0.5)
+    assert listening.attention is Attention.DEAF
+    await listened.hear(0.7)
+    assert listening.attention is Attention.HOTWORD
+    listening.tell(said())
+    await listened.clock.settle()
+    result = await listened.result()
+    assert (result.ending, result.audio) == (RecordEnding.INPUT, None)
+
+
+async def test_a_recording_does_without_a_recogniser_that_is_busy_or_fails(listened: Call) -> None:
+    assert listened.recogniser is not None
+    await listened.record(grammars=(STOP,))
+    gone = VoiceXmlEvent("error.noresource", "the engine is gone")
+    listened.recogniser.current.tell(VoiceFailed(gone))
+    await listened.hear(sine(0.5))
+    await listened.hear(1.2)
+    assert (await listened.result()).ending is RecordEnding.SILENCE
+    listened.recogniser.refusal = VoiceBusy()
+    await listened.record(grammars=(STOP,))
+    await listened.hear(sine(0.5))
+    await listened.hear(1.2)
+    assert (await listened.result()).ending is RecordEnding.SILENCE
+
+
 def frames(level: int, count: int) -> Sequence[NDArray[np.int16]]:
     return [sine(0.02, level=level) for _ in range(count)]
 
@@ -293,7 +369,7 @@ async def message(spool: Spool, max_time: float, pcm: Sequence[NDArray[np.int16]
 
 
 async def test_a_message_takes_no_more_than_maxtime_of_memory(call: Call) -> None:
-    full = await message(call.spool, 1.0, [*frames(0, 10), *frames(8000, 500)])
+    full = await message(call.spool, 1.0, frames(8000, 500))
     assert full.is_full
     audio = await full.recorded()
     assert audio is not None
@@ -301,5 +377,5 @@ async def test_a_message_takes_no_more_than_maxtime_of_memory(call: Call) -> Non
 
 
 async def test_a_steady_noise_does_not_keep_a_recording_open_for_ever(call: Call) -> None:
-    noisy = await message(call.spool, 600.0, [*frames(0, 10), *frames(1000, 6000)])
+    noisy = await message(call.spool, 600.0, frames(1000, 6000))
     assert noisy.silent_for > 30

@@ -7,13 +7,23 @@ import asyncio
 import numpy as np
 import pytest
 
-from tests.calls.world import FakeIncoming, FakeOutgoing, World
+from tests.calls.world import FakeIncoming, FakeOutgoing, FakeRecogniser, World
+from vxml_server.asr import (
+    Attention,
+    SpeechPassedOver,
+    Understood,
+    VoiceEnding,
+    VoiceFailed,
+    VoiceResult,
+)
 from vxml_server.audio import encode_wav
 from vxml_server.calls import Leg, PromptRenderer, Transfer
 from vxml_server.calls.ringback import ringback
 from vxml_server.calls.transfer import refusal
+from vxml_server.calls.voice import Ear
+from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import FetchRequest
-from vxml_server.grammar import builtin, load
+from vxml_server.grammar import builtin, load, phrase
 from vxml_server.interpreter import (
     ActiveGrammar,
     AudioSegment,
@@ -42,8 +52,13 @@ class Handing:
         renderer = PromptRenderer(
             self.world.fetcher, self.world.synthesizer, self.world.resources.sounds
         )
+        self.recogniser = FakeRecogniser()
         self.transfer = Transfer(
-            self.world.line, self.caller, renderer, TransferRequest(dest, type_, **request)
+            self.world.line,
+            self.caller,
+            renderer,
+            Ear(self.caller, self.recogniser),
+            TransferRequest(dest, type_, **request),
         )
         self.refused = self.transfer.dial()
         self.running: asyncio.Task[TransferResult] | None = None
@@ -179,7 +194,7 @@ async def test_without_media_ports_there_is_no_resource() -> None:
     caller = Leg(world.engine, world.clock, 1)
     renderer = PromptRenderer(world.fetcher, world.synthesizer, world.resources.sounds)
     request = TransferRequest("sip:b@far.test", "bridge")
-    transfer = Transfer(world.line, caller, renderer, request)
+    transfer = Transfer(world.line, caller, renderer, Ear(caller, None), request)
     assert transfer.dial().outcome == "error.connection.noresource"
     assert transfer.record is not None
 
@@ -411,6 +426,59 @@ async def test_a_tag_that_fails_ends_the_transfer_with_its_event() -> None:
     handing = await Handing(grammars=(active,)).bridged()
     await handing.press("7")
     assert (await handing.result()).outcome == "error.semantic"
+
+
+DONE = ActiveGrammar(phrase("we are done", "en"), "voice", "transfer", None)
+
+
+def heard(words: str, ending: VoiceEnding = VoiceEnding.MATCH) -> VoiceResult:
+    return VoiceResult(ending, (Understood(words, 0.8, words, 0),), np.zeros(8, np.int16), 0, 1)
+
+
+async def test_words_of_the_transfer_s_grammar_end_the_bridge() -> None:
+    handing = await Handing(grammars=(STAR, DONE)).bridged()
+    listening = handing.recogniser.current
+    # People talk on a bridge: what matches nothing is passed over.
+    assert listening.attention is Attention.HOTWORD
+    assert handing.world.caller.tapped_by is not None
+    listening.tell(SpeechPassedOver(3.0))
+    await handing.clock.elapse(3)
+    assert handing.is_bridged
+    listening.tell(heard("we are done"))
+    await handing.clock.settle()
+    result = await handing.result()
+    assert (result.outcome, result.duration) == ("near_end_disconnect", 3.0)
+    assert result.recognition is not None
+    assert (result.recognition.utterance, result.recognition.active) == ("we are done", DONE)
+    assert listening.is_closed
+    assert handing.world.caller.tapped_by is None
+
+
+async def test_the_caller_may_give_up_dialling_by_words() -> None:
+    handing = await Handing(grammars=(DONE,)).begin()
+    handing.recogniser.current.tell(heard("we are done"))
+    await handing.clock.settle()
+    assert (await handing.result()).outcome == "near_end_disconnect"
+
+
+async def test_a_bridge_goes_on_without_a_recogniser() -> None:
+    handing = await Handing(grammars=(DONE,)).bridged()
+    gone = VoiceXmlEvent("error.noresource", "the engine is gone")
+    handing.recogniser.current.tell(VoiceFailed(gone))
+    await handing.clock.elapse(3)
+    assert handing.is_bridged
+    handing.far.bye()
+    await handing.clock.settle()
+    assert (await handing.result()).outcome == "far_end_disconnect"
+
+
+@pytest.mark.parametrize("request_", [{"type_": "consultation", "grammars": (DONE,)}, {}])
+async def test_nobody_listens_where_words_end_nothing(request_: dict[str, object]) -> None:
+    handing = await Handing(**request_).begin()
+    assert handing.recogniser.waits == []
+    handing.caller_call.bye()
+    await handing.clock.settle()
+    await handing.result()
 
 
 async def test_keys_by_info_are_pressed_again_at_the_other_end() -> None:

@@ -13,14 +13,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from vxml_server.asr import Attention, VoiceEvent, VoiceRequest
+from vxml_server.audio import SpeechActivity
 from vxml_server.calls import Call, Exchange, Leg, Line, Resources, SoundCache, Spool
 from vxml_server.clock import VirtualClock
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import FetchRequest, Resource
 from vxml_server.fetch.resource import digest
 from vxml_server.interpreter import DocumentStore, GrammarStore, Limits
-from vxml_server.media import ChannelStatistics, Codec, NoPortsLeft, Playback, Sound, Stream
+from vxml_server.media import ChannelStatistics, Codec, NoPortsLeft, Playback, Sound, Stream, Tap
 from vxml_server.settings import DialRefused, NumberRule
 from vxml_server.sip import (
     Credentials,
@@ -60,6 +63,7 @@ class FakeChannel:
         self.played: list[tuple[Sound, float]] = []
         """Every sound that began, and when."""
         self.keys_sent = ""
+        self.tapped_by: Tap | None = None
         self._engine = engine
         self._clock = engine.clock
         self._queue: list[Playback] = []
@@ -147,6 +151,14 @@ class FakeChannel:
             if self._queue and self._queue[0].stop_on_key:
                 self._tell(self._empty())
             self.listener.key(key, source, self._clock.monotonic())
+
+    def tap(self, tap: Tap | None) -> None:
+        self.tapped_by = tap
+
+    def speak(self) -> None:
+        """The tap says that the far end speaks: what stops on speech stops here."""
+        if self._queue and self._queue[0].stop_on_speech:
+            self._tell(self._empty())
 
     def send_keys(self, keys: str, duration_ms: int = 100, gap_ms: int = 100) -> None:
         self.keys_sent += keys
@@ -319,6 +331,57 @@ class FakeOutgoing(FakeSession):
 
     def refuse(self, status: int, reason: str = "") -> None:
         self.final("rejected", status, reason, Headers())
+
+
+# Voice -------------------------------------------------------------------------------------------
+
+
+class FakeListening:
+    """A wait for voice of which the test tells what the recogniser would."""
+
+    def __init__(
+        self, request: VoiceRequest, tell: Callable[[VoiceEvent], None], attention: Attention
+    ) -> None:
+        self.request = request
+        self.tell = tell
+        self.attention = attention
+        self.is_closed = False
+
+    def frame(self, received: NDArray[np.int16], sent: NDArray[np.int16]) -> bool:
+        return False
+
+    def attend(self, attention: Attention) -> None:
+        assert not self.is_closed
+        self.attention = attention
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class FakeRecogniser:
+    """Refuses with `refusal`, if there is one."""
+
+    def __init__(self) -> None:
+        self.waits: list[FakeListening] = []
+        self.refusal: Exception | None = None
+
+    @property
+    def current(self) -> FakeListening:
+        assert not self.waits[-1].is_closed
+        return self.waits[-1]
+
+    def listen(
+        self,
+        request: VoiceRequest,
+        tell: Callable[[VoiceEvent], None],
+        *,
+        attention: Attention,
+        activity: SpeechActivity,
+    ) -> FakeListening:
+        if self.refusal is not None:
+            raise self.refusal
+        self.waits.append(FakeListening(request, tell, attention))
+        return self.waits[-1]
 
 
 # The rest ----------------------------------------------------------------------------------------

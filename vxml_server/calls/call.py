@@ -21,6 +21,7 @@ from vxml_server.calls.redirection import redirections
 from vxml_server.calls.rendering import PromptRenderer, SoundCache
 from vxml_server.calls.spool import Spool
 from vxml_server.calls.transfer import TRANSFERRED, Line, Transfer
+from vxml_server.calls.voice import Ear, Recogniser
 from vxml_server.clock import Clock, Timer
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import Fetcher, FetchSession, Prefetcher
@@ -66,6 +67,8 @@ class Resources:
     properties: dict[str, str]
     limits: Limits
     spool: Spool
+    recogniser: Recogniser | None = None
+    """None hears no voice."""
 
 
 class Call:
@@ -87,6 +90,7 @@ class Call:
         self._platform: CallPlatform | None = None
         self._session: Session | None = None
         self._spool = resources.spool.of_call(record.id)
+        self._ear = Ear(leg, resources.recogniser)
         self._transfers: set[asyncio.Task[TransferResult]] = set()
         self._interpreting: asyncio.Task[Outcome] | None = None
         self._final_processing: Timer | None = None
@@ -150,6 +154,7 @@ class Call:
             answer=self._send_answer,
             transfer=lambda request: self._transfer(request, renderer),
             spool=self._spool,
+            ear=self._ear,
         )
         session = self._session = Session(
             self._platform,
@@ -209,7 +214,7 @@ class Call:
 
     async def _transfer(self, request: TransferRequest, renderer: PromptRenderer) -> TransferResult:
         """Section 2.3.7: a bridge is waited for to its end, a consultation to its answer."""
-        transfer = Transfer(self._resources.line, self.leg, renderer, request)
+        transfer = Transfer(self._resources.line, self.leg, renderer, self._ear, request)
         if (refused := transfer.dial()) is not None:
             self._transferred(transfer)
             await self._resources.clock.sleep(REFUSED_PAUSE)

@@ -11,10 +11,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from vxml_server.asr import VoiceEvent
 from vxml_server.clock import Clock
 from vxml_server.media import Playback
+
+if TYPE_CHECKING:
+    from vxml_server.calls.voice import Hearing
 
 KeySource = Literal["rfc4733", "inband", "info"]
 
@@ -46,6 +50,14 @@ class Played:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """A `hearing` of the caller's voice tells something: news of one that is over are stale."""
+
+    hearing: Hearing
+    event: VoiceEvent
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """The far end of an outgoing leg rings (or plays early media)."""
 
@@ -67,7 +79,7 @@ class Ended:
     reason: str = ""
 
 
-LegEvent: TypeAlias = KeyPressed | Played | Progress | Answered | Ended
+LegEvent: TypeAlias = KeyPressed | Played | Heard | Progress | Answered | Ended
 
 
 class Mailbox:

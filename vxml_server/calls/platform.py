@@ -1,9 +1,8 @@
 """The interpreter's platform on a real leg.
 
 The call is answered when its application is there: until then the caller hears ringing, so that
-one that loads slowly is not answered by silence. What a wait for input does is decided here, in
-one place: prompts go to the media engine, keys to the `KeyCollector`, and the first of them that
-counts stops the prompts in the media thread itself.
+one that loads slowly is not answered by silence. What has rules of its own is elsewhere: waits for
+input in `listening`, recordings, transfers. One of them at a time reads the leg's mailbox.
 """
 
 from __future__ import annotations
@@ -13,20 +12,20 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from vxml_server.calls.fetch_audio import FetchAudio
 from vxml_server.calls.leg import Leg
+from vxml_server.calls.listening import Wait
 from vxml_server.calls.mailbox import KeyPressed, Played
-from vxml_server.calls.player import MakePlayer, Player, is_hotword
+from vxml_server.calls.player import Player
 from vxml_server.calls.recording import Recording
 from vxml_server.calls.rendering import PromptRenderer
 from vxml_server.calls.spool import CallSpool
 from vxml_server.calls.transfer import HANGUP, TRANSFERRED
+from vxml_server.calls.voice import Ear
 from vxml_server.clock import Clock
-from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import Resource
 from vxml_server.interpreter import (
     InputKind,
     InputResult,
     Json,
-    KeyCollector,
     ListenRequest,
     Observer,
     Prompt,
@@ -49,7 +48,8 @@ TransferFunction = Callable[[TransferRequest], Awaitable[TransferResult]]
 class CallPlatform:
     """`Platform` on a leg.
 
-    `answer` sends the 200; `transfer` connects the caller elsewhere; `spool` keeps recordings.
+    `answer` sends the 200; `transfer` connects the caller elsewhere; `spool` keeps recordings, and
+    `ear` hears voice.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class CallPlatform:
         answer: Answer,
         transfer: TransferFunction,
         spool: CallSpool,
+        ear: Ear,
     ) -> None:
         self._leg = leg
         self._clock = clock
@@ -70,6 +71,7 @@ class CallPlatform:
         self._answer = answer
         self._transfer = transfer
         self._spool = spool
+        self._ear = ear
         self._began = clock.monotonic()
         self._is_answered = False
         self._handed_over = False
@@ -99,7 +101,9 @@ class CallPlatform:
     async def listen(self, request: ListenRequest) -> InputResult:
         if self.hung_up:
             return InputResult(InputKind.HANGUP)
-        return await _Wait(self._leg, self._clock, self._observe, self._player, request).result()
+        return await Wait(
+            self._leg, self._clock, self._observe, self._player, self._ear, request
+        ).result()
 
     async def play(self, prompts: Sequence[Prompt]) -> None:
         if self.hung_up or not prompts:
@@ -142,7 +146,8 @@ class CallPlatform:
         if self.hung_up:
             return RecordResult(RecordEnding.HANGUP)
         recording = Recording(
-            self._leg, self._clock, self._observe, self._player, self._spool, request
+            *(self._leg, self._clock, self._observe, self._player),
+            *(self._spool, self._ear, request),
         )
         return await recording.result()
 
@@ -155,138 +160,14 @@ class CallPlatform:
         if self._leg.is_up and self._leg.end is None:
             await self._clock.sleep(LINGER)
 
-    def _player(self, prompts: Sequence[Prompt], *, stop_on_key: bool) -> Player:
+    def _player(
+        self, prompts: Sequence[Prompt], *, stop_on_key: bool, stop_on_speech: bool = False
+    ) -> Player:
         return Player(
             self._leg,
             self._renderer,
             self._observe,
             prompts,
             stop_on_key=stop_on_key,
+            stop_on_speech=stop_on_speech,
         )
-
-
-class _Wait:
-    """One wait for input: the prompts, the keys, and the timers of section 6.3.3."""
-
-    def __init__(
-        self,
-        leg: Leg,
-        clock: Clock,
-        observe: Observer,
-        make_player: MakePlayer,
-        request: ListenRequest,
-    ) -> None:
-        self._leg = leg
-        self._clock = clock
-        self._observe = observe
-        self._make_player = make_player
-        self._request = request
-        self._prompts: Sequence[Prompt] = request.prompts
-        self._hears_keys = (
-            any(active.mode == "dtmf" for active in request.grammars)
-            and "dtmf" in request.properties.input_modes
-        )
-        self._collector: KeyCollector | None = None
-        self._hotword = False
-        self._silent_since: float | None = None
-
-    async def result(self) -> InputResult:
-        self._type_ahead()
-        async with self._make_player(self._prompts, stop_on_key=self._hears_keys) as player:
-            result = await self._listen(player)
-            player.stop()
-            name, seconds = player.mark()
-        if name is None:
-            return result
-        return InputResult(result.kind, result.nbest, name, seconds)
-
-    def _type_ahead(self) -> None:
-        """Keys pressed before (section 4.1.5): a first prompt without barge-in discards them, one
-        with it is not even begun."""
-        keys = self._leg.events.take_keys()
-        first = self._prompts[0] if self._prompts else None
-        if first is not None and not first.bargein:
-            return
-        self._leg.events.put_back(keys)
-        if keys and self._hears_keys and first is not None and not is_hotword(first):
-            self._prompts = ()
-
-    async def _listen(self, player: Player) -> InputResult:
-        while True:
-            if self._leg.end is not None:
-                return InputResult(InputKind.HANGUP)
-            player.raise_trouble()
-            event = await self._leg.events.get(self._deadline(player))
-            result: InputResult | None = None
-            match event:
-                case Played():
-                    player.played(event)
-                case KeyPressed(key):
-                    result = self._key(key, player)
-                case None:
-                    result = self._expired(player)
-            if result is not None:
-                return result
-
-    def _deadline(self, player: Player) -> float | None:
-        """When something is to happen without the caller: a key timer, or the noinput timeout."""
-        if self._collector is not None and self._collector.deadline is not None:
-            return self._collector.deadline
-        if not player.is_over:
-            return None
-        if self._silent_since is None:
-            self._silent_since = self._clock.monotonic()
-        return self._silent_since + self._request.properties.timeout
-
-    def _key(self, key: str, player: Player) -> InputResult | None:
-        playing = player.current
-        if not self._hears_keys or (playing is not None and not playing.bargein):
-            self._collector = None
-            return None
-        if playing is not None:
-            self._hotword = is_hotword(playing)
-        else:
-            # Also after its end a prompt with hotword barge-in has input that matches nothing
-            # passed over; a key that stopped a prompt is ordinary input.
-            last = self._prompts[-1] if self._prompts and not player.is_stopped else None
-            self._hotword = last is not None and is_hotword(last)
-        if not self._hotword:
-            player.stop()
-        if self._collector is None:
-            self._collector = KeyCollector(self._request.grammars, self._request.properties)
-        return self._collected(self._collector, key)
-
-    def _expired(self, player: Player) -> InputResult | None:
-        now = self._clock.monotonic()
-        if self._collector is not None and self._collector.deadline is not None:
-            if self._collector.deadline > now:
-                return None
-            return self._collected(self._collector, None)
-        if self._silent_since is None or not player.is_over:
-            return None
-        if self._silent_since + self._request.properties.timeout > now:
-            return None
-        return InputResult(InputKind.NOINPUT)
-
-    def _collected(self, collector: KeyCollector, key: str | None) -> InputResult | None:
-        """The keys with one more, or (None) with no more to come.
-
-        The timers of a key that was typed ahead run from when it is looked at.
-        """
-        now = self._clock.monotonic()
-        try:
-            outcome = collector.expire() if key is None else collector.feed(key, now)
-        except VoiceXmlEvent:
-            self._observe_input(collector.pressed)
-            raise
-        if outcome is None:
-            return None
-        self._collector = None
-        self._leg.events.put_back([KeyPressed(unused, now) for unused in outcome.unused])
-        self._observe_input(outcome.pressed)
-        if self._hotword and outcome.kind is InputKind.NOMATCH:
-            return None
-        return InputResult(outcome.kind, outcome.nbest)
-
-    def _observe_input(self, keys: str) -> None:
-        self._observe("input", {"mode": "dtmf", "utterance": keys, "confidence": 1.0})

@@ -61,7 +61,8 @@ class Player:
     """Plays prompts once; an asynchronous context manager.
 
     Whoever reads the leg's mailbox meanwhile hands `played` its events, and is nudged when the last
-    prompt has been rendered. `stop_on_key` lets a key stop the prompts that allow it.
+    prompt has been rendered. `stop_on_key` and `stop_on_speech` let a key, or a voice that the tap
+    of the leg's channel hears, stop the prompts that allow it.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Player:
         prompts: Sequence[Prompt],
         *,
         stop_on_key: bool,
+        stop_on_speech: bool = False,
     ) -> None:
         self.is_stopped = False
         """Whether it was stopped before its end, by `stop` or by a key."""
@@ -80,6 +82,7 @@ class Player:
         self._observe = observe
         self._prompts = prompts
         self._stop_on_key = stop_on_key
+        self._stop_on_speech = stop_on_speech
         self._feeding: asyncio.Task[None] | None = None
         self._trouble: BaseException | None = None
         self._queued = 0  # prompts of which everything is in the queue
@@ -203,10 +206,12 @@ class Player:
                 await self._leg.prepare(piece.sound)
                 # The media thread does not know that an INFO and a tone may be the same press: it
                 # would stop the next prompt when it hears the second.
-                stop_on_key = (
-                    self._stop_on_key and stops_on_key(prompt) and not self._leg.has_info_keys
+                stops = stops_on_input(prompt)
+                playback = self._leg.play(
+                    piece.sound,
+                    stop_on_key=self._stop_on_key and stops and not self._leg.has_info_keys,
+                    stop_on_speech=self._stop_on_speech and stops,
                 )
-                playback = self._leg.play(piece.sound, stop_on_key=stop_on_key)
                 self._queue[playback] = _Queued(prompt, piece)
             self._unreported = (prompt, pieces)
         finally:
@@ -235,12 +240,14 @@ def is_hotword(prompt: Prompt) -> bool:
     return prompt.bargein and prompt.bargein_type == "hotword"
 
 
-def stops_on_key(prompt: Prompt) -> bool:
-    """Whether any key stops the prompt."""
+def stops_on_input(prompt: Prompt) -> bool:
+    """Whether any input stops the prompt, whatever comes of it."""
     return prompt.bargein and prompt.bargein_type == "speech"
 
 
 class MakePlayer(Protocol):
     """How a wait gets its player, without knowing what it plays on."""
 
-    def __call__(self, prompts: Sequence[Prompt], *, stop_on_key: bool) -> Player: ...
+    def __call__(
+        self, prompts: Sequence[Prompt], *, stop_on_key: bool, stop_on_speech: bool = False
+    ) -> Player: ...

@@ -13,11 +13,13 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from vxml_server.asr import Attention
 from vxml_server.audio import FRAME_SECONDS, RATE, SpeechActivity
 from vxml_server.calls.leg import Leg
-from vxml_server.calls.mailbox import Ended, KeyPressed, Played
+from vxml_server.calls.mailbox import Ended, Heard, KeyPressed, Played
 from vxml_server.calls.player import MakePlayer, is_hotword
 from vxml_server.calls.spool import CallSpool, SpooledAudio
+from vxml_server.calls.voice import Ear
 from vxml_server.clock import Clock
 from vxml_server.interpreter import (
     Observer,
@@ -131,6 +133,7 @@ class Recording:
         observe: Observer,
         make_player: MakePlayer,
         spool: CallSpool,
+        ear: Ear,
         request: RecordRequest,
     ) -> None:
         self._leg = leg
@@ -139,18 +142,30 @@ class Recording:
         self._make_player = make_player
         self._spool = spool
         self._request = request
+        self._hearing = ear.overhear(request.grammars, request.properties, request.lang)
         self._keys = RecordKeys(request)
         self._mark: tuple[str | None, float | None] = None, None
         self._by_tone = False
         """Whether the last key was heard as a tone."""
 
     async def result(self) -> RecordResult:
+        try:
+            return await self._result()
+        finally:
+            if self._hearing is not None:
+                self._hearing.close()
+
+    async def _result(self) -> RecordResult:
         ended = await self._prompt()
         if ended is None and self._request.beep:
             ended = await self._beep()
         if ended is not None:
             return ended
         frames = Frames(limit=round(LATEST / FRAME_SECONDS))
+        if self._hearing is not None:
+            self._hearing.attend(Attention.HOTWORD)
+            self._hearing.pass_on(frames)
+            return await self._record(frames)
         self._leg.channel.tap(frames)
         try:
             return await self._record(frames)
@@ -166,6 +181,9 @@ class Recording:
             self._leg.events.take_keys()
         async with self._make_player(prompts, stop_on_key=self._keys.is_listening) as player:
             while not player.is_over and not player.is_stopped:
+                if self._hearing is not None and player.current is not None:
+                    bargein = player.current.bargein
+                    self._hearing.attend(Attention.HOTWORD if bargein else Attention.DEAF)
                 event = await self._leg.events.get(self._keys.deadline)
                 found: Recognition | None = None
                 match event:
@@ -179,6 +197,8 @@ class Recording:
                             found = self._press(event)
                             if playing is not None and self._stops(playing):
                                 player.stop()
+                    case Heard(hearing, told):
+                        found = hearing.matched(told)
                     case _:
                         found = self._expired()
                 self._mark = player.mark()
@@ -202,6 +222,8 @@ class Recording:
                     return None
                 case KeyPressed():
                     found = self._press(event)
+                case Heard(hearing, told):
+                    found = hearing.matched(told)
                 case _:
                     found = self._expired()
             if found is not None:
@@ -226,7 +248,13 @@ class Recording:
                 if isinstance(event, KeyPressed):
                     self._leg.events.put_back([event])
                 return await self._kept(RecordEnding.MAX_TIME, message)
-            found = self._press(event) if isinstance(event, KeyPressed) else self._expired()
+            match event:
+                case KeyPressed():
+                    found = self._press(event)
+                case Heard(hearing, told):
+                    found = hearing.matched(told)
+                case _:
+                    found = self._expired()
             if found is not None:
                 self._report(found)
                 return await self._kept(RecordEnding.INPUT, message, found)

@@ -15,9 +15,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from vxml_server.calls.leg import Leg
-from vxml_server.calls.mailbox import Answered, Ended, Ending, KeyPressed, LegEvent, Progress
+from vxml_server.calls.mailbox import (
+    Answered,
+    Ended,
+    Ending,
+    Heard,
+    KeyPressed,
+    LegEvent,
+    Progress,
+)
 from vxml_server.calls.rendering import PromptRenderer
 from vxml_server.calls.ringback import ringback
+from vxml_server.calls.voice import Ear, Hearing
 from vxml_server.clock import Clock
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.interpreter import (
@@ -92,7 +101,12 @@ class Transfer:
     """
 
     def __init__(
-        self, line: Line, caller: Leg, renderer: PromptRenderer, request: TransferRequest
+        self,
+        line: Line,
+        caller: Leg,
+        renderer: PromptRenderer,
+        ear: Ear,
+        request: TransferRequest,
     ) -> None:
         self._line = line
         self._caller = caller
@@ -104,6 +118,8 @@ class Transfer:
         self._answered = 0.0
         self._bridged = False
         self._keys = _EndingKeys(line.clock, request)
+        self._ear = ear
+        self._hearing: Hearing | None = None
         self._connected: asyncio.Future[TransferResult | None] = (
             asyncio.get_running_loop().create_future()
         )
@@ -129,6 +145,7 @@ class Transfer:
         result = TransferResult("unknown")
         assert self._callee is not None, "dial comes first"
         try:
+            self._overhear()
             result = await self._await_answer(self._callee) or await self._bridge(self._callee)
         except asyncio.CancelledError:
             result = self._over(HANGUP)
@@ -140,7 +157,15 @@ class Transfer:
             self._end(result)
         return result
 
+    def _overhear(self) -> None:
+        """Listens for what the caller may end a bridge with; nothing else is waited for."""
+        request = self._request
+        if request.type == "bridge":
+            self._hearing = self._ear.overhear(request.grammars, request.properties, request.lang)
+
     def _end(self, result: TransferResult) -> None:
+        if self._hearing is not None:
+            self._hearing.close()
         self._caller.stop_playing()
         if self._bridged:
             self._line.engine.unbridge(self._caller.channel)
@@ -281,6 +306,8 @@ class Transfer:
                 if (found := self._keys.press(heard.key)) is not None:
                     return found
                 self._pass_on(heard, callee)
+            elif isinstance(heard, Heard) and (found := heard.hearing.matched(heard.event)):
+                return found
 
     def _pass_on(self, event: LegEvent, other: Leg) -> None:
         """Keys in RFC 4733 and in the audio pass through the bridge by themselves; an INFO is
