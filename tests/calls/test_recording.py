@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.calls.world import FakeFetcher, FakeIncoming, FakeRecogniser, FakeSynthesizer
-from tests.media.world import FarEnd, sine
-from tests.media.world import World as Media
+from tests.calls.telephone import Telephone
+from tests.calls.world import FakeRecogniser
+from tests.media.world import sine
 from vxml_server.asr import (
     Attention,
     SpeechPassedOver,
@@ -23,9 +23,8 @@ from vxml_server.asr import (
     VoiceResult,
 )
 from vxml_server.audio import active_level_dbfs, decode, rms_dbfs
-from vxml_server.calls import CallPlatform, Leg, PromptRenderer, SoundCache, Spool
+from vxml_server.calls import Spool
 from vxml_server.calls.recording import BEEP_SECONDS, Message, beep
-from vxml_server.calls.voice import Ear
 from vxml_server.dtmf import event_packets
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.grammar import builtin, phrase
@@ -37,10 +36,7 @@ from vxml_server.interpreter import (
     RecordRequest,
     RecordResult,
     SpeechSegment,
-    TransferRequest,
-    TransferResult,
 )
-from vxml_server.media import Codec
 
 DIGITS = ActiveGrammar(builtin("builtin:dtmf/digits?length=2"), "dtmf", "record", None)
 QUIET = np.zeros(160, np.int16)
@@ -54,60 +50,9 @@ def request(**changes: object) -> RecordRequest:
     return RecordRequest(**({"media_type": "audio/x-wav", "final_silence": 1.0} | changes))  # type: ignore[arg-type]
 
 
-class Call:
-    """A leg on the media engine with a telephone at the far end, and a recording under way."""
-
-    def __init__(self, folder: Path, recogniser: FakeRecogniser | None = None) -> None:
-        self.recogniser = recogniser
-        self.media = Media()
-        self.clock = self.media.clock
-        self.incoming = FakeIncoming()
-        self.leg = Leg(self.media.engine, self.clock, 1)
-        self.incoming.listener = self.leg
-        self.leg.accept(self.incoming)
-        self.leg.answer()
-        self.incoming.ack()
-        self.leg.events.take()
-        self.far = FarEnd(self.media, 4000, self.leg.channel)
-        self.spool = Spool(folder, "main", self.clock)
-        self.spool.start()
-        self.kept = self.spool.of_call("call")
-        self.platform = CallPlatform(
-            self.leg,
-            clock=self.clock,
-            renderer=PromptRenderer(
-                FakeFetcher(self.clock), FakeSynthesizer(self.clock), SoundCache(10_000_000)
-            ),
-            observer=lambda kind, record: None,
-            answer=self.leg.answer,
-            transfer=self._no_transfer,
-            spool=self.kept,
-            ear=Ear(self.leg, recogniser),
-        )
-        self.recording: asyncio.Task[RecordResult] | None = None
-
-    async def _no_transfer(self, request: TransferRequest) -> TransferResult:
-        raise AssertionError("nobody transfers")
-
+class Call(Telephone):
     async def record(self, **changes: object) -> None:
-        self.recording = asyncio.create_task(self.platform.record(request(**changes)))
-        await self.clock.settle()
-
-    async def hear(self, pcm: NDArray[np.int16] | float) -> None:
-        """The far end sends this: samples, or so many seconds of silence."""
-        samples = np.zeros(round(pcm * 8000), np.int16) if isinstance(pcm, float) else pcm
-        for start in range(0, len(samples), 160):
-            self.far.speak(samples[start : start + 160], Codec.PCMA, 8)
-            await self.clock.settle()
-
-    async def press(self, key: str) -> None:
-        self.leg.key(key, "rfc4733", self.clock.monotonic())
-        await self.clock.settle()
-
-    async def result(self) -> RecordResult:
-        assert self.recording is not None
-        # The file is made beside the loop.
-        return await asyncio.wait_for(self.recording, 5)
+        await self.ask(self.platform.record(request(**changes)))
 
 
 def left_in(folder: Path) -> list[Path]:
@@ -118,8 +63,7 @@ def left_in(folder: Path) -> list[Path]:
 async def call(tmp_path: Path) -> AsyncIterator[Call]:
     call = Call(tmp_path)
     yield call
-    call.kept.close()
-    call.spool.stop()
+    call.hang_up()
     assert left_in(tmp_path) == []
 
 
@@ -132,9 +76,9 @@ def seconds(result: RecordResult) -> float:
 
 async def test_speech_is_recorded_at_its_level_until_silence(call: Call) -> None:
     await call.record()
-    await call.hear(0.5)
-    await call.hear(sine(2.0))
-    await call.hear(1.5)
+    await call.say(0.5)
+    await call.say(sine(2.0))
+    await call.say(1.5)
     result = await call.result()
     assert result.ending is RecordEnding.SILENCE
     # From a little before the speech to a little after it.
@@ -147,8 +91,8 @@ async def test_speech_is_recorded_at_its_level_until_silence(call: Call) -> None
 @pytest.mark.parametrize("media_type", ["audio/basic", "audio/x-alaw-basic", "audio/x-wav"])
 async def test_the_file_is_of_the_type_asked_for(call: Call, media_type: str) -> None:
     await call.record(media_type=media_type)
-    await call.hear(sine(1.0))
-    await call.hear(1.5)
+    await call.say(sine(1.0))
+    await call.say(1.5)
     result = await call.result()
     assert result.audio is not None
     assert result.audio.media_type == media_type
@@ -158,15 +102,15 @@ async def test_the_file_is_of_the_type_asked_for(call: Call, media_type: str) ->
 async def test_pauses_shorter_than_the_final_silence_are_kept(call: Call) -> None:
     await call.record()
     for _ in range(2):
-        await call.hear(sine(0.5))
-        await call.hear(0.8)
-    await call.hear(0.5)
+        await call.say(sine(0.5))
+        await call.say(0.8)
+    await call.say(0.5)
     assert seconds(await call.result()) == pytest.approx(0.5 + 0.8 + 0.5 + 0.2, abs=0.1)
 
 
 async def test_a_key_ends_the_recording(call: Call) -> None:
     await call.record()
-    await call.hear(sine(1.0))
+    await call.say(sine(1.0))
     await call.press("#")
     result = await call.result()
     assert result.ending is RecordEnding.INPUT
@@ -177,7 +121,7 @@ async def test_a_key_ends_the_recording(call: Call) -> None:
 
 async def test_a_key_as_an_event_packet_ends_the_recording(call: Call) -> None:
     await call.record()
-    await call.hear(sine(1.0))
+    await call.say(sine(1.0))
     for index, event in enumerate(event_packets("5", duration_ms=100)):
         call.far.send(call.far.packet(event.payload, payload_type=101, marker=index == 0))
         call.media.run()
@@ -189,9 +133,9 @@ async def test_a_key_as_an_event_packet_ends_the_recording(call: Call) -> None:
 
 async def test_without_dtmfterm_only_a_grammar_ends_it(call: Call) -> None:
     await call.record(dtmf_term=False, grammars=(DIGITS,))
-    await call.hear(sine(0.5))
+    await call.say(sine(0.5))
     await call.press("*")
-    await call.hear(sine(0.5))
+    await call.say(sine(0.5))
     await call.press("1")
     await call.press("2")
     result = await call.result()
@@ -202,7 +146,7 @@ async def test_without_dtmfterm_only_a_grammar_ends_it(call: Call) -> None:
 
 async def test_maxtime_ends_the_recording(call: Call) -> None:
     await call.record(max_time=1.5)
-    await call.hear(sine(3.0))
+    await call.say(sine(3.0))
     result = await call.result()
     assert result.ending is RecordEnding.MAX_TIME
     assert seconds(result) == 1.5
@@ -210,22 +154,30 @@ async def test_maxtime_ends_the_recording(call: Call) -> None:
 
 async def test_nothing_said_is_a_noinput(call: Call) -> None:
     await call.record(properties=InputProperties(timeout=2.0))
-    await call.hear(2.2)
+    await call.say(2.2)
     result = await call.result()
     assert (result.ending, result.audio) == (RecordEnding.NOINPUT, None)
+
+
+async def test_who_speaks_at_once_is_recorded_from_the_first_word(call: Call) -> None:
+    await call.record(prompts=(prompt("Speak"),))
+    await call.say(1.02)
+    await call.say(sine(2.0))
+    await call.say(1.5)
+    assert seconds(await call.result()) == pytest.approx(2.0 + 0.2, abs=0.1)
 
 
 async def test_noise_and_clicks_are_no_speech(call: Call) -> None:
     noise = (np.random.default_rng(1).standard_normal(16000) * 30).astype(np.int16)
     noise[8000:8080] = 12000
     await call.record(properties=InputProperties(timeout=1.5))
-    await call.hear(noise)
+    await call.say(noise)
     assert (await call.result()).ending is RecordEnding.NOINPUT
 
 
 async def test_a_hang_up_keeps_what_was_said(call: Call) -> None:
     await call.record()
-    await call.hear(sine(1.0))
+    await call.say(sine(1.0))
     call.incoming.bye()
     await call.clock.settle()
     result = await call.result()
@@ -236,18 +188,18 @@ async def test_a_hang_up_keeps_what_was_said(call: Call) -> None:
 
 async def test_the_prompt_and_the_tone_come_first_and_are_not_recorded(call: Call) -> None:
     await call.record(prompts=(prompt("Speak"),), beep=True)
-    await call.hear(1.0 + BEEP_SECONDS + 0.1)
-    sent = call.far.audio(Codec.PCMA, 8)
+    await call.say(1.0 + BEEP_SECONDS + 0.1)
+    sent = call.heard()
     assert rms_dbfs(sent[: 8000 - 400]) < -70  # silence, as A-law has it
     assert np.abs(sent[8000:]).max() == pytest.approx(np.abs(beep().pcm).max(), rel=0.05)
-    await call.hear(sine(1.0))
-    await call.hear(1.2)
+    await call.say(sine(1.0))
+    await call.say(1.2)
     assert seconds(await call.result()) == pytest.approx(1.4, abs=0.1)
 
 
 async def test_a_key_over_the_prompt_ends_it_without_audio(call: Call) -> None:
     await call.record(prompts=(prompt("Speak"), prompt("now")), beep=True)
-    await call.hear(0.5)
+    await call.say(0.5)
     await call.press("7")
     result = await call.result()
     assert (result.ending, result.audio) == (RecordEnding.INPUT, None)
@@ -255,7 +207,7 @@ async def test_a_key_over_the_prompt_ends_it_without_audio(call: Call) -> None:
 
 async def test_a_key_over_the_tone_ends_it_without_audio(call: Call) -> None:
     await call.record(beep=True)
-    await call.hear(0.1)
+    await call.say(0.1)
     await call.press("7")
     result = await call.result()
     assert (result.ending, result.audio) == (RecordEnding.INPUT, None)
@@ -263,11 +215,11 @@ async def test_a_key_over_the_tone_ends_it_without_audio(call: Call) -> None:
 
 async def test_a_prompt_without_barge_in_is_heard_to_its_end(call: Call) -> None:
     await call.record(prompts=(prompt("Speak", bargein=False),))
-    await call.hear(0.5)
+    await call.say(0.5)
     await call.press("7")
-    await call.hear(0.6)
-    await call.hear(sine(0.5))
-    await call.hear(1.2)
+    await call.say(0.6)
+    await call.say(sine(0.5))
+    await call.say(1.2)
     result = await call.result()
     assert (result.ending, result.recognition) == (RecordEnding.SILENCE, None)
 
@@ -275,7 +227,7 @@ async def test_a_prompt_without_barge_in_is_heard_to_its_end(call: Call) -> None
 @pytest.mark.parametrize("moment", [0.5, 1.1])
 async def test_a_hang_up_before_the_recording_leaves_nothing(call: Call, moment: float) -> None:
     await call.record(prompts=(prompt("Speak"),), beep=True)
-    await call.hear(moment)
+    await call.say(moment)
     call.incoming.bye()
     await call.clock.settle()
     result = await call.result()
@@ -284,10 +236,10 @@ async def test_a_hang_up_before_the_recording_leaves_nothing(call: Call, moment:
 
 async def test_after_a_recording_nothing_listens_any_more(call: Call) -> None:
     await call.record()
-    await call.hear(sine(0.5))
+    await call.say(sine(0.5))
     await call.press("#")
     await call.result()
-    await call.hear(0.1)
+    await call.say(0.1)
     assert call.leg.channel.state.tap is None
 
 
@@ -296,9 +248,9 @@ STOP = ActiveGrammar(phrase("stop recording", "en"), "voice", "record", None)
 
 @pytest.fixture
 async def listened(tmp_path: Path) -> AsyncIterator[Call]:
-    call = Call(tmp_path, FakeRecogniser())
+    call = Call(tmp_path, lambda clock: FakeRecogniser())
     yield call
-    call.spool.stop()
+    call.hang_up()
 
 
 def said(ending: VoiceEnding = VoiceEnding.MATCH) -> VoiceResult:
@@ -307,12 +259,12 @@ def said(ending: VoiceEnding = VoiceEnding.MATCH) -> VoiceResult:
 
 async def test_words_of_a_grammar_end_the_recording(listened: Call) -> None:
     await listened.record(grammars=(STOP,))
-    await listened.hear(sine(1.0))
-    assert listened.recogniser is not None
+    await listened.say(sine(1.0))
+    assert isinstance(listened.recogniser, FakeRecogniser)
     listening = listened.recogniser.current
     assert listening.attention is Attention.HOTWORD
     listening.tell(SpeechPassedOver(0.5))
-    await listened.hear(sine(0.5))
+    await listened.say(sine(0.5))
     listening.tell(said())
     await listened.clock.settle()
     result = await listened.result()
@@ -321,17 +273,17 @@ async def test_words_of_a_grammar_end_the_recording(listened: Call) -> None:
     assert (result.recognition.mode, result.recognition.active) == ("voice", STOP)
     assert seconds(result) == pytest.approx(1.5, abs=0.12)
     assert listening.is_closed
-    await listened.hear(0.1)
+    await listened.say(0.1)
     assert listened.leg.channel.state.tap is None
 
 
 async def test_words_over_the_prompt_end_it_without_audio(listened: Call) -> None:
     await listened.record(prompts=(prompt("Speak", bargein=False), prompt("now")), grammars=(STOP,))
-    assert listened.recogniser is not None
+    assert isinstance(listened.recogniser, FakeRecogniser)
     listening = listened.recogniser.current
-    await listened.hear(0.5)
+    await listened.say(0.5)
     assert listening.attention is Attention.DEAF
-    await listened.hear(0.7)
+    await listened.say(0.7)
     assert listening.attention is Attention.HOTWORD
     listening.tell(said())
     await listened.clock.settle()
@@ -340,17 +292,17 @@ async def test_words_over_the_prompt_end_it_without_audio(listened: Call) -> Non
 
 
 async def test_a_recording_does_without_a_recogniser_that_is_busy_or_fails(listened: Call) -> None:
-    assert listened.recogniser is not None
+    assert isinstance(listened.recogniser, FakeRecogniser)
     await listened.record(grammars=(STOP,))
     gone = VoiceXmlEvent("error.noresource", "the engine is gone")
     listened.recogniser.current.tell(VoiceFailed(gone))
-    await listened.hear(sine(0.5))
-    await listened.hear(1.2)
+    await listened.say(sine(0.5))
+    await listened.say(1.2)
     assert (await listened.result()).ending is RecordEnding.SILENCE
     listened.recogniser.refusal = VoiceBusy()
     await listened.record(grammars=(STOP,))
-    await listened.hear(sine(0.5))
-    await listened.hear(1.2)
+    await listened.say(sine(0.5))
+    await listened.say(1.2)
     assert (await listened.result()).ending is RecordEnding.SILENCE
 
 
@@ -369,7 +321,7 @@ async def message(spool: Spool, max_time: float, pcm: Sequence[NDArray[np.int16]
 
 
 async def test_a_message_takes_no_more_than_maxtime_of_memory(call: Call) -> None:
-    full = await message(call.spool, 1.0, frames(8000, 500))
+    full = await message(call.spool, 1.0, [*frames(0, 10), *frames(8000, 500)])
     assert full.is_full
     audio = await full.recorded()
     assert audio is not None
@@ -377,5 +329,5 @@ async def test_a_message_takes_no_more_than_maxtime_of_memory(call: Call) -> Non
 
 
 async def test_a_steady_noise_does_not_keep_a_recording_open_for_ever(call: Call) -> None:
-    noisy = await message(call.spool, 600.0, frames(1000, 6000))
+    noisy = await message(call.spool, 600.0, [*frames(0, 10), *frames(1000, 6000)])
     assert noisy.silent_for > 30

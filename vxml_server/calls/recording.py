@@ -38,6 +38,8 @@ FRAME = 160
 LOOK = 0.1
 # How many seconds the loop may be late before audio is lost.
 LATEST = 10.0
+# How much of what came during the prompts is looked at, to know the noise of the line: 2 s.
+LEARNT_FRAMES = 100
 # What is kept before speech is noticed, and after it: the ends of words are quiet.
 LEAD_FRAMES = 10
 TAIL_SECONDS = 0.2
@@ -85,6 +87,10 @@ class Message:
         self._lead: deque[NDArray[np.int16]] = deque(maxlen=LEAD_FRAMES)
         self._frames = 0
         self._last_active = 0
+
+    def learn(self, frame: NDArray[np.int16]) -> None:
+        """Takes 20 ms from before the recording: so the noise of the line is known."""
+        self._activity.feed(frame)
 
     def feed(self, frame: NDArray[np.int16]) -> None:
         """Takes 20 ms; raises `error.noresource` when they cannot be kept."""
@@ -149,28 +155,27 @@ class Recording:
         """Whether the last key was heard as a tone."""
 
     async def result(self) -> RecordResult:
+        frames = Frames(limit=round(LATEST / FRAME_SECONDS))
+        if self._hearing is None:
+            self._leg.channel.tap(frames)
+        else:
+            self._hearing.pass_on(frames)
         try:
-            return await self._result()
+            return await self._result(frames)
         finally:
+            self._leg.channel.tap(None)
             if self._hearing is not None:
                 self._hearing.close()
 
-    async def _result(self) -> RecordResult:
+    async def _result(self, frames: Frames) -> RecordResult:
         ended = await self._prompt()
         if ended is None and self._request.beep:
             ended = await self._beep()
         if ended is not None:
             return ended
-        frames = Frames(limit=round(LATEST / FRAME_SECONDS))
         if self._hearing is not None:
             self._hearing.attend(Attention.HOTWORD)
-            self._hearing.pass_on(frames)
-            return await self._record(frames)
-        self._leg.channel.tap(frames)
-        try:
-            return await self._record(frames)
-        finally:
-            self._leg.channel.tap(None)
+        return await self._record(frames)
 
     # Before the recording ----------------------------------------------------------------------
 
@@ -235,6 +240,8 @@ class Recording:
     async def _record(self, frames: Frames) -> RecordResult:
         request = self._request
         message = Message(request.max_time, self._spool.record(request.media_type))
+        for frame in frames.take()[-LEARNT_FRAMES:]:
+            message.learn(frame)
         given_up_at = self._clock.monotonic() + request.properties.timeout
         while True:
             now = self._clock.monotonic()
