@@ -9,6 +9,7 @@ go: both are pure functions of the settings, kept beside the settings they inter
 from vxml_server.settings.dialling import DialRefused, allows, destination
 from vxml_server.settings.loading import SettingsError, load
 from vxml_server.settings.model import (
+    AsrSettings,
     Credential,
     DialSettings,
     FetchSettings,
@@ -32,6 +33,7 @@ from vxml_server.settings.numbers import resolve_number
 from vxml_server.settings.values import Listen
 
 __all__ = [
+    "AsrSettings",
     "Credential",
     "DialRefused",
     "DialSettings",

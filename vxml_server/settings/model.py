@@ -349,6 +349,36 @@ class RecordSettings(_Section):
     """Folder on a local disk for recordings while their call lasts; processes may share it."""
 
 
+class AsrSettings(_Section):
+    """[asr]: speech recognition."""
+
+    engines: Annotated[tuple[str, ...], Items] = ()
+    """Best first: `pocketsphinx`, `vosk`, `whisper`, or a plug-in's name; none hears no voice."""
+    languages: Annotated[Mapping[str, Annotated[tuple[str, ...], Items]], Table] = Field(
+        default_factory=dict
+    )
+    """Language (`fr`, `fr-CA`) -> engines that are asked first, where `engines` will not do."""
+    models: Annotated[Mapping[str, Mapping[str, str]], Table] = Field(default_factory=dict)
+    """Engine -> language (`*` for all) -> the folder of a model, or a package that holds it."""
+    recognitions: PositiveInt = 8
+    """Callers who may speak at once."""
+    waiting: int = Field(default=16, ge=0)
+    """Callers who may speak beyond that, and are understood when their turn comes."""
+    deadline: PositiveFloat = 8.0
+    """Seconds that an engine has for one step before what was said is given up."""
+    processes: PositiveInt = 2
+    """Child processes of each engine that needs them, or its threads."""
+
+    @model_validator(mode="after")
+    def _engines_are_known(self) -> Self:
+        if len(set(self.engines)) < len(self.engines):
+            raise ValueError("expected each engine once")
+        for name in (*self.models, *(name for names in self.languages.values() for name in names)):
+            if name not in self.engines:
+                raise ValueError(f"expected one of engines, got {name!r}")
+        return self
+
+
 class VoiceXmlSettings(_Section):
     """[voicexml]: the interpreter."""
 
@@ -386,6 +416,7 @@ class Settings(_Section):
     fetch: FetchSettings = FetchSettings()
     script: ScriptSettings = ScriptSettings()
     tts: TtsSettings = TtsSettings()
+    asr: AsrSettings = AsrSettings()
     record: RecordSettings = RecordSettings()
     voicexml: VoiceXmlSettings = VoiceXmlSettings()
     log: LogSettings = LogSettings()
