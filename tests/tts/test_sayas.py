@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -290,3 +292,104 @@ def test_any_text_is_said_or_left_but_never_fails(
 )
 def test_plain_text_that_engines_misread_is_written_out(text: str, lang: str, spoken: str) -> None:
     assert normalise(text, lang) == spoken
+
+
+def test_numbers_too_long_to_be_counted_are_said_digit_by_digit_and_none_is_lost() -> None:
+    number = "1234567890" * 4
+    spoken = say_as(number, "cardinal", "", US)
+    assert spoken is not None
+    assert spoken == " ".join(["one two three four five six seven eight nine zero"] * 4)
+    assert say_as(number, "currency", "EUR", FR) is None
+    assert say_as(number + " km", "measure", "", FR) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "form", "lang", "spoken"),
+    [
+        ("80", "cardinal", "", FR, "quatre-vingts"),
+        ("81", "cardinal", "", FR, "quatre-vingt-un"),
+        ("200", "cardinal", "", FR, "deux cents"),
+        ("201", "cardinal", "", FR, "deux cent un"),
+        ("80000", "cardinal", "", FR, "quatre-vingt mille"),
+        ("80000000", "cardinal", "", FR, "quatre-vingts millions"),
+        ("21", "cardinal", "feminine", FR, "vingt et une"),
+        ("3,05", "cardinal", "", FR, "trois virgule zéro cinq"),
+        ("3,1416", "cardinal", "", FR, "trois virgule un quatre un six"),
+        ("71", "cardinal", "", "fr-BE", "septante et un"),
+        ("80", "cardinal", "", "fr-BE", "quatre-vingts"),
+        ("98", "cardinal", "", "fr-CH", "nonante-huit"),
+        ("80080", "cardinal", "", "fr-CH", "huitante mille huitante"),
+        ("80", "ordinal", "", FR, "quatre-vingtième"),
+        ("200", "ordinal", "", FR, "deux centième"),
+        ("1000000", "ordinal", "", FR, "millionième"),
+        ("45", "ordinal", "", FR, "quarante-cinquième"),
+        ("19", "ordinal", "", FR, "dix-neuvième"),
+        ("1re", "ordinal", "", FR, "première"),
+        ("2000000 EUR", "money", "", FR, "deux millions d'euros"),
+        ("2000000 km", "measure", "", FR, "deux millions de kilomètres"),
+        ("21 GBP", "currency", "", FR, "vingt et une livres sterling"),
+        ("21 h", "measure", "", FR, "vingt et une heures"),
+        ("1 kg", "measure", "", FR, "un kilogramme"),
+        ("20 %", "unit", "", FR, "vingt pour cent"),
+        ("-5", "measure", "°C", FR, "moins cinq degrés Celsius"),
+        ("72 mph", "measure", "", US, "seventy-two miles per hour"),
+        ("1.5 km", "measure", "", GB, "one point five kilometres"),
+        ("3,5 kg", "measure", "", DE, "3,5 Kilogramm"),
+        ("2:05", "duration", "ms", FR, "deux minutes cinq secondes"),
+        ("1:00:01", "duration", "hms", US, "one hour one second"),
+        ("1h30m", "duration", "", US, "one hour thirty minutes"),
+        ("PT2M1S", "duration", "", FR, "deux minutes une seconde"),
+        ("0s", "duration", "", FR, "zéro seconde"),
+        ("101", "cardinal", "", US, "one hundred one"),
+        ("101", "cardinal", "", GB, "one hundred and one"),
+        ("2001", "date", "y", US, "two thousand one"),
+        ("1905", "date", "y", US, "nineteen oh five"),
+        ("02079460018", "telephone", "", GB, "oh two oh, seven nine four six, oh oh one eight"),
+        ("+33612345678", "telephone", "", US,
+         "plus three three, six, one two, three four, five six, seven eight"),
+        ("5145551234", "telephone", "", "fr-CA",
+         "cinq un quatre, cinq cinq cinq, un deux trois quatre"),
+    ],
+)  # fmt: skip
+def test_words_are_in_the_grammar_of_their_language(
+    text: str, kind: str, form: str, lang: str, spoken: str
+) -> None:
+    assert say_as(text, kind, form, lang) == spoken
+
+
+LANGS = st.sampled_from([FR, "fr-CH", "fr-BE", US, GB, DE])
+
+
+@given(st.integers(-(10**26), 10**26), LANGS)
+def test_every_whole_number_is_said(number: int, lang: str) -> None:
+    assert say_as(str(number), "cardinal", "", lang)
+    assert say_as(f"{number} EUR", "currency", "", lang)
+    assert say_as(f"{number} km", "measure", "", lang)
+
+
+@given(st.integers(0, 999_999_999), st.sampled_from([FR, "fr-CH", US, GB]))
+def test_every_rank_is_said(number: int, lang: str) -> None:
+    assert say_as(str(number), "ordinal", "", lang)
+
+
+@given(st.dates(), LANGS)
+def test_every_date_is_said(day: date, lang: str) -> None:
+    assert say_as(day.isoformat(), "date", "", lang)
+    assert say_as(f"{day:%d/%m/}{day.year:04d}", "date", "dmy", lang)
+    assert say_as(f"{day.year:04d}{day:%m%d}", "vxml:date", "", lang)
+
+
+@given(st.integers(0, 23), st.integers(0, 59), st.integers(0, 59), LANGS)
+def test_every_time_is_said(hour: int, minute: int, second: int, lang: str) -> None:
+    for form in ("", "hms12", "hms24"):
+        assert say_as(f"{hour}:{minute:02d}:{second:02d}", "time", form, lang)
+    assert say_as(f"{hour:02d}{minute:02d}h", "vxml:time", "", lang)
+    assert say_as(f"{hour}:{minute}:{second}", "duration", "hms", lang)
+
+
+@given(st.from_regex(r"\+?[0-9]{1,15}", fullmatch=True), LANGS)
+def test_every_telephone_number_is_said_with_all_of_its_digits(text: str, lang: str) -> None:
+    spoken = say_as(text, "telephone", "", lang)
+    assert spoken
+    if lang == US:
+        assert len(spoken.replace("plus", "").replace(",", "").split()) == len(text.strip("+"))

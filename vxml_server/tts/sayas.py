@@ -186,6 +186,14 @@ def _decimal(text: str, lang: str) -> Decimal | None:
     return Decimal(compact.replace(",", ".")) if match else None
 
 
+def _amount(text: str, lang: str) -> Decimal | None:
+    """A number that can be counted with."""
+    number = _decimal(text, lang)
+    if number is None or len(number.as_tuple().digits) > words.MAX_DIGITS:
+        return None
+    return number
+
+
 def _cardinal(text: str, form: str, lang: str) -> str | None:
     number = _decimal(text, lang)
     return None if number is None else words.cardinal(number, lang, feminine=form in _FEMININE)
@@ -331,7 +339,7 @@ def _measure(text: str, form: str, lang: str) -> str | None:
     match = _MEASURE.fullmatch(text)
     written, symbol = (match[1], match[2]) if match else (text, form)
     unit = UNITS.get(symbol.strip().lower().replace("º", "°"))
-    number = _decimal(written, lang)
+    number = _amount(written, lang)
     return None if unit is None or number is None else words.measure(number, unit, lang)
 
 
@@ -342,7 +350,7 @@ def _currency(text: str, form: str, lang: str) -> str | None:
         return None
     sign = match[1] or match[3] or form.upper()
     currency = CURRENCY_SIGNS.get(sign, sign)
-    amount = _decimal(match[2], lang)
+    amount = _amount(match[2], lang)
     if amount is None:
         return None
     if not re.fullmatch(r"[A-Z]{3}", currency):

@@ -24,8 +24,8 @@ from vxml_server.tts.english import ENGLISH
 from vxml_server.tts.french import FRENCH
 from vxml_server.tts.language import Language, Money
 
-# 10^36: beyond it no language has words that anyone knows, and digits are said one by one.
-MAX_DIGITS = 36
+# Beyond it nobody knows the words, and digits are said one by one; arithmetic is exact up to it.
+MAX_DIGITS = 27
 
 LANGUAGES = {"fr": FRENCH, "en": ENGLISH}
 GENERIC = Language(yes="true", no="false", minus="-", plus="+", point=".", extension="")
@@ -38,9 +38,9 @@ def cardinal(number: Decimal, lang: str, *, feminine: bool = False) -> str:
         return digits(f"{number:f}", lang)
     if language.integer is None:
         sign = get_decimal_symbol(locale) if locale else "."
-        text = f"{abs(number):f}".replace(".", sign)
+        text = f"{number.copy_abs():f}".replace(".", sign)
         return language.minus + text if number < 0 else text
-    whole, _, rest = f"{abs(number):f}".partition(".")
+    whole, _, rest = f"{number.copy_abs():f}".partition(".")
     text = language.integer(int(whole), lang, feminine and not rest)
     if rest:
         text = f"{text} {language.point} {_decimals(rest, lang)}"
@@ -111,7 +111,7 @@ def time(
 
 
 def money(amount: Decimal, currency: str, lang: str) -> str:
-    """An amount of a currency (ISO 4217 code)."""
+    """An amount of a currency (ISO 4217 code), of no more than `MAX_DIGITS`."""
     language = _language(lang)
     names = language.money.get(currency) or _money_by_cldr(currency, lang)
     size = abs(amount)
@@ -132,7 +132,10 @@ def money(amount: Decimal, currency: str, lang: str) -> str:
 
 
 def measure(number: Decimal, unit: str, lang: str) -> str | None:
-    """A number of a unit, by CLDR's name of it ('length-kilometer'); None without such a name."""
+    """A number, of no more than `MAX_DIGITS`, of a unit by CLDR's name of it ('length-kilometer').
+
+    None where there is no such name.
+    """
     locale = _locale(lang)
     if locale is None:
         return None
