@@ -7,6 +7,7 @@ changes nothing.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from vxml_server.asr import LATENCIES, Recogniser
 from vxml_server.calls import Exchange
 from vxml_server.media import MediaEngine
 from vxml_server.sip import UserAgent
@@ -41,6 +43,8 @@ class Observed(Protocol):
     @property
     def synthesizer(self) -> CachingSynthesizer: ...
     @property
+    def recogniser(self) -> Recogniser | None: ...
+    @property
     def tasks(self) -> int: ...
 
 
@@ -58,6 +62,7 @@ class ServerCollector(Collector):
         yield from self._calls()
         yield from self._sip()
         yield from self._media()
+        yield from self._recognition()
         yield from self._rest()
 
     def _calls(self) -> Iterator[Metric]:
@@ -103,6 +108,32 @@ class ServerCollector(Collector):
         if buckets and buckets[-1][0] != "+Inf":
             buckets.append(("+Inf", total))
         histogram.add_metric([], buckets=buckets or [("+Inf", 0)], sum_value=None)
+        yield histogram
+
+    def _recognition(self) -> Iterator[Metric]:
+        recogniser = self._server.recogniser
+        if recogniser is None:
+            return
+        pool = recogniser.pool
+        yield _gauge("asr_recognitions", "Callers who speak and are recognised.", pool.active)
+        yield _gauge("asr_waiting", "Callers who speak and wait for their turn.", pool.waiting)
+        yield _counter("asr_refused", "Waits for voice refused for load.", pool.counters.refused)
+        engines = pool.counters.engines.copy()
+        failures = {name: engine.failures for name, engine in engines.items()}
+        yield _by_label("asr_failures", "Inputs that an engine lost.", "engine", failures)
+        hung = {name: engine.hung for name, engine in engines.items()}
+        yield _by_label("asr_hung", "Inputs given up for time.", "engine", hung)
+        histogram = HistogramMetricFamily(
+            f"{PREFIX}_asr_latency_seconds",
+            "From the last sound of speech to the recogniser's result.",
+            labels=["engine"],
+        )
+        bounds = [*(f"{bound:g}" for bound in LATENCIES), "+Inf"]
+        for name, engine in engines.items():
+            counts = list(itertools.accumulate(engine.latencies))
+            histogram.add_metric(
+                [name], list(zip(bounds, counts, strict=True)), engine.latency_seconds
+            )
         yield histogram
 
     def _rest(self) -> Iterator[Metric]:

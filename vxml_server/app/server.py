@@ -21,13 +21,14 @@ from prometheus_client import CollectorRegistry
 
 from vxml_server import __version__
 from vxml_server.app.metrics import ServerCollector
+from vxml_server.asr import Recogniser, recogniser
 from vxml_server.calls import Exchange, Leg, Line, Resources, SoundCache, Spool
 from vxml_server.clock import Clock
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import Fetcher
 from vxml_server.interpreter import Document, DocumentStore, GrammarStore, Limits
 from vxml_server.media import MediaEngine
-from vxml_server.settings import Settings, TtsSettings, destination
+from vxml_server.settings import AsrSettings, Settings, TtsSettings, destination
 from vxml_server.sip import (
     Credentials,
     OutgoingCall,
@@ -81,6 +82,9 @@ class Server:
         closing.push_async_callback(self._voices.close)
         self._synthesizer = synthesizer(self._voices, settings.tts, clock)
         closing.push_async_callback(self._synthesizer.close)
+        self._recogniser = start_ears(settings.asr, clock, self._loop)
+        if self._recogniser is not None:
+            closing.push_async_callback(asyncio.to_thread, self._recogniser.close)
         self._engine = MediaEngine(
             address=settings.media.address,
             bind_address=settings.media.bind,
@@ -163,6 +167,7 @@ class Server:
                 steps=settings.voicexml.max_transitions,
             ),
             spool=self._spool,
+            recogniser=self._recogniser,
         )
 
     def _invite(
@@ -221,6 +226,10 @@ class Server:
         return self._voices
 
     @property
+    def recogniser(self) -> Recogniser | None:
+        return self._recogniser
+
+    @property
     def tasks(self) -> int:
         return len(asyncio.all_tasks(self._loop))
 
@@ -269,6 +278,22 @@ async def start_voices(settings: TtsSettings, clock: Clock) -> Voices:
             raise
     except VoiceXmlEvent as event:
         raise CannotStart(f"tts: {event.message}") from event
+    return made
+
+
+def start_ears(
+    settings: AsrSettings, clock: Clock, loop: asyncio.AbstractEventLoop
+) -> Recogniser | None:
+    """The engines of recognition, which load their models beside us; None when there are none.
+
+    Raises `CannotStart` for one that is unknown, not installed, or badly set.
+    """
+    try:
+        made = recogniser(settings, clock, loop.call_soon_threadsafe)
+    except VoiceXmlEvent as event:
+        raise CannotStart(f"asr: {event.message}") from event
+    if made is not None:
+        made.load()
     return made
 
 
