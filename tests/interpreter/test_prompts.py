@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
 from tests.interpreter.harness import Web, call, field, heard, records, thrown, vxml, yes
 from vxml_server.ecmascript import Engine
+from vxml_server.events import VoiceXmlEvent
 from vxml_server.interpreter.compiler import compile_document
 from vxml_server.interpreter.platform import AudioSegment, Prompt, Segment, SpeechSegment
 from vxml_server.interpreter.prompts import MAX_LEXICONS, PromptBuilder
@@ -20,7 +21,13 @@ from vxml_server.interpreter.scopes import Scopes
 URI = "http://test/main.vxml"
 
 
-def built(content: str, attributes: str = "", variables: dict[str, object] | None = None) -> Prompt:
+def built(
+    content: str,
+    attributes: str = "",
+    variables: dict[str, object] | None = None,
+    *,
+    may_be_none: bool = False,
+) -> Prompt | None:
     """The prompt that `<prompt>` with this content becomes."""
     body = vxml(f"<form><block><prompt {attributes}>{content}</prompt></block></form>")
     document = compile_document(body.encode(), URI)
@@ -31,7 +38,7 @@ def built(content: str, attributes: str = "", variables: dict[str, object] | Non
         engine.set_json(scopes.scope("application"), name, value)
     block = document.dialogs[0].elements[0]
     made = PromptBuilder(scopes, Properties([]), "en", URI).prompt(block.elements[0])
-    assert made is not None
+    assert made is not None or may_be_none
     return made
 
 
@@ -132,6 +139,40 @@ def test_a_pause_alone_is_a_prompt_and_white_space_is_none() -> None:
     )
     block = document.dialogs[0].elements[0]
     assert builder.prompt(block.elements[0]) is None
+
+
+PARTS = st.recursive(
+    st.sampled_from(
+        [
+            *("one ", " ", "a &lt; b", "\ue2a7", '<value expr="v"/>', '<value expr="w"/>'),
+            *("<break/>", '<mark name="m"/>', '<audio src="a.wav">b</audio>', "<enumerate/>"),
+            *('<sub alias="x">y</sub>', "<metadata>no</metadata>", '<lexicon uri="l"/>'),
+        ]
+    ),
+    lambda inner: st.builds(
+        "<{0}>{1}</{0}>".format,
+        st.sampled_from(["p", "s", "emphasis", "prosody"]),
+        st.lists(inner, max_size=3).map("".join),
+    ),
+)
+
+
+@given(
+    st.lists(PARTS, max_size=6).map("".join),
+    st.sampled_from(["", " ", "x & y", "urn:x-recording:1"]),
+)
+@settings(deadline=None)
+def test_a_template_makes_the_same_prompt_as_its_parts_one_by_one(content: str, value: str) -> None:
+    def outcome() -> object:
+        try:
+            return built(content, variables={"v": value, "w": 7}, may_be_none=True)
+        except VoiceXmlEvent as event:
+            return event.name, event.message
+
+    made = outcome()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("vxml_server.interpreter.prompts.template_of", lambda element: None)
+        assert outcome() == made
 
 
 def test_marks_are_named_and_may_be_computed() -> None:

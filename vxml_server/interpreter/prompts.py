@@ -8,43 +8,32 @@ documents, each with the elements that were open.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal, cast
-from xml.sax.saxutils import escape, quoteattr
 
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.fetch import FetchRequest, resolve_uri
+from vxml_server.fetch import resolve_uri
 from vxml_server.interpreter.document import Element, Node, once
 from vxml_server.interpreter.platform import (
     AudioSegment,
     Prompt,
     RecordedAudio,
     Segment,
-    SpeechSegment,
 )
 from vxml_server.interpreter.properties import Properties, fetch_request
 from vxml_server.interpreter.recordings import Recordings, is_recording
 from vxml_server.interpreter.scopes import Scopes
+from vxml_server.interpreter.speech import UNSPOKEN, Assembler, start_tag, template_of
 from vxml_server.interpreter.times import seconds
 from vxml_server.interpreter.vocabulary import SSML
 
-SSML_NAMESPACE = "http://www.w3.org/2001/10/synthesis"
 # What a run of text outside a <prompt> may hold (the %audio entity of the recommendation's DTD).
 INLINE = frozenset({"audio", "value", "enumerate"})
 # More than anyone listens to: a loop ends here.
 MAX_REPETITIONS = 2000
-_UNSPOKEN = frozenset({"desc", "metadata", "meta"})
 # More than a prompt has use for.
 MAX_LEXICONS = 8
-_PAUSING = frozenset({"p", "paragraph", "s", "sentence", "break"})
-# What a script may put into a text and XML cannot carry (XML 1.0 section 2.2).
-_UNWRITABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# What cannot be written as it is.
-_SPECIAL = re.compile(f"[&<>]|{_UNWRITABLE.pattern}")
-_OF_XML = {"lang": "xml:lang", "base": "xml:base", "space": "xml:space"}
 # The name of what stands for a run of text, audio and values outside a <prompt>.
 TEXT_RUN = "(text)"
 # What a prompt says depends on the state of the call if there is one of these in it.
@@ -105,7 +94,7 @@ def with_text_runs(parent: Element) -> list[Element]:
 
 
 @once
-def _is_fixed(element: Element) -> bool:
+def is_fixed(element: Element) -> bool:
     """Whether a prompt or a part of it is the same for all calls that have the same properties."""
     if element.name == "enumerate":
         return _is_templated(element) and _is_plain(element)
@@ -113,7 +102,7 @@ def _is_fixed(element: Element) -> bool:
         return False
     if is_recording(element.get("src")):
         return False
-    return all(_is_fixed(child) for child in element.elements)
+    return all(is_fixed(child) for child in element.elements)
 
 
 def _is_templated(element: Element) -> bool:
@@ -157,7 +146,7 @@ class PromptBuilder:
 
     def prompt(self, element: Element) -> Prompt | None:
         """A `<prompt>` or a `TEXT_RUN`; None when there is nothing in it to hear."""
-        if not _is_fixed(element):
+        if not is_fixed(element):
             return self._make(element)
         made = element.table(PromptBuilder)
         key = (self._properties, self._lang, self._document_uri, self._base, self._choices)
@@ -168,12 +157,36 @@ class PromptBuilder:
 
     def _make(self, element: Element) -> Prompt | None:
         lang = element.lang or self._lang
-        self._repetitions = 0
-        assembler = _Assembler(lang)
-        self._add(element.children, assembler)
-        segments = assembler.finish()
+        segments = self._segments(element, lang)
         if not segments:
             return None
+        kind, bargein, timeout = self._manner(element)
+        return Prompt(segments, lang, bargein, kind, timeout, element.line, is_fixed(element))
+
+    def _segments(self, element: Element, lang: str) -> tuple[Segment, ...]:
+        # A value may be the name of a recording, which is no speech.
+        has_recordings = self._recordings is not None and not self._recordings.are_none
+        if not has_recordings and (template := template_of(element)) is not None:
+            values = [self._scopes.text(expression) for expression in template.expressions]
+            speech = template.filled(values, lang)
+            return () if speech is None else (speech,)
+        self._repetitions = 0
+        assembler = Assembler(lang)
+        self._add(element.children, assembler)
+        return assembler.finish()
+
+    def _manner(self, element: Element) -> tuple[Literal["speech", "hotword"], bool, float | None]:
+        """How a prompt is played: its bargeintype, its bargein, its timeout."""
+        made = element.table(PromptBuilder._manner)
+        key = (self._properties, self._in_handler)
+        if key not in made:
+            made[key] = self._read_manner(element)
+        manner: tuple[Literal["speech", "hotword"], bool, float | None] = made[key]
+        return manner
+
+    def _read_manner(
+        self, element: Element
+    ) -> tuple[Literal["speech", "hotword"], bool, float | None]:
         kind = element.get("bargeintype") or self._properties.get("bargeintype")
         if kind not in {"speech", "hotword"}:
             if not self._in_handler:
@@ -181,14 +194,10 @@ class PromptBuilder:
                 raise VoiceXmlEvent("error.semantic", message, line=element.line)
             kind = "speech"
         bargein, timeout = element.get("bargein"), element.get("timeout")
-        return Prompt(
-            segments=segments,
-            lang=lang,
-            bargein=bargein == "true" if bargein else self._properties.flag("bargein"),
-            bargein_type=cast(Literal["speech", "hotword"], kind),
-            timeout=seconds(timeout) if timeout else self._timeout(),
-            line=element.line,
-            is_fixed=_is_fixed(element),
+        return (
+            cast(Literal["speech", "hotword"], kind),
+            bargein == "true" if bargein else self._properties.flag("bargein"),
+            seconds(timeout) if timeout else self._timeout(),
         )
 
     @property
@@ -207,11 +216,11 @@ class PromptBuilder:
 
     def text(self, words: str) -> Prompt:
         """The platform's own words."""
-        assembler = _Assembler(self._lang)
+        assembler = Assembler(self._lang)
         assembler.say(words)
         return Prompt(segments=assembler.finish(), lang=self._lang, is_fixed=True)
 
-    def _add(self, nodes: Sequence[Node], out: _Assembler) -> None:
+    def _add(self, nodes: Sequence[Node], out: Assembler) -> None:
         for node in nodes:
             if isinstance(node, str):
                 out.say(node)
@@ -234,13 +243,13 @@ class PromptBuilder:
                 out.mark(self._scopes.text(expression) if expression else node.get("name"))
             elif node.name == "lexicon":
                 self._add_lexicon(node, out)
-            elif node.name in _UNSPOKEN:
+            elif node.name in UNSPOKEN:
                 continue
             elif node.name in {"prompt", "speak"}:
                 self._add(node.children, out)
             elif node.name in SSML:
                 with_own_words = node.name == "sub"
-                out.open(node.name, _start_tag(node))
+                out.open(node.name, start_tag(node))
                 if with_own_words:
                     out.hear(node.get("alias"))
                     out.markup_text(node.text)
@@ -251,7 +260,7 @@ class PromptBuilder:
                 message = f"<{node.name}> cannot stand in a prompt"
                 raise VoiceXmlEvent("error.badfetch", message, line=node.line)
 
-    def _add_value(self, element: Element, out: _Assembler) -> None:
+    def _add_value(self, element: Element, out: Assembler) -> None:
         text = self._scopes.text(element.get("expr"))
         recorded = self._recorded(text)
         if recorded is None:
@@ -262,14 +271,14 @@ class PromptBuilder:
     def _recorded(self, text: str) -> RecordedAudio | None:
         return None if self._recordings is None else self._recordings.named(text)
 
-    def _add_audio(self, element: Element, out: _Assembler) -> None:
+    def _add_audio(self, element: Element, out: Assembler) -> None:
         uri = element.get("src")
         if expression := element.get("expr"):
             value = self._scopes.value(expression)
             if value is None:
                 return  # section 4.1.3: undefined means neither the audio nor its alternative
             uri = self._scopes.engine.text_of(value)
-        fallback = _Assembler(out.lang, out.opened, out.lexicons)
+        fallback = Assembler(out.lang, out.opened, out.lexicons)
         self._add(element.children, fallback)
         if (recorded := self._recorded(uri)) is not None:
             heard = fallback.finish()
@@ -284,7 +293,7 @@ class PromptBuilder:
             )
         )
 
-    def _add_lexicon(self, element: Element, out: _Assembler) -> None:
+    def _add_lexicon(self, element: Element, out: Assembler) -> None:
         """SSML 1.0 section 3.1.4: for all of the prompt that follows."""
         uri = element.get("uri").strip()
         if uri and len(out.lexicons) < MAX_LEXICONS:
@@ -294,7 +303,7 @@ class PromptBuilder:
                 fetch_request(element, self._properties, "audio", target, base=base)
             )
 
-    def _add_enumerate(self, element: Element, out: _Assembler) -> None:
+    def _add_enumerate(self, element: Element, out: Assembler) -> None:
         """Each choice by the template inside, or by its own words, parted by commas."""
         if not self._choices:
             message = "<enumerate> stands where there are no choices"
@@ -354,101 +363,3 @@ def iterate(element: Element, scopes: Scopes) -> Iterable[int]:
         scopes.declare(element.get("item"), None)
         engine.copy(values, str(index), scopes.innermost, element.get("item"))
         yield index
-
-
-@once
-def _start_tag(element: Element) -> str:
-    written = "".join(
-        f" {_OF_XML.get(key, key)}={quoteattr(value)}" for key, value in element.attributes.items()
-    )
-    return f"<{element.name}{written}>"
-
-
-@lru_cache(maxsize=30)
-def _start_of_speech(lang: str) -> str:
-    written = f" xml:lang={quoteattr(lang)}" if lang else ""
-    return f'<speak version="1.0" xmlns="{SSML_NAMESPACE}"{written}>'
-
-
-class _Assembler:
-    """Collects speech until audio interrupts it, and keeps what is open across the gap."""
-
-    def __init__(
-        self,
-        lang: str,
-        opened: Sequence[tuple[str, str]] = (),
-        lexicons: Sequence[FetchRequest] = (),
-    ) -> None:
-        self.lang = lang
-        self.lexicons = list(lexicons)
-        self._open: list[tuple[str, str]] = list(opened)
-        self._segments: list[Segment] = []
-        self._start()
-
-    def _start(self) -> None:
-        self._markup: list[str] = [start for _, start in self._open]
-        self._words: list[str] = []
-        self._marks: list[str] = []
-        self._audible = False
-
-    @property
-    def opened(self) -> Sequence[tuple[str, str]]:
-        return tuple(self._open)
-
-    def say(self, text: str) -> None:
-        self.markup_text(text)
-        self.hear(text)
-
-    def hear(self, text: str) -> None:
-        """Words as the caller hears them, without markup for the synthesiser."""
-        self._words.append(text)
-        self._audible = self._audible or bool(text.strip())
-
-    def markup_text(self, text: str) -> None:
-        """Text for the synthesiser."""
-        if _SPECIAL.search(text) is not None:
-            text = escape(_UNWRITABLE.sub(" ", text))
-        self._markup.append(text)
-
-    def open(self, name: str, start: str) -> None:
-        """An element of SSML, which begins with the tag `start`."""
-        self._open.append((name, start))
-        self._markup.append(start)
-        if name in _PAUSING:
-            self._words.append(" ")
-        if name == "break":
-            self._audible = True
-
-    def close(self) -> None:
-        name, _ = self._open.pop()
-        self._markup.append(f"</{name}>")
-        if name in _PAUSING:
-            self._words.append(" ")
-
-    def mark(self, name: str) -> None:
-        self._markup.append(f"<mark name={quoteattr(_UNWRITABLE.sub(' ', name))}/>")
-        self._marks.append(name)
-        self._audible = True
-
-    def audio(self, segment: AudioSegment) -> None:
-        self._flush()
-        self._segments.append(segment)
-
-    def finish(self) -> tuple[Segment, ...]:
-        self._flush()
-        return tuple(self._segments)
-
-    def _flush(self) -> None:
-        if self._audible:
-            ends = "".join([f"</{name}>" for name, _ in reversed(self._open)])
-            body = "".join(self._markup)
-            self._segments.append(
-                SpeechSegment(
-                    ssml=f"{_start_of_speech(self.lang)}{body}{ends}</speak>",
-                    text=" ".join("".join(self._words).split()),
-                    lang=self.lang,
-                    marks=tuple(self._marks),
-                    lexicons=tuple(self.lexicons),
-                )
-            )
-        self._start()

@@ -64,6 +64,10 @@ class Recordings:
         self._engine.label(made, label)
         return made
 
+    @property
+    def are_none(self) -> bool:
+        return not self._kept
+
     def named(self, text: str) -> RecordedAudio | None:
         """The recording whose text in ECMAScript is `text`."""
         return self._kept.get(text) if is_recording(text) else None
