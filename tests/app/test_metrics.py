@@ -5,12 +5,16 @@ from types import SimpleNamespace
 from prometheus_client import CollectorRegistry, generate_latest
 
 from vxml_server.app.metrics import ServerCollector
+from vxml_server.asr import EngineCounters
 from vxml_server.calls import ExchangeCounters
 from vxml_server.media import EngineStatistics
 from vxml_server.sip import Counters
 
 
-def exposed(lateness: tuple[tuple[float, int], ...] = ((5.0, 90), (float("inf"), 10))) -> str:
+def exposed(
+    lateness: tuple[tuple[float, int], ...] = ((5.0, 90), (float("inf"), 10)),
+    ears: SimpleNamespace | None = None,
+) -> str:
     counters = ExchangeCounters(ended={"exit": 3, "hangup": 2}, refused={404: 1})
     media = EngineStatistics(2, 100, 5, 1, lateness, 0.25, 7, 8, {"late": 4}, 9)
     observed = SimpleNamespace(
@@ -20,6 +24,7 @@ def exposed(lateness: tuple[tuple[float, int], ...] = ((5.0, 90), (float("inf"),
             active_dialogs=2, active_transactions=6, counters=Counters(malformed=9)
         ),
         store=SimpleNamespace(pending=11),
+        recogniser=None if ears is None else SimpleNamespace(pool=ears),
         synthesizer=SimpleNamespace(hits=12, misses=13, bytes=14),
         tasks=15,
     )
@@ -58,6 +63,32 @@ def test_every_room_s_figures_are_exposed_under_their_names() -> None:
         "tasks": 15,
     }
     assert {name: found[f"vxml_server_{name}"] for name in expected} == expected
+
+
+def test_recognition_is_measured_by_engine() -> None:
+    engine = EngineCounters(failures=3, hung=1)
+    engine.took(0.25)
+    engine.took(0.45)
+    engine.took(60.0)
+    counters = SimpleNamespace(refused=4, engines={"whisper": engine})
+    found = samples(exposed(ears=SimpleNamespace(active=5, waiting=6, counters=counters)))
+    expected = {
+        "asr_recognitions": 5,
+        "asr_waiting": 6,
+        "asr_refused_total": 4,
+        'asr_failures_total{engine="whisper"}': 3,
+        'asr_hung_total{engine="whisper"}': 1,
+        'asr_latency_seconds_bucket{engine="whisper",le="0.2"}': 0,
+        'asr_latency_seconds_bucket{engine="whisper",le="0.3"}': 1,
+        'asr_latency_seconds_bucket{engine="whisper",le="0.5"}': 2,
+        'asr_latency_seconds_bucket{engine="whisper",le="+Inf"}': 3,
+        'asr_latency_seconds_sum{engine="whisper"}': 60.7,
+    }
+    assert {name: found[f"vxml_server_{name}"] for name in expected} == expected
+
+
+def test_a_server_without_recognition_shows_no_figures_of_it() -> None:
+    assert "_asr_" not in exposed()
 
 
 def test_lateness_is_a_histogram_in_seconds() -> None:
