@@ -33,7 +33,7 @@ _log = structlog.get_logger(__name__)
 
 Samples = npt.NDArray[np.int16]
 
-LEVEL_DBFS = -20.0  # of active speech, as engines are brought to
+LEVEL_DBFS = -20.0  # of active speech
 PEAK = 0.9  # of full scale
 MAX_GAIN_DB = 20.0
 MAX_CLIP_SECONDS = 10.0
@@ -175,8 +175,9 @@ class Pack:
     Raises `VoiceXmlEvent` `error.noresource` where there are none.
     """
 
-    def __init__(self, folder: Path, lang: str) -> None:
+    def __init__(self, folder: Path, lang: str, level_dbfs: float = LEVEL_DBFS) -> None:
         self._folder = folder
+        self._level = level_dbfs
         layout = _LAYOUT.get(lang.split("-", 1)[0].lower(), {})
         named = {**layout, **self._own_words()}
         self._files: dict[Words, Path] = {
@@ -215,7 +216,7 @@ class Pack:
 
     def _identity(self) -> str:
         """Changes with any of the recordings."""
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(f"{self._level:g}".encode())
         for key, path in sorted({**self._letters, **self._files}.items()):
             status = path.stat()
             digest.update(f"{key} {path} {status.st_size} {status.st_mtime_ns}\n".encode())
@@ -267,20 +268,25 @@ class Pack:
         try:
             data = path.read_bytes()
             kind = SUFFIXES[path.suffix]
-            clip = _levelled(_trimmed(decode(data, kind, max_duration=MAX_CLIP_SECONDS).pcm))
+            clip = _trimmed(decode(data, kind, max_duration=MAX_CLIP_SECONDS).pcm)
         except (OSError, VoiceXmlEvent) as error:
             _log.warning(
                 "a recording of a phrase pack is not used", path=str(path), error=str(error)
             )
             return None
-        return clip if len(clip) else None
+        return _levelled(clip, self._level) if len(clip) else None
 
 
 class RecordedPhrases:
-    """The phrase packs of a server, by language ('fr', 'fr-CA': the nearest tag counts)."""
+    """The phrase packs of a server, by language ('fr', 'fr-CA': the nearest tag counts).
 
-    def __init__(self, folders: Mapping[str, Path]) -> None:
-        self._packs = {lang.lower(): Pack(folder, lang) for lang, folder in folders.items()}
+    `level_dbfs` is what their active speech is brought to, each word by itself.
+    """
+
+    def __init__(self, folders: Mapping[str, Path], level_dbfs: float = LEVEL_DBFS) -> None:
+        self._packs = {
+            lang.lower(): Pack(folder, lang, level_dbfs) for lang, folder in folders.items()
+        }
 
     @property
     def identity(self) -> str:
@@ -336,10 +342,8 @@ def _trimmed(pcm: Samples) -> Samples:
     return floats.astype(np.int16)
 
 
-def _levelled(pcm: Samples) -> Samples:
-    if not len(pcm):
-        return pcm
-    gain = 10 ** (min(LEVEL_DBFS - active_level_dbfs(pcm), MAX_GAIN_DB) / 20)
+def _levelled(pcm: Samples, level_dbfs: float) -> Samples:
+    gain = 10 ** (min(level_dbfs - active_level_dbfs(pcm), MAX_GAIN_DB) / 20)
     peak = float(np.max(np.abs(pcm.astype(np.float32)))) / 32768
     gain = min(gain, PEAK / max(peak, 1e-4))
     levelled: Samples = np.rint(pcm.astype(np.float32) * np.float32(gain)).astype(np.int16)
