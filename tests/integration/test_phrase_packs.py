@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from vxml_server.audio import active_level_dbfs
+from vxml_server.audio import loudness_lufs
 from vxml_server.clock import SystemClock
 from vxml_server.tts import SpeechRequest, Voices, speech_of
 from vxml_server.tts.espeak import EspeakEngine
@@ -47,7 +47,7 @@ def test_every_number_to_a_thousand_and_some_beyond_are_recorded(
         seconds = len(clip.pcm) / 8000 - 2 * EDGE_GAP
         words = len(clip.text.replace("-", " ").split())
         assert 0.15 * words < seconds < 0.9 * words + 0.3, (clip.text, seconds)
-        assert -23 < active_level_dbfs(clip.pcm) < -18, clip.text
+        assert -23 < loudness_lufs(clip.pcm) < -18, clip.text
 
 
 @pytest.mark.parametrize("lang", ["fr-FR", "en-US"])

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from vxml_server.audio import RATE, active_level_dbfs, decode
+from vxml_server.audio import RATE, decode, levelled
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.tts import english, french, words
 from vxml_server.tts.plan import Clip, Item, Plan, Text
@@ -33,9 +33,7 @@ _log = structlog.get_logger(__name__)
 
 Samples = npt.NDArray[np.int16]
 
-LEVEL_DBFS = -20.0  # of active speech
-PEAK = 0.9  # of full scale
-MAX_GAIN_DB = 20.0
+LOUDNESS = -20.0  # LUFS
 MAX_CLIP_SECONDS = 10.0
 MAX_OWN_WORDS = 5000
 TRIM_DB = 36.0  # below the loudest frame is silence
@@ -175,9 +173,9 @@ class Pack:
     Raises `VoiceXmlEvent` `error.noresource` where there are none.
     """
 
-    def __init__(self, folder: Path, lang: str, level_dbfs: float = LEVEL_DBFS) -> None:
+    def __init__(self, folder: Path, lang: str, lufs: float = LOUDNESS) -> None:
         self._folder = folder
-        self._level = level_dbfs
+        self._lufs = lufs
         layout = _LAYOUT.get(lang.split("-", 1)[0].lower(), {})
         named = {**layout, **self._own_words()}
         self._files: dict[Words, Path] = {
@@ -216,7 +214,7 @@ class Pack:
 
     def _identity(self) -> str:
         """Changes with any of the recordings."""
-        digest = hashlib.sha256(f"{self._level:g}".encode())
+        digest = hashlib.sha256(f"{self._lufs:g}".encode())
         for key, path in sorted({**self._letters, **self._files}.items()):
             status = path.stat()
             digest.update(f"{key} {path} {status.st_size} {status.st_mtime_ns}\n".encode())
@@ -274,19 +272,17 @@ class Pack:
                 "a recording of a phrase pack is not used", path=str(path), error=str(error)
             )
             return None
-        return _levelled(clip, self._level) if len(clip) else None
+        return levelled(clip, self._lufs) if len(clip) else None
 
 
 class RecordedPhrases:
     """The phrase packs of a server, by language ('fr', 'fr-CA': the nearest tag counts).
 
-    `level_dbfs` is what their active speech is brought to, each word by itself.
+    `lufs` is the loudness that they are brought to, each word by itself.
     """
 
-    def __init__(self, folders: Mapping[str, Path], level_dbfs: float = LEVEL_DBFS) -> None:
-        self._packs = {
-            lang.lower(): Pack(folder, lang, level_dbfs) for lang, folder in folders.items()
-        }
+    def __init__(self, folders: Mapping[str, Path], lufs: float = LOUDNESS) -> None:
+        self._packs = {lang.lower(): Pack(folder, lang, lufs) for lang, folder in folders.items()}
 
     @property
     def identity(self) -> str:
@@ -340,11 +336,3 @@ def _trimmed(pcm: Samples) -> Samples:
     floats[:length] *= ramp
     floats[len(floats) - length :] *= ramp[::-1]
     return floats.astype(np.int16)
-
-
-def _levelled(pcm: Samples, level_dbfs: float) -> Samples:
-    gain = 10 ** (min(level_dbfs - active_level_dbfs(pcm), MAX_GAIN_DB) / 20)
-    peak = float(np.max(np.abs(pcm.astype(np.float32)))) / 32768
-    gain = min(gain, PEAK / max(peak, 1e-4))
-    levelled: Samples = np.rint(pcm.astype(np.float32) * np.float32(gain)).astype(np.int16)
-    return levelled

@@ -73,7 +73,7 @@ class MarkPoint:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Words that were recorded: `pcm` int16 at 8 kHz, not to be written to, about -20 dBFS active.
+    """Words that were recorded: `pcm` int16 at 8 kHz, not to be written to, as loud as speech is.
 
     `style` is the text's, of which only the level still matters. Nothing is to be trimmed from it.
     """
