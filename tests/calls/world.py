@@ -388,13 +388,14 @@ class FakeRecogniser:
 
 
 class FakeSynthesizer:
-    """Says everything in one second, unless `seconds` or `delays` say otherwise."""
+    """Says everything in a second of silence; its dictionaries say of which text otherwise."""
 
     identity = "fake"
 
     def __init__(self, clock: VirtualClock) -> None:
         self.clock = clock
         self.seconds: dict[str, float] = {}
+        self.sounds: dict[str, NDArray[np.int16]] = {}
         self.delays: dict[str, float] = {}
         self.failing: set[str] = set()
         self.marks: dict[str, tuple[Mark, ...]] = {}
@@ -409,7 +410,8 @@ class FakeSynthesizer:
         if text in self.failing:
             raise VoiceXmlEvent("error.unsupported.language", f"cannot say {text!r}")
         if request not in self._kept:
-            samples = np.zeros(round(self.seconds.get(text, 1.0) * 8000), np.int16)
+            silence = np.zeros(round(self.seconds.get(text, 1.0) * 8000), np.int16)
+            samples = self.sounds.get(text, silence)
             self._kept[request] = Chunk(samples, self.marks.get(text, ()), is_last=True)
         yield self._kept[request]
 

@@ -647,6 +647,15 @@ def test_a_tap_gets_both_directions() -> None:
     assert np.array_equal(received[320:], heard_through(voice))
 
 
+def test_a_channel_knows_whether_media_has_come() -> None:
+    world = World()
+    channel, _, far = world.call()
+    world.run(5)
+    assert not channel.has_received
+    far.speak(sine(0.04))
+    assert channel.has_received
+
+
 class Ear:
     """A tap that says that somebody speaks when a frame is loud."""
 

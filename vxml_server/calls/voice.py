@@ -43,6 +43,8 @@ from vxml_server.media import Tap
 _log = structlog.get_logger(__name__)
 
 NORESOURCE = "error.noresource"
+# Frames that it takes at most from the first packet until its sound is heard.
+SETTLING_FRAMES = 15
 
 
 class Listening(Protocol):
@@ -76,6 +78,9 @@ class Ear:
         self._recogniser = recogniser
         self._activity = SpeechActivity()
         self._has_asked_for_keys = False
+        # Of the media thread:
+        self._is_open = False
+        self._settling = SETTLING_FRAMES
 
     def listen(
         self,
@@ -99,7 +104,8 @@ class Ear:
             if self._recogniser is None:
                 raise VoiceXmlEvent(NORESOURCE, "there is no speech recogniser")
             return Hearing(
-                self._leg, self._recogniser, self._activity, voice, properties, lang, attention
+                *(self, self._leg, self._recogniser, self._activity),
+                *(voice, properties, lang, attention),
             )
         except VoiceXmlEvent as event:
             if is_needed:
@@ -117,6 +123,16 @@ class Ear:
             _log.info("voice is not heard: the recognisers are busy")
             return None
 
+    def is_open(self, received: NDArray[np.int16]) -> bool:
+        """In the media thread: whether this frame is the caller's, or from before their media.
+
+        Until then a line is quieter than any, and all noise would be a voice beside that.
+        """
+        if not self._is_open and self._leg.channel.has_received:
+            self._settling -= 1
+            self._is_open = self._settling <= 0 or received.min() != received.max()
+        return self._is_open
+
     def ask_for_keys(self, lang: str) -> tuple[Prompt, ...]:
         """What the caller is told when the recogniser has no time for them, once a call."""
         if self._has_asked_for_keys:
@@ -132,6 +148,7 @@ class Hearing:
 
     def __init__(
         self,
+        ear: Ear,
         leg: Leg,
         recogniser: Recogniser,
         activity: SpeechActivity,
@@ -148,6 +165,7 @@ class Hearing:
         self._grammars = grammars
         self._attention = attention
         self._pass_on: Tap | None = None
+        self._ear = ear
         request = VoiceRequest(
             grammars=tuple(active.grammar for active in grammars),
             lang=lang,
@@ -210,7 +228,7 @@ class Hearing:
         """In the media thread: 20 ms each way."""
         if self._pass_on is not None:
             self._pass_on.frame(received, sent)
-        return self._listening.frame(received, sent)
+        return self._ear.is_open(received) and self._listening.frame(received, sent)
 
     def _tell(self, event: VoiceEvent) -> None:
         self._leg.events.put(Heard(self, event))

@@ -128,6 +128,11 @@ class Channel:
         """Sets or removes the consumer of both directions' frames."""
         self._do(lambda tick: self.state.set_tap(tap))
 
+    @property
+    def has_received(self) -> bool:
+        """Whether media has come yet. From any thread."""
+        return self.state.receiver.packets > 0
+
     def statistics(self) -> ChannelStatistics:
         """How the media went so far; after `close()`, how it went."""
         state = self.state
