@@ -37,6 +37,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+prompts_app = typer.Typer(help="What callers hear, made beforehand.", no_args_is_help=True)
+app.add_typer(prompts_app, name="prompts")
+
 
 def main() -> None:
     """The `vxml-server` command."""
@@ -185,6 +188,37 @@ def serve(
     from vxml_server import app as server  # noqa: PLC0415 (slow)
 
     raise typer.Exit(server.serve(config))
+
+
+@prompts_app.command("render")
+def render_prompts(
+    documents: Annotated[
+        list[str],
+        typer.Argument(metavar="URI-OR-PATH...", help="Documents, and folders of them."),
+    ],
+    config: Annotated[Path | None, typer.Option(help="Settings (TOML); else the defaults.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder; else cache_folder of the settings.")
+    ] = None,
+) -> None:
+    """Speak the prompts of an application before the first call asks for them.
+
+    Documents are followed through the links that stand in them. Exit status: 0 all that is the
+    same for every caller is in the folder, 1 something could not be read or rendered, 2 bad usage.
+    """
+    from vxml_server import app as server  # noqa: PLC0415 (slow)
+    from vxml_server.clock import SystemClock  # noqa: PLC0415 (slow)
+
+    uris: list[str] = []
+    for name in documents:
+        folder = Path(name)
+        found = sorted(map(str, folder.rglob("*.vxml"))) if folder.is_dir() else [name]
+        if not found:
+            raise typer.BadParameter(f"there is no document in {name}")
+        uris += found
+    _print_anything()
+    work = server.render_prompts(uris, typer.echo, clock=SystemClock(), config=config, out=out)
+    raise typer.Exit(asyncio.run(work))
 
 
 @app.command()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from vxml_server.clock import VirtualClock
+from vxml_server.events import VoiceXmlEvent
 from vxml_server.tts import CachingSynthesizer, Chunk, Mark, Speech, SpeechRequest, speech_of
 from vxml_server.tts.disk import STALE, VERSION, DiskCache
 from vxml_server.tts.key import key_of
@@ -181,11 +182,12 @@ class Engine:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.substitute = False
 
     async def stream(self, request: SpeechRequest) -> AsyncGenerator[Chunk]:
         self.asked.append(request.ssml)
         yield Chunk(np.full(500, 3, np.int16), (Mark("m", 0.01),))
-        yield Chunk(np.full(500, 4, np.int16))
+        yield Chunk(np.full(500, 4, np.int16), substitute=self.substitute)
 
 
 def request(text: str, *, is_fixed: bool = True) -> SpeechRequest:
@@ -229,8 +231,20 @@ async def test_calls_do_not_write_where_they_may_not(tmp_path: Path, clock: Virt
     cache = CachingSynthesizer(Engine(), disk=disk)
     await ask(cache, *[request("a")] * 3)
     assert files(disk) == 0
-    assert (await cache.preserve(request("b"))).duration == 0.125
+    assert [(await cache.preserve(request("b")))[1] for _ in range(2)] == [False, True]
     assert files(disk) == 1
+
+
+async def test_what_an_engine_of_second_choice_said_is_not_preserved(disk: DiskCache) -> None:
+    engine = Engine()
+    engine.substitute = True
+    cache = CachingSynthesizer(engine, disk=disk)
+    with pytest.raises(VoiceXmlEvent):
+        await cache.preserve(request("b"))
+    await ask(cache, *[request("b")] * 3)
+    assert (files(disk), cache.bytes) == (0, 0)
+    with pytest.raises(VoiceXmlEvent):
+        await CachingSynthesizer(Engine()).preserve(request("b"))
 
 
 async def test_names_of_files_say_nothing_of_what_is_spoken(disk: DiskCache) -> None:

@@ -3,7 +3,8 @@
 The only place that knows all rooms.
 """
 
+from vxml_server.app.prerendering import render_prompts
 from vxml_server.app.server import Server
 from vxml_server.app.serving import serve
 
-__all__ = ["Server", "serve"]
+__all__ = ["Server", "render_prompts", "serve"]

@@ -3,6 +3,7 @@
 No sockets, no audio and no clock: everything outside comes through `Platform` and a fetcher.
 """
 
+from vxml_server.interpreter.compiler import compile_document
 from vxml_server.interpreter.document import Document
 from vxml_server.interpreter.grammars import GrammarStore
 from vxml_server.interpreter.keys import KeyCollector, KeyOutcome
@@ -42,6 +43,12 @@ from vxml_server.interpreter.session import (
     Redirection,
     Session,
 )
+from vxml_server.interpreter.statics import (
+    StaticPrompt,
+    platform_prompts,
+    static_links,
+    static_prompts,
+)
 from vxml_server.interpreter.trace import Observer, ignore
 
 __all__ = [
@@ -77,8 +84,13 @@ __all__ = [
     "Segment",
     "Session",
     "SpeechSegment",
+    "StaticPrompt",
     "TransferRequest",
     "TransferResult",
     "Waiting",
+    "compile_document",
     "ignore",
+    "platform_prompts",
+    "static_links",
+    "static_prompts",
 ]

@@ -21,6 +21,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from types import MappingProxyType
 
+from vxml_server.events import VoiceXmlEvent
 from vxml_server.tts.disk import DiskCache
 from vxml_server.tts.key import key_of
 from vxml_server.tts.speech import (
@@ -29,7 +30,6 @@ from vxml_server.tts.speech import (
     SpeechRequest,
     Synthesizer,
     joined,
-    speech_of,
 )
 
 MAX_BYTES = 64 * 2**20  # about 70 minutes of speech
@@ -130,13 +130,28 @@ class CachingSynthesizer:
                 self._forget(key, flight)
                 flight.task.cancel()
 
-    async def preserve(self, request: SpeechRequest) -> Speech:
-        """The speech of a request, written to the folder at once; raises what `stream` raises."""
-        speech = await speech_of(self.stream(request))
-        if self._disk is not None:
-            key = key_of(self._voiced(request), self._engine.identity)
-            await asyncio.to_thread(self._disk.write, key, speech)
-        return speech
+    async def preserve(self, request: SpeechRequest) -> tuple[Speech, bool]:
+        """The speech of a request, put into the folder; and whether it had been there before.
+
+        Raises what `stream` raises, and `error.noresource` when there is no folder, it cannot be
+        written to, or an engine of second choice spoke.
+        """
+        request = self._voiced(request)
+        key = key_of(request, self._engine.identity)
+        disk = self._disk
+        if disk is None:
+            raise VoiceXmlEvent("error.noresource", "there is no folder for rendered prompts")
+        known = await asyncio.to_thread(disk.read, key)
+        if known is not None:
+            return known, True
+        async with aclosing(self._engine.stream(request)) as stream:
+            chunks = [chunk async for chunk in stream]
+        if any(chunk.substitute for chunk in chunks):
+            raise VoiceXmlEvent("error.noresource", "the engine of first choice failed")
+        speech = joined(chunks)
+        if not await asyncio.to_thread(disk.write, key, speech):
+            raise VoiceXmlEvent("error.noresource", f"{disk.folder} does not take it")
+        return speech, False
 
     async def close(self) -> None:
         """Waits for what is being written."""
