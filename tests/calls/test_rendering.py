@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 import numpy as np
 import pytest
+import structlog
 
 from tests.calls.world import FakeFetcher, FakeSynthesizer
 from vxml_server.audio import encode_wav
@@ -15,7 +17,7 @@ from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import FetchRequest
 from vxml_server.interpreter import AudioSegment, Prompt, Segment, SpeechSegment
 from vxml_server.media import Sound
-from vxml_server.tts import Mark
+from vxml_server.tts import Chunk, Mark, SpeechRequest, load_lexicon
 
 
 def wav(seconds: float = 0.5) -> bytes:
@@ -224,3 +226,49 @@ def test_ringing_sounds_as_in_the_country(
 
 def test_a_language_without_a_cadence_rings_as_in_english() -> None:
     assert len(ringback("xx")) == len(ringback("en"))
+
+
+async def test_what_of_a_prompt_is_not_understood_is_logged_once() -> None:
+    class Puzzled(FakeSynthesizer):
+        whole = Chunk(np.zeros(800, np.int16), (), ("line 1: <x> is not known",), is_last=True)
+
+        async def stream(self, request: SpeechRequest) -> AsyncGenerator[Chunk]:
+            if "whole" not in request.ssml:
+                yield Chunk(np.zeros(0, np.int16), (), ("line 1: <y> is not known",))
+            yield self.whole
+
+    studio = Studio()
+    renderer = PromptRenderer(studio.fetcher, Puzzled(studio.clock), studio.sounds)
+    with structlog.testing.capture_logs() as logs:
+        for text in ("whole", "whole", "in parts"):
+            await rendered(renderer, Prompt((speech(text),), "en"))
+    assert [(log["text"], log["errors"]) for log in logs if "errors" in log] == [
+        ("whole", ("line 1: <x> is not known",)),
+        ("in parts", ("line 1: <y> is not known",)),
+        ("in parts", ("line 1: <x> is not known",)),
+    ]
+
+
+PLS = b"""<lexicon version="1.0" xmlns="http://www.w3.org/2005/01/pronunciation-lexicon"
+  xml:lang="en"><lexeme><grapheme>W3C</grapheme><alias>the consortium</alias></lexeme></lexicon>"""
+
+
+def with_lexicons(*names: str) -> SpeechSegment:
+    requests = tuple(FetchRequest(f"http://apps.test/{name}") for name in names)
+    return SpeechSegment("<speak>W3C</speak>", "W3C", "en", lexicons=requests)
+
+
+async def test_speech_is_asked_for_with_the_lexicons_that_can_be_had() -> None:
+    class Listener(FakeSynthesizer):
+        def stream(self, request: SpeechRequest) -> AsyncGenerator[Chunk]:
+            requests.append(request)
+            return super().stream(request)
+
+    requests: list[SpeechRequest] = []
+    studio = Studio()
+    studio.file("good.pls", PLS, "application/pls+xml")
+    studio.file("bad.pls", b"<html/>", "text/html")
+    renderer = PromptRenderer(studio.fetcher, Listener(studio.clock), studio.sounds)
+    segment = with_lexicons("missing.pls", "bad.pls", "good.pls")
+    await rendered(renderer, Prompt((segment,), "en"))
+    assert [request.lexicons for request in requests] == [(load_lexicon(PLS),)]

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import structlog
 
@@ -20,7 +21,7 @@ from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import ResourceFetcher
 from vxml_server.interpreter import AudioSegment, Prompt, Segment, SpeechSegment
 from vxml_server.media import GrowingSound, Sound
-from vxml_server.tts import Chunk, SpeechRequest, Synthesizer
+from vxml_server.tts import Chunk, Lexicon, SpeechRequest, Synthesizer, load_lexicon
 
 _log = structlog.get_logger(__name__)
 
@@ -149,13 +150,17 @@ class PromptRenderer:
                     yield piece
 
     async def _speak(self, segment: SpeechSegment, is_fixed: bool) -> AsyncGenerator[Piece]:
-        request = SpeechRequest(segment.ssml, segment.lang, is_fixed=is_fixed)
+        lexicons = await self._lexicons(segment) if segment.lexicons else ()
+        request = SpeechRequest(segment.ssml, segment.lang, lexicons=lexicons, is_fixed=is_fixed)
         async with aclosing(self._synthesizer.stream(request)) as stream:
             chunk = await anext(stream, None)
             if chunk is not None and chunk.is_last:
                 # The synthesiser's cache answers with the same object for the same prompt; a
                 # `Chunk` is equal to itself alone, and lives as long as the sound kept under it.
-                sound = self._sounds.get(chunk) or self._sounds.put(chunk, Sound(chunk.pcm))
+                sound = self._sounds.get(chunk)
+                if sound is None:
+                    _warn(chunk, segment)
+                    sound = self._sounds.put(chunk, Sound(chunk.pcm))
                 yield Piece(sound, segment.text, marks=_marks(chunk))
                 return
             growing = GrowingSound()
@@ -163,6 +168,7 @@ class PromptRenderer:
             is_heard = False
             try:
                 while chunk is not None:
+                    _warn(chunk, segment)
                     piece.marks += _marks(chunk)
                     growing.append(chunk.pcm)
                     if len(growing) and not is_heard:
@@ -173,6 +179,30 @@ class PromptRenderer:
                 growing.finish()
             if not is_heard:
                 yield piece
+
+    async def _lexicons(self, segment: SpeechSegment) -> tuple[Lexicon, ...]:
+        """Those that can be had: without one, words are said as the voice knows them."""
+        found = []
+        for request in segment.lexicons:
+            try:
+                resource = await self._fetcher.fetch(request)
+                found.append(await asyncio.to_thread(_lexicon, resource.body, request.uri))
+            except VoiceXmlEvent as event:
+                _log.warning("lexicon not used", uri=request.uri, error=str(event))
+        return tuple(found)
+
+
+@lru_cache(maxsize=8)
+def _lexicon(body: bytes, uri: str) -> Lexicon:
+    lexicon = load_lexicon(body, uri)
+    if lexicon.warnings:
+        _log.warning("lexicon used in part", uri=uri, errors=lexicon.warnings)
+    return lexicon
+
+
+def _warn(chunk: Chunk, segment: SpeechSegment) -> None:
+    if chunk.warnings:
+        _log.warning("prompt not wholly understood", text=segment.text, errors=chunk.warnings)
 
 
 def _marks(chunk: Chunk) -> list[tuple[str, float]]:

@@ -314,6 +314,8 @@ class TtsSettings(_Section):
     """Name -> a service that is asked over HTTP."""
     plugins: Annotated[Mapping[str, Mapping[str, object]], Table] = Field(default_factory=dict)
     """Name of a plug-in -> its own settings."""
+    packs: Annotated[Mapping[str, Path], Table] = Field(default_factory=dict)
+    """Language -> the folder of a phrase pack: recorded numbers, dates, letters for <say-as>."""
     cache_bytes: int = Field(default=64 * _MIB, ge=0)
     """Bytes of rendered prompts kept in memory."""
     cache_folder: Path | None = None
