@@ -87,12 +87,12 @@ class Endpoint:
 class Endpointer:
     """Follows one voice through speech and pauses.
 
-    `pause` and `end` are how many quiet frames make a pause, and how many make what comes then a
-    new utterance.
+    `pause` and `end` are how many quiet frames make a pause (two at least), and how many make what
+    comes then a new utterance.
     """
 
     def __init__(self, pause: int = PAUSE_FRAMES, end: int = 100) -> None:
-        self._pause = max(1, pause)
+        self._pause = max(2, pause)
         self._end = max(self._pause + 1, end)
         self._state = _State.SILENCE
         self._quiet = 0
