@@ -38,6 +38,7 @@ from vxml_server.asr.voice import (
     Attention,
     SpeechBegan,
     SpeechPassedOver,
+    Understood,
     VoiceBusy,
     VoiceEnding,
     VoiceEvent,
@@ -51,8 +52,6 @@ from vxml_server.clock import Clock, Timer
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.grammar import Hypothesis
 
-# What is kept of the quiet after the last sound, for the ends of words are quiet.
-_TAIL_FRAMES = 10
 Begin = Callable[[Callable[[VoiceXmlEvent], None]], Recognition]
 
 
@@ -65,12 +64,9 @@ class _Speech:
     began: float
     last_sound: float
     audio: list[Samples] = field(default_factory=list)
-    quiet: int = 0
-    """Frames at the end of `audio` that are quiet."""
     is_pausing: bool = False
     heard: Heard | None = None
     """What was understood up to the pause."""
-    is_overlong: bool = False
 
 
 class Listening:
@@ -103,7 +99,6 @@ class Listening:
         self._is_over = False
         self._speech: _Speech | None = None
         self._pause_timer: Timer | None = None
-        self._limit_timer: Timer | None = None
         # Of the media thread:
         self._activity = activity
         self._echo = EchoGuard()
@@ -174,14 +169,14 @@ class Listening:
                 return  # It was over: what comes now is not part of it.
             self._resume(speech)
         speech.last_sound = last_sound
-        speech.quiet = endpoint.quiet
         speech.audio += endpoint.frames
+        if last_sound - speech.began > self._request.max_speech_timeout:
+            self._too_long(speech)
+            return
         speech.recognition.feed(endpoint.frames)
         if endpoint.news is News.PAUSED:
             speech.is_pausing = True
             speech.recognition.ask(partial(self._understood, speech))
-        elif speech.is_overlong:
-            self._too_long(speech)
 
     def _begin_speech(self, endpoint: Endpoint, attention: Attention, at: float) -> None:
         frames = endpoint.frames[-LEAD_FRAMES:]
@@ -193,9 +188,7 @@ class Listening:
                 self._end(VoiceRefused())
             return
         began = at - ONSET_FRAMES * FRAME_SECONDS
-        speech = self._speech = _Speech(recognition, attention, began, at, list(frames))
-        limit = max(0.0, began + self._request.max_speech_timeout - self._clock.monotonic())
-        self._limit_timer = self._clock.call_later(limit, partial(self._too_long, speech))
+        self._speech = _Speech(recognition, attention, began, at, list(frames))
         recognition.feed(frames)
         self._tell(SpeechBegan(began, hotword=attention is Attention.HOTWORD))
 
@@ -231,25 +224,20 @@ class Listening:
         if speech.attention is Attention.HOTWORD and ending is VoiceEnding.NOMATCH:
             self._pass_over(speech, heard)
             return
-        audio = speech.audio[: len(speech.audio) - max(0, speech.quiet - _TAIL_FRAMES)]
-        samples = np.concatenate(audio)
-        self._end(VoiceResult(ending, nbest, samples, speech.began, speech.last_sound))
+        self._end(self._result(speech, ending, nbest))
+
+    def _result(
+        self, speech: _Speech, ending: VoiceEnding, nbest: tuple[Understood, ...]
+    ) -> VoiceResult:
+        samples = np.concatenate(speech.audio)
+        return VoiceResult(ending, nbest, samples, speech.began, speech.last_sound)
 
     def _too_long(self, speech: _Speech) -> None:
-        """`maxspeechtimeout` counts while the caller speaks: a pause may yet be the end."""
-        if speech is not self._speech:
-            return
-        if speech.is_pausing:
-            speech.is_overlong = True
-        elif speech.attention is Attention.HOTWORD:
+        """The caller goes on speaking after `maxspeechtimeout`; a pause may yet be the end."""
+        if speech.attention is Attention.HOTWORD:
             self._pass_over(speech, ())
         else:
-            samples = np.concatenate(speech.audio)
-            self._end(
-                VoiceResult(
-                    VoiceEnding.MAX_SPEECH, (), samples, speech.began, self._clock.monotonic()
-                )
-            )
+            self._end(self._result(speech, VoiceEnding.MAX_SPEECH, ()))
 
     def _pass_over(self, speech: _Speech, heard: Heard) -> None:
         best = max(heard, key=lambda one: one.confidence, default=Hypothesis("", 0.0))
@@ -267,8 +255,6 @@ class Listening:
     def _drop(self) -> None:
         """Forgets what is being said."""
         self._stop_pause_timer()
-        if self._limit_timer is not None:
-            self._limit_timer.cancel()
         speech, self._speech = self._speech, None
         if speech is not None:
             speech.recognition.close()
