@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import TypeAdapter, ValidationError
 
 from vxml_server.queues.profiles import Agent, Group, Queue
-from vxml_server.queues.rows import Json
+from vxml_server.store import Json
 
 Kind = Literal["agent", "group", "queue"]
 Definition: TypeAlias = Agent | Group | Queue

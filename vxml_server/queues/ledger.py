@@ -90,11 +90,11 @@ class Ledger:
     async def _put(self, connection: AsyncConnection, table: Table, row: Row, before: int) -> None:
         key, value = _key(row)
         if before == 0:
-            if not _is_over(row):
+            if not is_over(row):
                 await connection.execute(insert(table), _columns(row))
             return
         same = (table.c[key] == value) & (table.c.generation == before)
-        if _is_over(row):
+        if is_over(row):
             done = await connection.execute(delete(table).where(same))
         else:
             done = await connection.execute(update(table).where(same).values(_columns(row)))
@@ -246,7 +246,8 @@ def _key(row: Row) -> tuple[str, str]:
     return ("name", row.name) if isinstance(row, AgentRow) else ("id", row.id)
 
 
-def _is_over(row: Row) -> bool:
+def is_over(row: Row) -> bool:
+    """Whether a row is not kept any more."""
     match row:
         case Entry():
             return row.state is EntryState.LEFT

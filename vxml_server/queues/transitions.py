@@ -22,12 +22,12 @@ from vxml_server.queues.rows import (
     EntryState,
     Exit,
     Fact,
-    Json,
     Offer,
     OfferState,
     Outcome,
     Presence,
 )
+from vxml_server.store import Json
 
 
 class IllegalTransition(Exception):

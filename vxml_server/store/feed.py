@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 import structlog
@@ -52,12 +52,18 @@ class Feed:
 
     async def follow(self, after: int) -> AsyncIterator[EventRecord]:
         """Every fact with a number over `after`, those to come included; never ends by itself."""
+        async for some in self.batches(after):
+            for event in some:
+                yield event
+
+    async def batches(self, after: int) -> AsyncIterator[Sequence[EventRecord]]:
+        """As `follow`, as many at a time as there are."""
         self._start(after)
         while True:
             await self._reaches_beyond(after)
-            for event in await self._after(after):
-                after = event.seq
-                yield event
+            if some := await self._after(after):
+                after = some[-1].seq
+                yield some
 
     async def _reaches_beyond(self, number: int) -> None:
         async with self._news:

@@ -1,0 +1,361 @@
+"""A worker's contact centre: offers on telephones, with a real database, on virtual time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.queues.contact_centre import agent, queue
+from tests.queues.telephones import FakeCaller
+from vxml_server.clock import VirtualClock
+from vxml_server.queues.centre import ContactCentre, NoSuchAgent, NoSuchQueue, QueueIsFull
+from vxml_server.queues.replica import BEAT, DEAD_AFTER
+from vxml_server.queues.rows import Exit, Presence
+from vxml_server.queues.telephony import Happening
+from vxml_server.queues.transitions import state_of
+from vxml_server.store import Store
+
+AGENTS = [agent("ann", max_no_answer=2), agent("bob")]
+QUEUES = [queue("sales", ["ann", "bob"], strategy="top_down"), queue("all", ["ann", "bob"])]
+
+H = Happening
+
+
+class World:
+    """Some workers on one database."""
+
+    def __init__(self, clock: VirtualClock, path: Path) -> None:
+        self.clock = clock
+        self._path = path
+        self._stores: list[Store] = []
+        self.centres: list[ContactCentre] = []
+
+    async def worker(self, name: str = "main") -> ContactCentre:
+        store = await Store.open(f"sqlite+aiosqlite:///{self._path}/q.db", self.clock, worker=name)
+        self._stores.append(store)
+        centre = ContactCentre(store, self.clock, random.Random(len(self._stores)), worker=name)
+        await centre.start()
+        self.centres.append(centre)
+        return centre
+
+    async def settle(self, seconds: float = 0.0) -> None:
+        """Lets everything happen that happens in so many seconds, the database's work included."""
+        end = self.clock.monotonic() + seconds
+        while True:
+            await self._quiet()
+            left = end - self.clock.monotonic()
+            if left <= 1e-9:
+                return
+            await self.clock.elapse(min(left, 2.0))
+
+    async def _quiet(self, rounds: int = 4) -> None:
+        """Until the log has not grown while the database was asked a few times."""
+        seen, quiet = -1, 0
+        while quiet < rounds:
+            for store in self._stores:
+                count = len(await store.events())
+            await self.clock.settle()
+            quiet = quiet + 1 if count == seen else 0
+            seen = count
+
+    async def facts(self) -> list[str]:
+        return [event.name for event in await self._stores[0].events()]
+
+    async def close(self) -> None:
+        for centre in self.centres:
+            await centre.stop()
+        for store in self._stores:
+            await store.close()
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    made = World(VirtualClock(), tmp_path)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def centre(world: World) -> ContactCentre:
+    made = await world.worker()
+    await made.declare([*AGENTS, *QUEUES])
+    await made.present("ann", Presence.AVAILABLE)
+    return made
+
+
+def state(centre: ContactCentre, name: str) -> str:
+    return state_of(centre.board.row(name), centre.board.offers_of_agent(name))
+
+
+async def test_a_caller_is_offered_answered_bridged_and_served(
+    world: World, centre: ContactCentre
+) -> None:
+    caller = FakeCaller(world.clock)
+    entry = await centre.enter(caller, "sales", "call1")
+    await world.settle()
+    assert state(centre, "ann") == "reserved"
+    caller.telephone("ann").happen(H.RINGING)
+    await world.settle()
+    assert state(centre, "ann") == "ringing"
+    assert centre.standing(entry) is not None, "he has his place until the bridge"
+    caller.telephone("ann").happen(H.ANSWERED)
+    await world.settle()
+    assert (state(centre, "ann"), caller.with_agent) == ("talking", "ann")
+    assert centre.standing(entry) is None
+    caller.telephone("ann").hang_up_there()
+    await world.settle()
+    assert caller.heard == ["served by ann", "parted from ann"]
+    assert state(centre, "ann") == "wrapping_up"
+    await world.settle(9.0)
+    assert state(centre, "ann") == "wrapping_up"
+    await world.settle(1.5)
+    assert state(centre, "ann") == "available"
+    assert not centre.board.entries and not centre.board.offers
+
+
+async def test_a_wrap_up_may_be_ended_before_its_time(world: World, centre: ContactCentre) -> None:
+    caller = FakeCaller(world.clock)
+    await centre.enter(caller, "sales", "call1")
+    await world.settle()
+    caller.telephone("ann").happen(H.ANSWERED, H.RINGING)
+    await world.settle()
+    caller.telephone("ann").hang_up_there()
+    await world.settle()
+    assert await centre.release("ann")
+    assert state(centre, "ann") == "available"
+    assert not await centre.release("ann")
+
+
+async def test_who_does_not_answer_is_hung_up_on_and_the_next_one_is_asked(
+    world: World, centre: ContactCentre
+) -> None:
+    await centre.present("bob", Presence.AVAILABLE)
+    caller = FakeCaller(world.clock)
+    entry = await centre.enter(caller, "sales", "call1")
+    await world.settle()
+    ann = caller.telephone("ann")
+    ann.happen(H.RINGING)
+    await world.settle(19.0)
+    assert not ann.is_hung_up
+    await world.settle(1.5)
+    assert ann.is_hung_up
+    assert state(centre, "bob") == "reserved"
+    standing = centre.standing(entry)
+    assert standing is not None and (standing.position, standing.elapsed) == (1, 20.5)
+
+
+@pytest.mark.parametrize("refusal", [H.BUSY, H.REFUSED, H.NO_ANSWER, H.FAILED, H.HUNG_UP])
+async def test_a_telephone_that_refuses_leaves_the_caller_in_his_place(
+    world: World, centre: ContactCentre, refusal: H
+) -> None:
+    caller = FakeCaller(world.clock)
+    entry = await centre.enter(caller, "sales", "call1")
+    await world.settle()
+    caller.telephone("ann").happen(refusal)
+    await world.settle()
+    assert state(centre, "ann") == "available"
+    assert centre.standing(entry) is not None
+    assert len(caller.telephones["ann"]) == 1, "not at once again"
+    await world.settle(31.0)
+    assert len(caller.telephones["ann"]) == 2
+
+
+async def test_a_telephone_that_cannot_be_dialled_is_a_failure_and_nothing_hangs(
+    world: World, centre: ContactCentre
+) -> None:
+    caller = FakeCaller(world.clock)
+    caller.unreachable.add("ann")
+    await centre.enter(caller, "sales", "call1")
+    await world.settle()
+    assert state(centre, "ann") == "available"
+    assert "offer.closed" in await world.facts()
+
+
+async def test_an_agent_who_drops_in_the_gap_gives_the_caller_back(
+    world: World, centre: ContactCentre
+) -> None:
+    caller = FakeCaller(world.clock)
+    entry = await centre.enter(caller, "sales", "call1")
+    await world.settle()
+    caller.telephone("ann").happen(H.ANSWERED, H.HUNG_UP)
+    await world.settle()
+    assert caller.with_agent is None
+    assert caller.heard == []
+    assert centre.standing(entry) is not None
+    assert "offer.bridged" not in await world.facts()
+
+
+async def test_a_caller_who_goes_while_it_rings_frees_the_agent_at_once(
+    world: World, centre: ContactCentre
+) -> None:
+    caller = FakeCaller(world.clock)
+    entry = await centre.enter(caller, "sales", "call1")
+    await world.settle()
+    ann = caller.telephone("ann")
+    ann.happen(H.RINGING)
+    await world.settle()
+    await centre.leave(entry, Exit.ABANDONED)
+    assert ann.is_hung_up
+    assert state(centre, "ann") == "available"
+    assert not centre.board.entries
+    assert (await world.facts())[-1] == "queue.left"
+
+
+async def test_a_caller_who_hangs_up_in_a_conversation_leaves_served(
+    world: World, centre: ContactCentre
+) -> None:
+    caller = FakeCaller(world.clock)
+    entry = await centre.enter(caller, "sales", "call1")
+    await world.settle()
+    caller.telephone("ann").happen(H.ANSWERED)
+    await world.settle()
+    await centre.leave(entry, Exit.ABANDONED)
+    assert caller.telephone("ann").is_hung_up
+    assert state(centre, "ann") == "wrapping_up"
+
+
+async def test_of_all_who_ring_the_first_who_answers_has_him_and_the_others_stop(
+    world: World, centre: ContactCentre
+) -> None:
+    await centre.declare([*AGENTS, queue("all", ["ann", "bob"], strategy="ring_all")])
+    await centre.present("bob", Presence.AVAILABLE)
+    caller = FakeCaller(world.clock)
+    await centre.enter(caller, "all", "call1")
+    await world.settle()
+    caller.telephone("bob").happen(H.ANSWERED)
+    caller.telephone("ann").happen(H.ANSWERED)
+    await world.settle()
+    assert caller.with_agent is not None
+    talking = {name for name in ("ann", "bob") if state(centre, name) == "talking"}
+    assert talking == {caller.with_agent}
+    (other,) = {"ann", "bob"} - talking
+    assert state(centre, other) == "available"
+    assert caller.telephone(other).is_hung_up
+
+
+async def test_callers_are_served_in_their_order_as_agents_become_free(
+    world: World, centre: ContactCentre
+) -> None:
+    callers = [FakeCaller(world.clock) for _ in range(3)]
+    for number, caller in enumerate(callers):
+        await centre.enter(caller, "sales", f"call{number}")
+        await world.clock.elapse(1.0)
+    for caller in callers:
+        await world.settle(11.0)
+        caller.telephone("ann").happen(H.ANSWERED)
+        await world.settle()
+        caller.telephone("ann").hang_up_there()
+    await world.settle()
+    assert [caller.heard for caller in callers] == [["served by ann", "parted from ann"]] * 3
+
+
+async def test_what_cannot_be_is_refused(world: World, centre: ContactCentre) -> None:
+    caller = FakeCaller(world.clock)
+    with pytest.raises(NoSuchQueue):
+        await centre.enter(caller, "nowhere", "call1")
+    with pytest.raises(NoSuchAgent):
+        await centre.present("nobody", Presence.AVAILABLE)
+    await centre.declare([*AGENTS, queue("small", ["bob"], max_waiting=1)])
+    first = await centre.enter(caller, "small", "call1")
+    with pytest.raises(QueueIsFull):
+        await centre.enter(FakeCaller(world.clock), "small", "call2")
+    await centre.leave(first, Exit.TIMED_OUT)
+    await centre.enter(FakeCaller(world.clock), "small", "call2")
+
+
+async def test_what_the_settings_do_not_say_any_more_is_gone(centre: ContactCentre) -> None:
+    await centre.define(agent("dan"))
+    await centre.declare([AGENTS[0], QUEUES[0]])
+    assert set(centre.board.agents) == {"ann", "dan"}
+    assert set(centre.board.rosters) == {"sales"}
+    assert centre.is_declared("agent", "ann")
+    assert not centre.is_declared("agent", "dan")
+
+
+# Several workers ---------------------------------------------------------------------------------
+
+
+async def test_an_agent_who_signs_in_at_one_worker_takes_the_caller_of_another(
+    world: World, centre: ContactCentre
+) -> None:
+    other = await world.worker("other")
+    caller = FakeCaller(world.clock)
+    await other.enter(caller, "sales", "call1")
+    await world.settle(0.5)
+    assert state(centre, "ann") == "reserved"
+    caller.telephone("ann").happen(H.ANSWERED)
+    await world.settle(0.5)
+    assert state(centre, "ann") == state(other, "ann") == "talking"
+
+
+async def test_two_workers_never_offer_to_one_agent_twice(
+    world: World, centre: ContactCentre
+) -> None:
+    await centre.declare([*AGENTS, queue("sales", ["ann"], wrap_up_time=0.0)])
+    other = await world.worker("other")
+    callers = [FakeCaller(world.clock) for _ in range(4)]
+    for number, caller in enumerate(callers):
+        await (centre, other)[number % 2].enter(caller, "sales", f"call{number}")
+    for _ in callers:
+        await world.settle(0.5)
+        rung = [caller for caller in callers if "ann" in caller.telephones and not caller.heard]
+        assert len(rung) == 1
+        rung[0].telephone("ann").happen(H.ANSWERED)
+        await world.settle()
+        rung[0].telephone("ann").hang_up_there()
+    assert all(len(caller.telephones["ann"]) == 1 for caller in callers)
+
+
+async def killed(world: World, centre: ContactCentre) -> None:
+    """The process is gone, in the middle of whatever it did."""
+    world.centres.remove(centre)
+    for task in (centre._deciding, *centre._replica._tasks):
+        assert task is not None
+        task.cancel()
+    for offering in centre._offerings.values():
+        assert offering._task is not None
+        offering._task.cancel()
+
+
+@pytest.mark.parametrize("happened", [(), (H.RINGING,), (H.ANSWERED,)])
+async def test_a_worker_that_is_killed_is_put_right_within_ten_seconds(
+    world: World, centre: ContactCentre, happened: tuple[H, ...]
+) -> None:
+    other = await world.worker("other")
+    await centre.present("bob", Presence.ON_BREAK)
+    caller, waiting = FakeCaller(world.clock), FakeCaller(world.clock)
+    await other.enter(caller, "sales", "call1")
+    await world.settle()
+    await other.enter(waiting, "sales", "call2")
+    caller.telephone("ann").happen(*happened)
+    await world.settle(1.0)
+    await killed(world, other)
+    await world.settle(10.0)
+    assert not centre.board.entries
+    wrapping = ["wrapping_up"] if H.ANSWERED in happened else []
+    assert state(centre, "ann") in [*wrapping, "available"]
+    await world.settle(15.0)
+    assert state(centre, "ann") == "available"
+    mine = FakeCaller(world.clock)
+    await centre.enter(mine, "sales", "call3")
+    await world.settle()
+    assert "ann" in mine.telephones
+
+
+async def test_a_worker_that_stood_still_has_its_callers_begin_again(
+    world: World, centre: ContactCentre
+) -> None:
+    other = await world.worker("other")
+    caller = FakeCaller(world.clock)
+    await centre.present("ann", Presence.ON_BREAK)
+    await other.enter(caller, "sales", "call1")
+    await world.settle()
+    ledger = centre._replica.ledger
+    await ledger.bury(other.worker)
+    await centre._replica._put_right(await ledger.left_by([centre.worker]))
+    await world.settle(BEAT * 2)
+    assert caller.heard == ["lost"]
+    assert DEAD_AFTER + 2 * BEAT <= 10.0

@@ -1,0 +1,145 @@
+"""One offer on a telephone: dial, wait for the answer, bridge, wait for the end.
+
+The rules that must hold: the offer is moved on by what really happened, in that order; it is
+bridged only when the agent has answered and the caller is still there; whatever ends it, and
+whoever, its telephone is hung up and the offer has an outcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import structlog
+
+from vxml_server.queues.profiles import Agent
+from vxml_server.queues.rows import Offer
+from vxml_server.queues.telephony import Caller, CannotRing, Happening, Telephone
+from vxml_server.queues.transitions import OfferEvent
+
+_log = structlog.get_logger(__name__)
+
+# How a telephone's refusal ends an offer that is not bridged.
+_REFUSALS: Mapping[Happening, OfferEvent] = MappingProxyType(
+    {
+        Happening.BUSY: OfferEvent.BUSY,
+        Happening.REFUSED: OfferEvent.REFUSE,
+        Happening.NO_ANSWER: OfferEvent.NO_ANSWER,
+        Happening.FAILED: OfferEvent.FAIL,
+        Happening.HUNG_UP: OfferEvent.FAIL,
+    }
+)
+
+Advance = Callable[[str, OfferEvent], Awaitable[bool]]
+"""Moves an offer on and stores it; False when the offer does not stand so any more."""
+
+
+class Offering:
+    """One offer being made. `run` it in a task of its own; `stop` ends it from outside."""
+
+    def __init__(
+        self,
+        offer: Offer,
+        agent: Agent,
+        caller: Caller,
+        advance: Advance,
+        now: Callable[[], float],
+    ) -> None:
+        self.offer = offer
+        self._agent = agent
+        self._caller = caller
+        self._advance = advance
+        self._now = now
+        self._stopped: asyncio.Future[OfferEvent] = asyncio.get_running_loop().create_future()
+        self._task: asyncio.Task[None] | None = None
+        self._is_bridged = False
+
+    def start(self, done: Callable[[], None]) -> None:
+        """Begins; `done` is called when all is over."""
+        self._task = asyncio.create_task(self._run(), name=f"offer {self.offer.id}")
+        self._task.add_done_callback(lambda _: done())
+
+    async def stop(self, event: OfferEvent) -> None:
+        """Ends the offer with this event (`CALLER_GONE`, `WITHDRAW`), a conversation as one that
+        was hung up; returns when it has ended. One that has ended already stays as it ended."""
+        if not self._stopped.done():
+            self._stopped.set_result(event)
+        if self._task is not None and self._task is not asyncio.current_task():
+            await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        # Never cancelled: what is being stored is stored, and then it is known.
+        telephone: Telephone | None = None
+        event = OfferEvent.FAIL
+        try:
+            telephone = self._caller.ring(self._agent, self.offer)
+            event = await self._until_over(telephone)
+        except CannotRing as error:
+            _log.info("agent cannot be rung", agent=self._agent.name, error=str(error))
+        except _Stopped:
+            event = self._stopped.result()
+        except Exception:
+            # A defect of ours costs this offer and no other.
+            _log.exception("an offer failed", offer=self.offer.id, agent=self._agent.name)
+        if telephone is not None:
+            telephone.hang_up()
+        await self._advance(self.offer.id, OfferEvent.HANG_UP if self._is_bridged else event)
+        if self._is_bridged:
+            self._caller.parted(self.offer)
+
+    async def _until_over(self, telephone: Telephone) -> OfferEvent:
+        """From dialling to the end; the answer is how it ended."""
+        if (refused := await self._until_answered(telephone)) is not None:
+            return refused
+        if not await self._advance(self.offer.id, OfferEvent.ANSWER):
+            return OfferEvent.WITHDRAW
+        if self._stopped.done():
+            raise _Stopped
+        if not await self._caller.connect(telephone, self.offer):
+            return OfferEvent.WITHDRAW
+        try:
+            # An agent who has gone in the gap must not be taken for one who talks.
+            if await self._hear(telephone, 0.0) is Happening.HUNG_UP:
+                return OfferEvent.AGENT_DROP
+            self._is_bridged = await self._advance(self.offer.id, OfferEvent.BRIDGE)
+        finally:
+            if not self._is_bridged:
+                self._caller.disconnect()
+        if not self._is_bridged:
+            return OfferEvent.WITHDRAW
+        self._caller.served(self.offer)
+        while await self._hear(telephone, None) is not Happening.HUNG_UP:
+            pass
+        return OfferEvent.HANG_UP
+
+    async def _until_answered(self, telephone: Telephone) -> OfferEvent | None:
+        """None once the agent has answered; otherwise how the offer ends."""
+        deadline = self._now() + self._agent.ring_time
+        while True:
+            happened = await self._hear(telephone, max(0.0, deadline - self._now()))
+            match happened:
+                case Happening.ANSWERED:
+                    return None
+                case Happening.RINGING:
+                    await self._advance(self.offer.id, OfferEvent.RING)
+                case None:
+                    return OfferEvent.NO_ANSWER
+                case _:
+                    return _REFUSALS[happened]
+
+    async def _hear(self, telephone: Telephone, seconds: float | None) -> Happening | None:
+        """What happens next on the telephone; raises `_Stopped` when the offer is to end."""
+        hearing = asyncio.ensure_future(telephone.next(seconds))
+        either: set[asyncio.Future[Any]] = {hearing, self._stopped}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if hearing.done():
+            return hearing.result()
+        hearing.cancel()
+        await asyncio.wait([hearing])
+        raise _Stopped
+
+
+class _Stopped(Exception):
+    """The offer is to end from our side."""
