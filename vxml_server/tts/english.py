@@ -104,6 +104,7 @@ ENGLISH = Language(
     ordinal=ordinal,
     date=date,
     time=time,
+    is_singular=lambda number: number == 1,
     telephone_zero=dict.fromkeys(BRITISH, "oh"),
     money_joint=" and ",
     money={

@@ -153,6 +153,7 @@ FRENCH = Language(
     ordinal=ordinal,
     date=date,
     time=time,
+    is_singular=lambda number: number < 2,
     linked=_linked,
     decimals_together=True,
     in_pairs=True,

@@ -44,6 +44,8 @@ class Language:
     date: Callable[[int | None, int | None, int | None, str], str] | None = None
     # (hour, minute, second, clock, whether it is known which half of the day)
     time: Callable[[int, int, int | None, int, bool], str] | None = None
+    # Whether a number's name is singular; None leaves it to CLDR.
+    is_singular: Callable[[Decimal], bool] | None = None
     # How a name follows its number: 'deux millions d'euros'.
     linked: Callable[[Decimal, str], str] = _plain
     decimals_together: bool = False

@@ -224,6 +224,8 @@ def _date(text: str, form: str, lang: str) -> str | None:
     """By its format ('dmy', 'my', 'md'...), by ISO 8601, or in the order of the language."""
     order = re.sub(r"[^dmy]", "", form)
     order = "".join(dict.fromkeys(order))  # 'ddmmyyyy' and 'd/m/y' are 'dmy'
+    if "?" in text:
+        return _vxml_date(text, "", lang)
     numbers = _DATE_PARTS.findall(text)
     if len(numbers) == 1 and len(numbers[0]) == 8:
         year_first = (order or "ymd").startswith("y")
@@ -279,7 +281,9 @@ def _vxml_date(text: str, form: str, lang: str) -> str | None:
 
 
 def _time(text: str, form: str, lang: str) -> str | None:
-    """'14:30', '14h30', '1430', '2:30 pm', '2 p.m.', '14:30:15'."""
+    """'14:30', '14h30', '1430', '2:30 pm', '2 p.m.', '14:30:15', and VoiceXML's '0230p'."""
+    if re.fullmatch(r"\d{4}[ahp?]", text, re.ASCII):
+        return _vxml_time(text, "", lang)
     if re.fullmatch(r"\d{4}", text, re.ASCII):
         text = f"{text[:2]}:{text[2:]}"
     match = _TIME.fullmatch(text)

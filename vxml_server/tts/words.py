@@ -33,10 +33,11 @@ GENERIC = Language(yes="true", no="false", minus="-", plus="+", point=".", exten
 
 def cardinal(number: Decimal, lang: str, *, feminine: bool = False) -> str:
     """'moins trois virgule cinq'; in numerals, without grouping, where the language is not ours."""
-    language, locale = _language(lang), _locale(lang)
+    language = _language(lang)
     if number.adjusted() >= MAX_DIGITS:
         return digits(f"{number:f}", lang)
     if language.integer is None:
+        locale = _locale(lang)
         sign = get_decimal_symbol(locale) if locale else "."
         text = f"{number.copy_abs():f}".replace(".", sign)
         return language.minus + text if number < 0 else text
@@ -161,8 +162,12 @@ def duration(hours: int, minutes: int, seconds: int, lang: str) -> str | None:
 
 def _counted(number: Decimal, one: str, many: str, lang: str, *, feminine: bool = False) -> str:
     """French counts nothing and one and a half as singular, English does not."""
-    language, locale = _language(lang), _locale(lang)
-    singular = locale.plural_form(number) == "one" if locale else number == 1
+    language = _language(lang)
+    if language.is_singular is not None:
+        singular = language.is_singular(number)
+    else:
+        locale = _locale(lang)
+        singular = locale.plural_form(number) == "one" if locale else number == 1
     name = one if singular else many
     words = cardinal(number, lang, feminine=feminine)
     return f"{words} {language.linked(number, name)}"
