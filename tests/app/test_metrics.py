@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from types import SimpleNamespace
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -26,6 +27,7 @@ def exposed(
         store=SimpleNamespace(pending=11),
         recogniser=None if ears is None else SimpleNamespace(pool=ears),
         synthesizer=SimpleNamespace(hits=12, misses=13, bytes=14),
+        voices=SimpleNamespace(spoken=Counter(espeak=16), failed=Counter(piper=17)),
         tasks=15,
     )
     registry = CollectorRegistry()
@@ -59,6 +61,8 @@ def test_every_room_s_figures_are_exposed_under_their_names() -> None:
         "tts_cache_hits_total": 12,
         "tts_cache_misses_total": 13,
         "tts_cache_bytes": 14,
+        'tts_sentences_total{engine="espeak"}': 16,
+        'tts_failures_total{engine="piper"}': 17,
         "store_rows_pending": 11,
         "tasks": 15,
     }

@@ -24,7 +24,7 @@ from vxml_server.calls import Exchange
 from vxml_server.media import MediaEngine
 from vxml_server.sip import UserAgent
 from vxml_server.store import Store
-from vxml_server.tts import CachingSynthesizer
+from vxml_server.tts import CachingSynthesizer, Voices
 
 PREFIX = "vxml_server"
 
@@ -42,6 +42,8 @@ class Observed(Protocol):
     def store(self) -> Store: ...
     @property
     def synthesizer(self) -> CachingSynthesizer: ...
+    @property
+    def voices(self) -> Voices: ...
     @property
     def recogniser(self) -> Recogniser | None: ...
     @property
@@ -92,9 +94,7 @@ class ServerCollector(Collector):
         yield _counter("media_busy_seconds", "Time spent in ticks.", media.busy_seconds)
         yield _counter("media_packets_received", "RTP packets in.", media.packets_received)
         yield _counter("media_packets_sent", "RTP packets out.", media.packets_sent)
-        yield _counter(
-            "media_underruns", "Frames of silence for want of speech.", media.underruns
-        )
+        yield _counter("media_underruns", "Frames of silence for want of speech.", media.underruns)
         yield _by_label(
             "media_packets_dropped", "Packets not used.", "reason", dict(media.packets_dropped)
         )
@@ -141,6 +141,11 @@ class ServerCollector(Collector):
         yield _counter("tts_cache_hits", "Prompts from memory.", server.synthesizer.hits)
         yield _counter("tts_cache_misses", "Prompts synthesised.", server.synthesizer.misses)
         yield _gauge("tts_cache_bytes", "Bytes of prompts kept.", server.synthesizer.bytes)
+        voices = server.voices
+        yield _by_label("tts_sentences", "Sentences spoken.", "engine", dict(voices.spoken))
+        yield _by_label(
+            "tts_failures", "Sentences that an engine failed at.", "engine", dict(voices.failed)
+        )
         yield _gauge("store_rows_pending", "Rows not yet written.", server.store.pending)
         yield _gauge("tasks", "Tasks of the event loop.", server.tasks)
 

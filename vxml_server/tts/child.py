@@ -1,8 +1,8 @@
 """An engine in a process of its own: whatever its C code does, the server goes on.
 
 One request at a time goes to the child, over pipes. A child that dies, talks nonsense or takes too
-long is killed, and another one started at the next request; one that keeps dying is left alone for
-a while, and the selection asks the next engine meanwhile.
+long is killed, and another one started at the next request; one that dies without having answered
+anything is left alone for a while, and the selection asks the next engine meanwhile.
 
 The rule: a request that nobody waits for any more is still brought to its end, because an answer
 belongs to its request.
@@ -27,9 +27,9 @@ from vxml_server.tts.engine import Abilities, Offer, Spoken, Utterance
 _log = structlog.get_logger(__name__)
 
 START_SECONDS = 60.0  # for loading an engine and its voices
-STEADY_SECONDS = 10.0  # a child that lived as long is started again at once
 FIRST_REST, LAST_REST = 0.5, 30.0
 MAX_OFFERS = 1000
+BUFFER_BYTES = 2**21  # a sentence, so that reading it is never paused
 
 VoiceKey = tuple[str, tuple[str, ...], str]
 Answer = tuple[wire.Frame, bytes]
@@ -53,7 +53,7 @@ class ChildEngine:
         self._timeout = settings.timeout
         self._turn = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
-        self._started_at = 0.0
+        self._has_answered = False
         self._restart_at = 0.0
         self._rest = FIRST_REST
         self._offers: OrderedDict[VoiceKey, Offer | None] = OrderedDict()
@@ -104,7 +104,9 @@ class ChildEngine:
             process = await self._running()
             if request is None:
                 return wire.Frame(), b""
-            return await self._ask(process, request, self._timeout)
+            answer = await self._ask(process, request, self._timeout)
+            self._has_answered = True
+            return answer
         except asyncio.CancelledError:
             await self._end()
             raise
@@ -118,13 +120,14 @@ class ChildEngine:
         now = self._clock.monotonic()
         if now < self._restart_at:
             raise VoiceXmlEvent("error.noresource", "its process keeps dying and is left alone")
-        self._started_at = now
+        self._has_answered = False
         self.starts += 1
         process = self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "vxml_server.tts.child_main"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            limit=BUFFER_BYTES,
             start_new_session=True,  # a Ctrl-C on the terminal is for the server
         )
         start = wire.Frame(start=wire.Start(self.name, self._settings))
@@ -173,11 +176,10 @@ class ChildEngine:
         self._leave_alone()
 
     def _leave_alone(self) -> None:
-        now = self._clock.monotonic()
-        if now - self._started_at >= STEADY_SECONDS:
-            self._rest, self._restart_at = FIRST_REST, now
+        if self._has_answered:  # it is good for something: what killed it was one request
+            self._rest = FIRST_REST
         else:
-            self._restart_at = now + self._rest
+            self._restart_at = self._clock.monotonic() + self._rest
             self._rest = min(2 * self._rest, LAST_REST)
 
     async def _end(self) -> None:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from vxml_server.tts.plan import MarkPoint, Style, Text
 
 GROUP = "vxml_server.tts"
+REFERENCE_LUFS = -20.0  # that gains of voices are given for
 
 Samples = npt.NDArray[np.int16]
 
@@ -64,14 +65,12 @@ class Spoken:
 class Abilities:
     """What an engine does by itself of an utterance's style; the rest is done to its samples.
 
-    `mixes`: it speaks texts of several styles in one go. `gain_db` is what brings its voices to
-    the level that all have; None has it measured, voice by voice, on the first that each says.
+    `mixes`: it speaks texts of several styles in one go.
     """
 
     rate: bool = False
     pitch: bool = False
     mixes: bool = False
-    gain_db: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +78,14 @@ class Offer:
     """A voice that an engine has for what was asked.
 
     `voice` is for the engine's own use. `named` is the place of its name among the names asked for,
-    None if it has none of them. `is_gender` is false when another gender was asked for.
+    None if it has none of them. `is_gender` is false when another gender was asked for. `gain_db`
+    is what brings the voice to `REFERENCE_LUFS`; None has it measured on the first that it says.
     """
 
     voice: str
     named: int | None = None
     is_gender: bool = True
+    gain_db: float | None = None
 
 
 class Engine(Protocol):

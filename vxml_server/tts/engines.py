@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from types import MappingProxyType
 
-from vxml_server.clock import Clock
+from vxml_server.clock import Clock, SystemClock
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.settings import TtsSettings
 from vxml_server.tts.cache import CachingSynthesizer
@@ -19,6 +19,7 @@ from vxml_server.tts.disk import DiskCache
 from vxml_server.tts.engine import GROUP, Engine
 from vxml_server.tts.espeak import EspeakEngine
 from vxml_server.tts.http import HttpEngine
+from vxml_server.tts.phrases import RecordedPhrases
 from vxml_server.tts.piper import PiperEngine
 from vxml_server.tts.pyttsx3 import Pyttsx3Engine
 from vxml_server.tts.selection import Voices
@@ -28,7 +29,7 @@ ENGINES: Mapping[str, Callable[[TtsSettings], Engine]] = MappingProxyType(
     {
         "espeak": lambda settings: EspeakEngine(),
         "piper": lambda settings: PiperEngine(settings.piper),
-        "pyttsx3": lambda settings: Pyttsx3Engine(settings.pyttsx3),
+        "pyttsx3": lambda settings: Pyttsx3Engine(settings.pyttsx3, SystemClock()),
     }
 )
 # Crashes with threads, and blocks: never in the server's own process.
@@ -58,13 +59,24 @@ def build(name: str, settings: TtsSettings) -> Engine:
 
 
 def voices(settings: TtsSettings, clock: Clock) -> Voices:
-    """The engines of the settings, not yet started. Raises as `build` does."""
+    """The engines of the settings, not yet started, and the phrase packs before them.
+
+    Raises as `build` does, and for a folder that is no phrase pack.
+    """
     isolated = ALWAYS_ISOLATED | frozenset(settings.isolated)
     engines = [
         ChildEngine(name, settings, clock) if name in isolated else build(name, settings)
         for name in settings.engines
     ]
-    return Voices(engines, clock, timeout=settings.timeout)
+    phrases = RecordedPhrases(settings.packs, settings.loudness)
+    return Voices(
+        engines,
+        clock,
+        timeout=settings.timeout,
+        loudness=settings.loudness,
+        recorded=phrases.applied,
+        recordings=phrases.identity,
+    )
 
 
 def synthesizer(engine: Synthesizer, settings: TtsSettings, clock: Clock) -> CachingSynthesizer:

@@ -5,8 +5,8 @@ numbers for names. Its own SSML is not to be relied on: `<break>` is scaled by t
 fractions of a second; nesting, `<voice>`, `<say-as>` and `<desc>` go wrong in various ways; an
 unclosed element is heard in later prompts.
 
-Level: the voices speak at much the same level, so one fixed gain puts them all at about -20 dBFS
-active level. A gain adapted to each sentence would make neighbouring sentences pump.
+Level: each voice has one gain, measured on the same words before its first sentence. A gain adapted
+to each sentence would make neighbouring sentences pump.
 
 The rule: the loop never waits. One worker thread for the process does all of the work.
 """
@@ -17,12 +17,15 @@ import asyncio
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 from xml.sax.saxutils import escape
 
-from vxml_server.tts.engine import Abilities, Offer, Spoken, Utterance
+from vxml_server.audio import loudness_lufs
+from vxml_server.tts.engine import REFERENCE_LUFS, Abilities, Offer, Spoken, Utterance
 from vxml_server.tts.libespeak import (
     MAX_VOLUME,
+    NORMAL,
     NORMAL_PITCH,
     NORMAL_RANGE,
     NORMAL_RATE,
@@ -36,7 +39,8 @@ from vxml_server.tts.plan import MarkPoint, Style, Text
 
 # One step of the library's pitch parameter, measured: 25 steps up are a factor of 1.32.
 PITCH_STEP = 0.0112
-GAIN_DB = 7.2
+MEASURED = "1 2 3 4 5 6 7 8 9"  # words in every language
+MAX_GAIN_DB = 20.0
 
 
 @cache
@@ -48,11 +52,12 @@ class EspeakEngine:
     """`Engine` by libespeak-ng."""
 
     name = "espeak"
-    abilities = Abilities(rate=True, pitch=True, mixes=True, gain_db=GAIN_DB)
+    abilities = Abilities(rate=True, pitch=True, mixes=True)
 
     def __init__(self) -> None:
         self._library: Library = library()
-        self.identity = f"espeak-ng {self._library.version} {GAIN_DB:+g} dB"
+        self.identity = f"espeak-ng {self._library.version}"
+        self._gains: dict[str, float] = {}
 
     async def start(self) -> None:
         """Nothing: the library is loaded as soon as there is an engine."""
@@ -62,19 +67,31 @@ class EspeakEngine:
 
     async def voice(self, lang: str, names: tuple[str, ...], gender: str) -> Offer | None:
         """A name is of a variant (`f3`) or of a language with one (`fr+f3`)."""
-        return self._library.offer(lang, names, gender)
+        offer = self._library.offer(lang, names, gender)
+        if offer is None:
+            return None
+        if offer.voice not in self._gains:
+            loop = asyncio.get_running_loop()
+            gain = await loop.run_in_executor(_worker(), self._measure, offer.voice)
+            self._gains[offer.voice] = gain
+        return replace(offer, gain_db=self._gains[offer.voice])
+
+    def _measure(self, voice: str) -> float:
+        said = self._library.speak(MEASURED, voice, NORMAL, threading.Event())
+        return min(REFERENCE_LUFS - loudness_lufs(said.pcm, self._library.rate), MAX_GAIN_DB)
 
     async def speak(self, utterance: Utterance, voice: str) -> Spoken:
         """As the protocol says; a cancelled call stops within one buffer of speech."""
         cancelled = threading.Event()
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(_worker(), self._speak, utterance, voice, cancelled)
+            return await loop.run_in_executor(_worker(), self.say, utterance, voice, cancelled)
         except asyncio.CancelledError:
             cancelled.set()
             raise
 
-    def _speak(self, utterance: Utterance, voice: str, cancelled: threading.Event) -> Spoken:
+    def say(self, utterance: Utterance, voice: str, cancelled: threading.Event) -> Spoken:
+        """The same on the caller's thread. Raises `Cancelled` once that is set."""
         style = utterance.style
         said = self._library.speak(markup(utterance), voice, _parameters(style), cancelled)
         places = dict(said.marks)

@@ -6,8 +6,8 @@ runs without the GIL: whoever calls `speak` waits, other threads do not.
 What is said must not depend on what was said before, and the library does not keep that by itself:
 
 - parameters stay as they were, so all are set for each utterance;
-- an inline change of pitch bends the formants of the loaded voice, and they do not come back: the
-  voice is loaded anew after one;
+- a change of pitch bends the formants of the loaded voice, and they do not come back; and what it
+  does depends on what the voice has said before: it is loaded anew before and after one;
 - flutter of the pitch, roughness, echo and breath noise go on where they stopped: voices are loaded
   from files of ours, which are the library's own with these four turned off (`STEADY`);
 - near full scale it turns its own level down, into the next utterance: `NORMAL_VOLUME` keeps it
@@ -52,6 +52,8 @@ NORMAL_RANGE = 50
 BUFFER_MS = 100  # an utterance can be abandoned after each
 SEED = 1
 FEMALE_VARIANT = "f2"
+CRASHING_VOICES = frozenset({"iro/chr"})  # with a wide range and a low pitch
+LEAKING_VARIANTS = frozenset({"robosoft2"})  # heard in all that follows, whatever is loaded then
 # What would carry state from one utterance to the next. A roughness of 8 is beyond the library's
 # table, which is how none is had.
 STEADY = ("flutter 0", "roughness 8", "echo 0 0", "breath 0 0 0 0 0 0 0 0")
@@ -149,9 +151,20 @@ class Library:
         self._callback = _CALLBACK(self._collect)  # kept: the library holds only the address
         self._lib.espeak_SetSynthCallback(self._callback)
         self._by_language = self._list_languages()
-        self._variants = frozenset(path.name for path in (self._data / "voices" / "!v").iterdir())
+        variants = (self._data / "voices" / "!v").iterdir()
+        self._variants = frozenset(path.name for path in variants) - LEAKING_VARIANTS
         self._names: dict[str, str] = {}  # of our voice files, by what `offer()` gave
         self._loaded = ""
+
+    @property
+    def languages(self) -> list[str]:
+        """Tags of those that have a voice, in lower case."""
+        return sorted(self._by_language)
+
+    @property
+    def variants(self) -> list[str]:
+        """What may stand after the `+` of a voice."""
+        return sorted(self._variants)
 
     def offer(self, lang: str, names: Sequence[str] = (), gender: str = "") -> Offer | None:
         """The voice for a language, as 'identifier' or 'identifier+variant'; None without one.
@@ -173,7 +186,10 @@ class Library:
     ) -> Utterance:
         """Speaks markup by a voice that `offer()` named. Raises `Cancelled`."""
         data = markup.encode("utf-8", "replace")
+        is_steady = parameters == NORMAL and "<prosody" not in markup
         with self._lock:
+            if not is_steady:
+                self._loaded = ""
             self._load(voice)
             self._chunks, self._marks, self._cancelled = [], [], cancelled
             self._set(parameters)
@@ -181,8 +197,7 @@ class Library:
             status = self._lib.espeak_Synth(
                 data, len(data) + 1, 0, 1, 0, CHARS_UTF8 | SSML | PHONEMES, None, None
             )
-            # A changed pitch bends the formants of the loaded voice, and they do not come back.
-            if parameters != NORMAL or "<prosody" in markup or cancelled.is_set():
+            if not is_steady or cancelled.is_set():
                 self._loaded = ""
             chunks, marks = self._chunks, self._marks
             self._chunks, self._marks = [], []
@@ -259,7 +274,7 @@ class Library:
         while voices[place]:
             voice = voices[place].contents
             identifier = voice.identifier.decode()
-            if (self._data / "lang" / identifier).is_file():
+            if identifier not in CRASHING_VOICES and _has_dictionary(self._data, identifier):
                 for priority, language in _languages(voice.languages):
                     best[language] = min(
                         best.get(language, (256, "")), (priority, identifier), key=lambda b: b[0]
@@ -290,6 +305,17 @@ def prepare_home(data: Path, home: Path) -> Path:
             copy = shutil.copytree if entry.is_dir() else shutil.copyfile
             copy(entry, ours / entry.name)
     return ours / "voices"
+
+
+def _has_dictionary(data: Path, identifier: str) -> bool:
+    """Whether a language is there as a whole: the wheel lists some without their dictionaries."""
+    file = data / "lang" / identifier
+    if not file.is_file():
+        return False
+    lines = [line.split() for line in file.read_text("utf-8", "replace").splitlines()]
+    values = {line[0]: line[1] for line in reversed(lines) if len(line) > 1}
+    name = values.get("dictionary") or values.get("language", "").partition("-")[0]
+    return (data / f"{name}_dict").is_file()
 
 
 def _languages(address: int) -> Iterable[tuple[int, str]]:

@@ -135,6 +135,9 @@ def _load(settings: PiperVoice, cores: int) -> _Loaded:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = cores
     options.inter_op_num_threads = 1
+    # What it keeps for sentences as long as the longest so far is of no use to the others.
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
     options.log_severity_level = 3
     try:
         described = json.loads(Path(f"{file}.json").read_text("utf-8"))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vxml_server.audio import RATE, decode
+from vxml_server.clock import Clock
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.settings import Pyttsx3Settings
 from vxml_server.tts.engine import Abilities, Offer, Spoken, Utterance, Voice, choose
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     import pyttsx3
 
 MAX_SECONDS = 180.0
+ATTEMPTS = 3
+EMPTY_BYTES = 44  # a WAV file without samples
+POLL_SECONDS = 0.002
 
 
 class Pyttsx3Engine:
@@ -29,7 +33,8 @@ class Pyttsx3Engine:
     name = "pyttsx3"
     abilities = Abilities(rate=True)
 
-    def __init__(self, settings: Pyttsx3Settings) -> None:
+    def __init__(self, settings: Pyttsx3Settings, clock: Clock) -> None:
+        self._clock = clock
         self._driver = settings.driver or None
         self._engine: pyttsx3.Engine | None = None
         self._voices: tuple[Voice, ...] = ()
@@ -67,6 +72,16 @@ class Pyttsx3Engine:
         return choose(self._voices, lang, names, gender)
 
     async def speak(self, utterance: Utterance, voice: str) -> Spoken:
+        for _ in range(ATTEMPTS):
+            data = await self._say(utterance, voice)
+            if len(data) > EMPTY_BYTES:
+                audio = decode(data, "audio/wav", max_duration=MAX_SECONDS)
+                return Spoken(audio.pcm, RATE)
+        raise VoiceXmlEvent("error.noresource", "the system's voice says nothing")
+
+    async def _say(self, utterance: Utterance, voice: str) -> bytes:
+        """The file that the driver writes: empty at times, when it takes the end of the sentence
+        before for the end of this one."""
         engine = self._engine
         if engine is None:
             raise VoiceXmlEvent("error.noresource", "it is not started")
@@ -78,13 +93,25 @@ class Pyttsx3Engine:
             engine.save_to_file(utterance.text, str(file))
             try:
                 engine.runAndWait()
-                data = file.read_bytes()
             except Exception as error:  # drivers raise whatever their system does
                 raise VoiceXmlEvent(
                     "error.noresource", f"{type(error).__name__}: {error}"
                 ) from error
-        audio = decode(data, "audio/wav", max_duration=MAX_SECONDS)
-        return Spoken(audio.pcm, RATE)
+            # Some drivers are not done when they say so. How long that may take is the parent's to
+            # decide, who ends this process when it has waited enough.
+            while not is_whole(data := file.read_bytes() if file.exists() else b""):
+                await self._clock.sleep(POLL_SECONDS)
+        return data
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether a file is as long as it says (RIFF, and AIFF on macOS); what is neither, is."""
+    if len(data) < 12:
+        return False
+    kind, length = data[:4], data[4:8]
+    if kind == b"RIFF":
+        return len(data) >= 8 + int.from_bytes(length, "little")
+    return kind != b"FORM" or len(data) >= 8 + int.from_bytes(length, "big")
 
 
 def _voice(voice: pyttsx3.voice.Voice) -> Voice:

@@ -18,10 +18,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import structlog
 
-from vxml_server.audio import active_level_dbfs
+from vxml_server.audio import loudness_lufs
 from vxml_server.clock import Clock, deadline
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.tts.engine import Engine, Offer, Samples, Spoken, Utterance
+from vxml_server.tts.engine import REFERENCE_LUFS, Engine, Offer, Samples, Spoken, Utterance
 from vxml_server.tts.plan import Clip, MarkPoint, Pause, Plan, Style, Text
 from vxml_server.tts.shaping import shaped, spoken_part
 from vxml_server.tts.speech import RATE, Chunk, Mark, SpeechRequest
@@ -30,7 +30,6 @@ from vxml_server.tts.utterances import Part, in_one_style, utterances
 
 _log = structlog.get_logger(__name__)
 
-LEVEL_DBFS = -20.0  # of active speech, of every voice
 MAX_GAIN_DB = 30.0
 LEVEL_SECONDS = 1.0  # of speech that a level is measured on for good
 VOICE_CHANGE_PAUSE = 0.06
@@ -70,7 +69,8 @@ class _Health:
 class Voices:
     """`Synthesizer` by engines in order of preference. For one event loop.
 
-    `timeout` is how many seconds an engine has for one sentence. `recorded` puts clips into a plan
+    `timeout` is how many seconds an engine has for one sentence; `loudness` what all voices are
+    brought to, in LUFS. `recorded` puts clips into a plan
     where there are recordings of its words, on any thread; `recordings` names them.
     """
 
@@ -80,6 +80,7 @@ class Voices:
         clock: Clock,
         *,
         timeout: float = 10.0,
+        loudness: float = REFERENCE_LUFS,
         recorded: Callable[[Plan], Plan] | None = None,
         recordings: str = "",
     ) -> None:
@@ -90,6 +91,7 @@ class Voices:
         self._engines = tuple(engines)
         self._clock = clock
         self._timeout = timeout
+        self._loudness = loudness
         self._recorded = recorded
         self._recordings = recordings
         self._health = {engine.name: _Health() for engine in engines}
@@ -106,8 +108,14 @@ class Voices:
             await engine.close()
 
     @property
+    def engines(self) -> tuple[Engine, ...]:
+        """In order of preference."""
+        return self._engines
+
+    @property
     def identity(self) -> str:
         names = [engine.identity for engine in self._engines]
+        names.append(f"{self._loudness:g} LUFS")
         return " | ".join([*names, self._recordings] if self._recordings else names)
 
     async def stream(self, request: SpeechRequest) -> AsyncGenerator[Chunk]:
@@ -267,16 +275,16 @@ class Voices:
         )
 
     def _gain_db(self, engine: Engine, offer: Offer, pcm: Samples, rate: int) -> float:
-        """What brings a voice to the level that all have.
+        """What brings a voice to the loudness that all have.
 
         Measured once, for a gain of its own for each sentence would make them pump.
         """
-        if engine.abilities.gain_db is not None:
-            return engine.abilities.gain_db
+        if offer.gain_db is not None:
+            return offer.gain_db + self._loudness - REFERENCE_LUFS
         voice = engine.name, offer.voice
         if (known := self._gains.get(voice)) is not None:
             return known
-        gain = min(LEVEL_DBFS - active_level_dbfs(pcm, rate), MAX_GAIN_DB)
+        gain = min(self._loudness - loudness_lufs(pcm, rate), MAX_GAIN_DB)
         if len(pcm) >= LEVEL_SECONDS * rate:
             self._gains[voice] = gain
         return gain
