@@ -611,7 +611,7 @@ class Listener(RuleBasedStateMachine):
         assert all(utterance.is_closed for utterance in self.world.engine.utterances)
 
 
-Listener.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+Listener.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
 TestListener = Listener.TestCase
 
 

@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry
 
 from vxml_server import __version__
 from vxml_server.app.metrics import ServerCollector
-from vxml_server.asr import Recogniser, recogniser
+from vxml_server.asr import Recogniser, recogniser_of
 from vxml_server.calls import Exchange, Leg, Line, Resources, SoundCache, Spool
 from vxml_server.clock import Clock
 from vxml_server.events import VoiceXmlEvent
@@ -289,7 +289,7 @@ def start_ears(
     Raises `CannotStart` for one that is unknown, not installed, or badly set.
     """
     try:
-        made = recogniser(settings, clock, loop.call_soon_threadsafe)
+        made = recogniser_of(settings, clock, loop.call_soon_threadsafe)
     except VoiceXmlEvent as event:
         raise CannotStart(f"asr: {event.message}") from event
     if made is not None:

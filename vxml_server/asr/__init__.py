@@ -7,7 +7,7 @@ speech begins and ends and what it means. `SpeechEngine` is the seam: engines st
 from vxml_server.asr.engines import ENGINES, Engines, EngineSettings, build
 from vxml_server.asr.listening import Listening
 from vxml_server.asr.pool import LATENCIES, EngineCounters, RecognitionPool
-from vxml_server.asr.recogniser import Recogniser, recogniser
+from vxml_server.asr.recogniser import Recogniser, recogniser_of
 from vxml_server.asr.recognition import (
     RATE,
     RecognitionProperties,
@@ -57,5 +57,5 @@ __all__ = [
     "VoiceRequest",
     "VoiceResult",
     "build",
-    "recogniser",
+    "recogniser_of",
 ]

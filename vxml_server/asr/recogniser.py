@@ -157,7 +157,7 @@ def _by_language(
     return tuple(chosen), tuple(others)
 
 
-def recogniser(
+def recogniser_of(
     settings: AsrSettings, clock: Clock, post: Callable[[Callable[[], None]], object]
 ) -> Recogniser | None:
     """The recogniser of the settings; None when they name no engine. `load` has yet to be called.

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Protocol
 
-Work = Callable[[], None]
+Work = Callable[[], object]
 
 
 class Job:

@@ -1,0 +1,67 @@
+"""Threads that may be given up."""
+
+from __future__ import annotations
+
+import threading
+from queue import SimpleQueue
+
+from vxml_server.asr import ThreadWorkers
+
+SOON = 10.0
+"""Seconds after which a test gives up."""
+
+
+def test_work_is_done_by_as_many_threads_as_there_may_be() -> None:
+    workers, together = ThreadWorkers(2), threading.Barrier(3)
+    workers.submit(lambda: together.wait(SOON))
+    workers.submit(lambda: together.wait(SOON))
+    together.wait(SOON)
+    workers.close()
+
+
+def test_threads_are_used_again() -> None:
+    workers, threads = ThreadWorkers(4), SimpleQueue[int]()
+    for _ in range(8):
+        workers.submit(lambda: threads.put(threading.get_ident()))
+        threads.get(timeout=SOON)
+    assert threading.active_count() < 40
+    workers.close()
+
+
+def test_a_thread_that_does_not_come_back_is_replaced_while_there_are_spare_ones() -> None:
+    workers, done, stuck = ThreadWorkers(1, spare=1), SimpleQueue[str](), threading.Event()
+    hanging = workers.submit(lambda: stuck.wait(SOON))
+    workers.submit(lambda: done.put("next"))
+    assert done.empty()
+    assert workers.abandon(hanging)
+    assert done.get(timeout=SOON) == "next"
+    assert not workers.abandon(workers.submit(lambda: None))
+    stuck.set()
+    workers.close()
+
+
+def test_a_thread_that_was_given_up_takes_no_more_work() -> None:
+    workers, done, stuck = ThreadWorkers(1, spare=1), SimpleQueue[int](), threading.Event()
+    given_up = SimpleQueue[int]()
+
+    def hang() -> None:
+        stuck.wait(SOON)
+        given_up.put(threading.get_ident())
+
+    job = workers.submit(hang)
+    workers.abandon(job)
+    stuck.set()
+    lost = given_up.get(timeout=SOON)
+    for _ in range(20):
+        workers.submit(lambda: done.put(threading.get_ident()))
+    assert lost not in {done.get(timeout=SOON) for _ in range(20)}
+    workers.close()
+
+
+def test_threads_end_when_they_are_closed() -> None:
+    workers, threads = ThreadWorkers(2), SimpleQueue[threading.Thread]()
+    workers.submit(lambda: threads.put(threading.current_thread()))
+    thread = threads.get(timeout=SOON)
+    workers.close()
+    thread.join(SOON)
+    assert not thread.is_alive()
