@@ -9,7 +9,7 @@ from vxml_server.ecmascript import Engine
 from vxml_server.fetch import FetchRequest, Resource
 from vxml_server.interpreter.compiler import compile_document
 from vxml_server.interpreter.document import Document, Element, once
-from vxml_server.interpreter.grammars import Activation, GrammarStore, Situation, enumerated
+from vxml_server.interpreter.grammars import GrammarStore, Situation, active_grammars, enumerated
 from vxml_server.interpreter.platform import Prompt
 from vxml_server.interpreter.prompts import PromptBuilder
 from vxml_server.interpreter.properties import DEFAULTS, Properties, defaults, properties_at
@@ -148,7 +148,7 @@ async def test_grammars_are_collected_anew_where_they_can_change(
         )
 
     async def active() -> object:
-        return await Activation(store, fetch, scopes(), properties, "en").of(situation)
+        return await active_grammars(situation, store, fetch, scopes(), properties, "en")
 
     assert (await active() is await active()) is is_fixed
     assert len(fetched) == (2 if "g.grxml" in grammar else 0)

@@ -91,9 +91,12 @@ class JointMatcher:
             self._heard.append(word)
             self._written.append(written)
             self._state = self._state.next.get(word) or self._joint.step(self._state, word)
-        for _, matcher in self._irregular:
-            matcher.feed(token)
-        self.status = self._together()
+        if self._irregular:
+            for _, matcher in self._irregular:
+                matcher.feed(token)
+            self.status = self._together()
+        else:
+            self.status = self._state.status
         return self.status
 
     def matches(self) -> list[tuple[int, Match]]:

@@ -43,6 +43,8 @@ class Frame:
     document: Document
     nearest: Element
     properties: Properties
+    lang: str
+    scopes: Scopes
     reprompt: bool = False
     base: str = ""
     _prompts: PromptBuilder | None = None
@@ -54,7 +56,7 @@ class Frame:
             self._prompts = PromptBuilder(
                 self.scopes,
                 self.properties,
-                self.context.lang(self.nearest),
+                self.lang,
                 self.document.uri,
                 enumerated(self.nearest),
                 self.base,
@@ -71,10 +73,6 @@ class Frame:
     def waiting_for(self, element: Element) -> Waiting | None:
         """What is heard while what the element points to is fetched."""
         return waiting_for(element, self.properties, self.document.uri, self.base)
-
-    @property
-    def scopes(self) -> Scopes:
-        return self.context.scopes
 
 
 # Pages are gone through again and again, and a URI takes longer to resolve than to look up.
@@ -250,8 +248,15 @@ def submission(element: Element, uri: str, frame: Frame) -> FetchRequest:
 
 
 def _document_request(element: Element, uri: str, frame: Frame) -> FetchRequest:
-    target = frame.resolve(element, uri)
-    return fetch_request(element, frame.properties, "document", target, base=frame.document.uri)
+    """The same object where the same element leads to the same URI again."""
+    known = element.table(FetchRequest)
+    key = (uri, frame.properties, frame.base, frame.document.uri)
+    request: FetchRequest | None = known.get(key)
+    if request is None:
+        target, base = frame.resolve(element, uri), frame.document.uri
+        request = fetch_request(element, frame.properties, "document", target, base=base)
+        known[key] = request
+    return request
 
 
 async def _throw(element: Element, frame: Frame) -> None:

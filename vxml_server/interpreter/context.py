@@ -201,6 +201,8 @@ class ExecutionContext:
             document=document,
             nearest=elements[0],
             properties=self.properties(*elements),
+            lang=self.lang(elements[0]),
+            scopes=self.scopes,
             base=document.root.base if as_copied else "",
         )
 

@@ -21,9 +21,8 @@ from vxml_server import catalogue
 from vxml_server.ecmascript import Object
 from vxml_server.events import VoiceXmlEvent, matches
 from vxml_server.interpreter import items
-from vxml_server.interpreter.content import Frame, content_of, execute, follow, run_script, thrown
-from vxml_server.interpreter.data import run_data
-from vxml_server.interpreter.document import CONTROL_ITEMS, FORM_ITEMS, Document, Element
+from vxml_server.interpreter.content import Frame, content_of, execute, follow, thrown
+from vxml_server.interpreter.document import CONTROL_ITEMS, Document, Element
 from vxml_server.interpreter.events import (
     EventCounters,
     Handler,
@@ -32,9 +31,8 @@ from vxml_server.interpreter.events import (
     select_handler,
 )
 from vxml_server.interpreter.flow import Exit, GotoItem, Place, Transition
-from vxml_server.interpreter.form_item import FormItem, prompts_of, slot_value
+from vxml_server.interpreter.form_item import FormItem, filled_actions, prompts_of, slot_value
 from vxml_server.interpreter.grammars import (
-    Activation,
     ChoiceOwner,
     FormOwner,
     ItemOwner,
@@ -42,7 +40,9 @@ from vxml_server.interpreter.grammars import (
     OptionOwner,
     Situation,
     UniversalOwner,
+    active_grammars,
 )
+from vxml_server.interpreter.initialisation import initialise
 from vxml_server.interpreter.platform import (
     ActiveGrammar,
     InputKind,
@@ -52,7 +52,6 @@ from vxml_server.interpreter.platform import (
 )
 from vxml_server.interpreter.prompts import choice_text, select_prompts
 from vxml_server.interpreter.results import forget_last, set_last, set_shadow
-from vxml_server.interpreter.scopes import Scopes
 from vxml_server.interpreter.trace import step
 
 if TYPE_CHECKING:
@@ -70,10 +69,13 @@ class FormInterpretation:
         parameters: Object | None = None,
     ) -> None:
         self.context = context
+        self.scopes = context.scopes
         self.document = document
         self.dialog = dialog
         self._parameters = parameters
         self._items: list[FormItem] = []
+        self._by_element: dict[Element, FormItem] = {}
+        self._frames: dict[FormItem | None, Frame] = {}
         self._event_counters = EventCounters()
         self._active: FormItem | None = None
         self._next_item: FormItem | None = None
@@ -95,7 +97,7 @@ class FormInterpretation:
         self.trace("initialise", self.dialog)
         if trouble is None:
             try:
-                await self._initialise()
+                await initialise(self, self._parameters)
             except VoiceXmlEvent as event:
                 trouble = event
         while True:
@@ -126,50 +128,11 @@ class FormInterpretation:
         await self._visit(self._active)
         return True
 
-    async def _initialise(self) -> None:
-        """The initialisation phase."""
-        if self.dialog.name == "menu":
-            self._items.append(FormItem(self.dialog, "(menu)"))
-            self.scopes.engine.set_undefined(self._variables, "(menu)")
-            return
-        properties = self.context.properties(self.dialog)
-        expected = (
-            set() if self._parameters is None else set(self.scopes.engine.keys(self._parameters))
-        )
-        for position, element in enumerate(self.dialog.elements):
-            try:
-                if element.name == "var":
-                    name = element.get("name")
-                    if self._parameters is not None and name in expected:
-                        self.scopes.declare(name, None)
-                        self.scopes.engine.copy(self._parameters, name, self._variables, name)
-                        expected.discard(name)
-                    else:
-                        self.scopes.declare(name, element.attributes.get("expr"))
-                elif element.name == "script":
-                    await run_script(element, self.context, self.document, properties)
-                elif element.name == "data":
-                    await run_data(element, self.context, self.document, properties)
-                elif element.name in FORM_ITEMS:
-                    self._declare_item(element, position)
-            except VoiceXmlEvent as event:
-                raise event.at(self.document.uri, element.line) from None
-        if expected:
-            message = f"the subdialog has no <var> for the parameter {min(expected)!r}"
-            raise VoiceXmlEvent("error.semantic", message, line=self.dialog.line)
-
-    def _declare_item(self, element: Element, position: int) -> None:
-        name = element.get("name")
-        item = FormItem(element, name or f"({element.name} {position})")
-        if name:
-            self.scopes.declare(name, element.attributes.get("expr"))
-        elif "expr" in element.attributes:
-            engine = self.scopes.engine
-            expression = element.get("expr")
-            engine.define(self._variables, item.variable, expression, self.scopes.chain)
-        else:
-            self.scopes.engine.set_undefined(self._variables, item.variable)
+    def add_item(self, element: Element, variable: str) -> None:
+        """A form item, whose variable is declared."""
+        item = FormItem(element, variable)
         self._items.append(item)
+        self._by_element[element] = item
 
     # Select ------------------------------------------------------------------------------------
 
@@ -193,8 +156,8 @@ class FormInterpretation:
         return None
 
     def _first_unfilled(self, items: Sequence[FormItem]) -> int | None:
-        names = [item.variable for item in items]
-        return self.scopes.engine.first_undefined(self._variables, names)
+        variables = [item.variable for item in items]
+        return self.scopes.engine.first_undefined(self._variables, variables)
 
     def _condition_holds(self, item: FormItem) -> bool:
         condition = item.element.get("cond")
@@ -230,37 +193,36 @@ class FormInterpretation:
         """Selects and queues the item's prompts (section 4.1.6), unless a handler just spoke."""
         if self._suppress_prompts:
             return
-        frame = self.frame(item)
+        session, builder = self.context.session, self.frame(item).prompts
         for prompt in select_prompts(prompts_of(item.element), item.prompt_counter, self.scopes):
-            made = frame.prompts.prompt(prompt)
-            self.trace("collect", prompt, f"queued, count {item.prompt_counter}")
+            made = builder.prompt(prompt)
+            if session.is_traced:
+                self.trace("collect", prompt, f"queued, count {item.prompt_counter}")
             if made is not None:
-                self.context.session.queue(made)
+                session.queue(made)
         item.prompt_counter += 1
 
     async def active_grammars(self, item: FormItem) -> tuple[ActiveGrammar, ...]:
         """The grammars to listen for while `item` is visited."""
-        context = self.context
-        activation = Activation(
+        context, frame = self.context, self.frame(item)
+        situation = Situation(self.document, context.root, self.dialog, item.element, item.is_modal)
+        active = await active_grammars(
+            situation,
             context.session.grammars,
             context.fetch,
             self.scopes,
-            context.properties(*self._elements(item)),
-            context.lang(item.element),
+            frame.properties,
+            frame.lang,
         )
-        active = await activation.of(
-            Situation(self.document, context.root, self.dialog, item.element, item.is_modal)
-        )
-        self.trace("collect", item.element, f"{len(active)} grammars are active")
+        if context.session.is_traced:
+            self.trace("collect", item.element, f"{len(active)} grammars are active")
         return active
 
     async def _listen(self, item: FormItem) -> InputResult:
-        grammars = await self.active_grammars(item)
-        properties = self.context.properties(*self._elements(item)).input_properties()
+        grammars, frame = await self.active_grammars(item), self.frame(item)
+        properties = frame.properties.input_properties()
         forget_last(self.scopes)
-        return await self.context.session.listen(
-            grammars, properties, self.context.lang(item.element)
-        )
+        return await self.context.session.listen(grammars, properties, frame.lang)
 
     # Process -----------------------------------------------------------------------------------
 
@@ -279,7 +241,7 @@ class FormInterpretation:
         owner = best.active.owner
         match owner:
             case ItemOwner(element):
-                item = next(item for item in self._items if item.element is element)
+                item = self._by_element[element]
                 value = slot_value(best.interpretation, item)
                 self.fill(item, best.interpretation if value is None else value, best, result)
             case OptionOwner(element, dtmf):
@@ -307,7 +269,7 @@ class FormInterpretation:
         self, element: Element, document: Document, *, as_copied: bool
     ) -> VoiceXmlEvent | Transition:
         """What a `<choice>` or `<link>`, whose references are those of `document`, leads to."""
-        frame = self.frame(self._active, as_copied=as_copied)
+        frame = self.frame_of_copy(self._active) if as_copied else self.frame(self._active)
         if "event" in element.attributes or "eventexpr" in element.attributes:
             return thrown(element, frame)
         return await follow(element, frame, document)
@@ -351,15 +313,16 @@ class FormInterpretation:
     async def execute_filled(self) -> None:
         """Executes the `<filled>` elements that apply, in document order (section 2.4)."""
         just_filled = set(self._just_filled)
-        by_element = {item.element: item for item in self._items}
-        for element in self.dialog.elements:
-            if element.name == "filled" and self._form_filled(element, just_filled):
-                self._active = None
-                await self._execute(element, self.frame(None))
-            elif (item := by_element.get(element)) is not None and item in just_filled:
+        for element, actions in filled_actions(self.dialog):
+            item = self._by_element.get(element)
+            if item in just_filled:
                 self._active = item
-                for filled in element.named("filled"):
-                    await self._execute(filled, self.frame(item))
+            elif item is None and self._form_filled(element, just_filled):
+                self._active = None
+            else:
+                continue
+            for filled in actions:
+                await self._execute(filled, self.frame(item))
 
     def _form_filled(self, element: Element, just_filled: set[FormItem]) -> bool:
         """Whether a form-level `<filled>` applies: by its mode and its namelist."""
@@ -423,7 +386,7 @@ class FormInterpretation:
             if handler is None:
                 self._default_handler(event, item)
             else:
-                frame = self.frame(item, as_copied=True)
+                frame = self.frame_of_copy(item)
                 try:
                     await execute(content_of(handler.element), frame)
                 finally:
@@ -444,8 +407,7 @@ class FormInterpretation:
         key, goes_on = default_reaction(event.name)
         if key:
             frame = self.frame(item)
-            lang = self.context.lang(item.element if item else self.dialog)
-            self.context.session.queue(frame.prompts.text(catalogue.message(key, lang)))
+            self.context.session.queue(frame.prompts.text(catalogue.message(key, frame.lang)))
         if not goes_on:
             raise Exit(event=event)
         self._suppress_prompts = matches("cancel", event.name)
@@ -457,10 +419,6 @@ class FormInterpretation:
             session.observe("step", step(phase, element, self.document.uri, detail))
 
     # What executable content asks of the form ---------------------------------------------------
-
-    @property
-    def scopes(self) -> Scopes:
-        return self.context.scopes
 
     @property
     def _variables(self) -> Object:
@@ -496,6 +454,16 @@ class FormInterpretation:
             return [self.dialog]
         return [item.element, self.dialog]
 
-    def frame(self, item: FormItem | None, *, as_copied: bool = False) -> Frame:
+    def frame(self, item: FormItem | None) -> Frame:
+        """Where the content of an item is executed, or that of the dialog."""
+        found = self._frames.get(item)
+        if found is None:
+            elements = self._elements(item)
+            found = self.context.frame(self.document, elements, self)
+            self._frames[item] = found
+        return found
+
+    def frame_of_copy(self, item: FormItem | None) -> Frame:
+        """Where content is executed as if it were copied to an item, or to the dialog."""
         elements = self._elements(item)
-        return self.context.frame(self.document, elements, self, as_copied=as_copied)
+        return self.context.frame(self.document, elements, self, as_copied=True)

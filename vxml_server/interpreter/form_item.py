@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from functools import cached_property
 
 from vxml_server.interpreter.document import Element, once
 from vxml_server.interpreter.events import EventCounters
 from vxml_server.interpreter.platform import Json
-from vxml_server.interpreter.prompts import TEXT_RUN, with_text_runs
+from vxml_server.interpreter.prompts import TEXT_RUN, CountedPrompt, with_text_runs
 
 # Whose grammars alone are active while they are visited (section 3.1.4), unless they say otherwise.
 _MODAL_BY_DEFAULT = {"field": "false", "record": "true", "transfer": "true"}
 
 
-@dataclass(slots=True, eq=False)
 class FormItem:
     """A form item being run: its variable, its prompt counter, its event counters.
 
@@ -21,16 +20,16 @@ class FormItem:
     one that no expression can spell.
     """
 
-    element: Element
-    variable: str
-    prompt_counter: int = 1
-    event_counters: EventCounters = field(default_factory=EventCounters)
-    kind: str = field(init=False)
-    name: str = field(init=False)
+    def __init__(self, element: Element, variable: str) -> None:
+        self.element = element
+        self.variable = variable
+        self.kind = element.name
+        self.name = element.get("name")
+        self.prompt_counter = 1
 
-    def __post_init__(self) -> None:
-        self.kind = self.element.name
-        self.name = self.element.get("name")
+    @cached_property
+    def event_counters(self) -> EventCounters:
+        return EventCounters()
 
     @property
     def slot(self) -> str:
@@ -43,9 +42,26 @@ class FormItem:
 
 
 @once
-def prompts_of(element: Element) -> tuple[Element, ...]:
+def filled_actions(dialog: Element) -> tuple[tuple[Element, tuple[Element, ...]], ...]:
+    """The children of a dialog that may have something done when they are filled, in their order:
+    its items, each with its `<filled>` elements, and its own `<filled>` elements, with themselves.
+    """
+    found = []
+    for element in dialog.elements:
+        actions = (element,) if element.name == "filled" else element.named("filled")
+        if actions:
+            found.append((element, actions))
+    return tuple(found)
+
+
+@once
+def prompts_of(element: Element) -> tuple[CountedPrompt, ...]:
     """An item's prompts; a run of text or audio between its elements is one, without a count."""
-    return tuple(part for part in with_text_runs(element) if part.name in {"prompt", TEXT_RUN})
+    return tuple(
+        CountedPrompt(part, int(part.get("count", "1")), part.get("cond"))
+        for part in with_text_runs(element)
+        if part.name in {"prompt", TEXT_RUN}
+    )
 
 
 def slot_value(interpretation: Json, item: FormItem) -> Json:

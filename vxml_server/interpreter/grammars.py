@@ -1,7 +1,7 @@
 """Which grammars are listened to: section 3.1 of VoiceXML 2.0.
 
-`Activation` walks from the form item outwards, as section 3.1.3 says, and gives the grammars in
-order of precedence with their owners. `GrammarStore` compiles each grammar once for all calls.
+`active_grammars` walks from the form item outwards, as section 3.1.3 says, and gives the grammars
+in order of precedence with their owners. `GrammarStore` compiles each grammar once for all calls.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, cast
+from typing import Literal, NamedTuple, TypeAlias, cast
 
 from vxml_server import catalogue
 from vxml_server.events import VoiceXmlEvent
@@ -158,8 +158,7 @@ def _reader(fetch: Fetch, like: FetchRequest) -> Callable[[str], Awaitable[bytes
     return read
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(NamedTuple):
     """Where the interpreter stands when it is about to listen."""
 
     document: Document
@@ -189,7 +188,28 @@ def enumerated(element: Element) -> tuple[Choice, ...]:
     return ()
 
 
-class Activation:
+async def active_grammars(
+    situation: Situation,
+    store: GrammarStore,
+    fetch: Fetch,
+    scopes: Scopes,
+    properties: Properties,
+    lang: str,
+) -> tuple[ActiveGrammar, ...]:
+    """All grammars active for the item, nearest scope first (sections 3.1.3 and 3.1.4); the same
+    object for all calls where nothing in it can change."""
+    known = situation.item.table(active_grammars)
+    key = (situation, properties, lang, store)
+    found: tuple[ActiveGrammar, ...] | None = known.get(key)
+    if found is None:
+        activation = _Activation(store, fetch, scopes, properties, lang)
+        found = await activation.collect(situation)
+        if activation.is_fixed:
+            known[key] = found
+    return found
+
+
+class _Activation:
     """Collects the active grammars of a situation."""
 
     def __init__(
@@ -209,20 +229,9 @@ class Activation:
         self._active: list[ActiveGrammar] = []
         # Whether the same grammars are active whenever one comes here: all but those that are
         # fetched, which are asked for each time, and those that an expression names.
-        self._is_fixed = True
+        self.is_fixed = True
 
-    async def of(self, situation: Situation) -> tuple[ActiveGrammar, ...]:
-        """All grammars active for the item, nearest scope first (sections 3.1.3 and 3.1.4)."""
-        known = situation.item.table(Activation)
-        key = (situation, self._properties, self._lang, self._store)
-        found: tuple[ActiveGrammar, ...] | None = known.get(key)
-        if found is None:
-            found = await self._collect(situation)
-            if self._is_fixed:
-                known[key] = found
-        return found
-
-    async def _collect(self, situation: Situation) -> tuple[ActiveGrammar, ...]:
+    async def collect(self, situation: Situation) -> tuple[ActiveGrammar, ...]:
         item, dialog, document = situation.item, situation.dialog, situation.document
         if item.name != "menu":
             await self._add_item(item, document)
@@ -340,12 +349,12 @@ class Activation:
         try:
             if expression := element.get("srcexpr"):
                 uri = self._scopes.text(expression)
-                self._is_fixed = False
+                self.is_fixed = False
             if not uri:
                 return await self._store.inline(element, lang, document.uri, self._fetch)
             if uri.startswith("builtin:"):
                 return self._store.builtin(uri, lang)
-            self._is_fixed = False
+            self.is_fixed = False
             target = resolve_uri(element.base, uri)
             request = fetch_request(element, self._properties, "grammar", target, base=document.uri)
             media_type = element.get("type")

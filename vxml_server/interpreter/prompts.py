@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import resolve_uri
@@ -51,18 +51,25 @@ class Choice:
     dtmf: str
 
 
-def select_prompts(prompts: Iterable[Element], counter: int, condition: Scopes) -> list[Element]:
+class CountedPrompt(NamedTuple):
+    """A prompt of a form item, its `count`, and its condition ("": it always holds)."""
+
+    element: Element
+    from_count: int
+    cond: str
+
+
+def select_prompts(
+    prompts: Iterable[CountedPrompt], counter: int, condition: Scopes
+) -> list[Element]:
     """The prompts to play at this count (section 4.1.6), in document order.
 
     Of those whose `cond` holds, the ones with the highest count that has been reached.
     """
-    ready = [
-        (int(prompt.get("count", "1")), prompt)
-        for prompt in prompts
-        if not prompt.get("cond") or condition.truth(prompt.get("cond"))
-    ]
-    highest = max((count for count, _ in ready if count <= counter), default=0)
-    return [prompt for count, prompt in ready if count == highest]
+    ready = [prompt for prompt in prompts if not prompt.cond or condition.truth(prompt.cond)]
+    reached = [prompt.from_count for prompt in ready if prompt.from_count <= counter]
+    highest = max(reached, default=0)
+    return [prompt.element for prompt in ready if prompt.from_count == highest]
 
 
 def with_text_runs(parent: Element) -> list[Element]:

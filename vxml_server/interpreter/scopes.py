@@ -9,8 +9,8 @@ with `error.semantic`; nothing comes into being by assignment.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from types import TracebackType
 from typing import Any
 
 from vxml_server.ecmascript import Engine, Object
@@ -93,6 +93,7 @@ class Scopes:
         self._scopes: dict[str, Object] = {}
         # One for each block that is open; None until something is declared in it.
         self._anonymous: list[Object | None] = []
+        self._block = _Block(self)
         self._chain: list[Object] | None = None
         self._enter("session", session)
 
@@ -118,18 +119,12 @@ class Scopes:
     def enter_dialog(self) -> None:
         self._enter("dialog")
 
-    @contextmanager
-    def anonymous(self) -> Iterator[None]:
+    def anonymous(self) -> AbstractContextManager[None]:
         """The scope of a block, a filled or a handler, gone when it ends.
 
         Most declare nothing, and have none: it is made with its first variable.
         """
-        self._anonymous.append(None)
-        try:
-            yield
-        finally:
-            if self._anonymous.pop() is not None:
-                self._chain = None
+        return self._block
 
     @property
     def chain(self) -> list[Object]:
@@ -144,6 +139,13 @@ class Scopes:
         """The scope in which something is to be declared."""
         self._open_innermost()
         return self.chain[-1]
+
+    def enter_block(self) -> None:
+        self._anonymous.append(None)
+
+    def leave_block(self) -> None:
+        if self._anonymous.pop() is not None:
+            self._chain = None
 
     def _open_innermost(self) -> None:
         if self._anonymous and self._anonymous[-1] is None:
@@ -237,3 +239,21 @@ class Scopes:
         chain = self.chain[1:]
         found = self.engine.last_with(name, chain)
         return None if found is None else chain[found]
+
+
+class _Block(AbstractContextManager[None]):
+    """Enters and leaves blocks, as many in each other as there are."""
+
+    def __init__(self, scopes: Scopes) -> None:
+        self._scopes = scopes
+
+    def __enter__(self) -> None:
+        self._scopes.enter_block()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._scopes.leave_block()
