@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
 import structlog
 
+from vxml_server.calls.handover import Handover, MakeTransferral, Transferral, scheme_of
 from vxml_server.calls.leg import Leg
 from vxml_server.calls.mailbox import Ended, Ending
 from vxml_server.calls.platform import CallPlatform
@@ -24,7 +27,7 @@ from vxml_server.calls.transfer import TRANSFERRED, Line, Transfer
 from vxml_server.calls.voice import Ear, Recogniser
 from vxml_server.clock import Clock, Timer
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.fetch import Fetcher, FetchSession, Prefetcher
+from vxml_server.fetch import Fetcher, Prefetcher
 from vxml_server.interpreter import (
     Connection,
     DocumentStore,
@@ -69,6 +72,8 @@ class Resources:
     spool: Spool
     recogniser: Recogniser | None = None
     """None hears no voice."""
+    destinations: Mapping[str, MakeTransferral] = field(default_factory=dict)
+    """Who takes callers beside telephones, by scheme (`queue`)."""
 
 
 class Call:
@@ -83,10 +88,11 @@ class Call:
     ) -> None:
         self.leg = leg
         self._resources = resources
-        self._incoming = incoming
+        self._connection = connection_of(incoming)
         self._record = record
         self._answered_at = 0.0
         self._is_answer_told = False
+        self._fetcher = resources.fetcher.session()
         self._platform: CallPlatform | None = None
         self._session: Session | None = None
         self._spool = resources.spool.of_call(record.id)
@@ -119,10 +125,9 @@ class Call:
         """Runs the application and sees the call to its end. Raises nothing."""
         resources = self._resources
         resources.store.call_started(self._record)
-        fetcher = resources.fetcher.session()
         outcome: Outcome | None = None
         try:
-            outcome = await self._interpret(fetcher)
+            outcome = await self._interpret()
             await self._finish()
         except asyncio.CancelledError:
             outcome = outcome or Outcome("hangup")
@@ -137,16 +142,26 @@ class Call:
             try:
                 await self._end_transfers()
             finally:
-                fetcher.close()
+                self._fetcher.close()
                 self._spool.close()
                 self._end(outcome or Outcome("error", error="error.internal"))
         return self._record
 
-    async def _interpret(self, fetcher: FetchSession) -> Outcome:
+    async def _interpret(self) -> Outcome:
+        with closing(Prefetcher(self._fetcher)) as prefetcher:
+            self._session, self._platform = self._new_session(prefetcher, {})
+            self._interpreting = asyncio.create_task(
+                self._session.run(self._record.application), name=f"session {self.id}"
+            )
+            self.leg.when_ended(self._on_leg_ended)
+            return await self._interpreting
+
+    def _new_session(
+        self, prefetcher: Prefetcher, variables: Mapping[str, Json]
+    ) -> tuple[Session, CallPlatform]:
         resources = self._resources
-        prefetcher = Prefetcher(fetcher)
         renderer = PromptRenderer(prefetcher, resources.synthesizer, resources.sounds)
-        self._platform = CallPlatform(
+        platform = CallPlatform(
             self.leg,
             clock=resources.clock,
             renderer=renderer,
@@ -156,11 +171,12 @@ class Call:
             spool=self._spool,
             ear=self._ear,
         )
-        session = self._session = Session(
-            self._platform,
+        session = Session(
+            platform,
             prefetcher,
-            connection=connection_of(self._incoming),
+            connection=self._connection,
             observer=self._observe,
+            variables=variables,
             default_lang=resources.language,
             default_properties=resources.properties,
             documents=resources.documents,
@@ -168,14 +184,13 @@ class Call:
             limits=resources.limits,
             prefetch=prefetcher.prefetch,
         )
-        self._interpreting = asyncio.create_task(
-            session.run(self._record.application), name=f"session {self.id}"
-        )
-        self.leg.when_ended(self._on_leg_ended)
-        try:
-            return await self._interpreting
-        finally:
-            prefetcher.close()
+        return session, platform
+
+    async def _converse(self, uri: str, variables: Mapping[str, Json]) -> Outcome:
+        """Runs a document beside the application's: what is heard in a queue, for one."""
+        with closing(Prefetcher(self._fetcher)) as prefetcher:
+            session, _ = self._new_session(prefetcher, variables)
+            return await session.run(uri)
 
     async def _finish(self) -> None:
         """A caller who was handed on talks as long as they like; the call lasts as long."""
@@ -187,6 +202,8 @@ class Call:
     # The leg -----------------------------------------------------------------------------------
 
     def _send_answer(self) -> None:
+        if self._record.answered_at is not None:
+            return
         self.leg.when_up(self._tell_answered)
         self.leg.answer()
         self._answered_at = self._resources.clock.monotonic()
@@ -214,7 +231,7 @@ class Call:
 
     async def _transfer(self, request: TransferRequest, renderer: PromptRenderer) -> TransferResult:
         """Section 2.3.7: a bridge is waited for to its end, a consultation to its answer."""
-        transfer = Transfer(self._resources.line, self.leg, renderer, self._ear, request)
+        transfer = self._transferral(request, renderer)
         if (refused := transfer.dial()) is not None:
             self._transferred(transfer)
             await self._resources.clock.sleep(REFUSED_PAUSE)
@@ -228,7 +245,14 @@ class Call:
             return failed
         return TransferResult(TRANSFERRED)
 
-    def _transferred(self, transfer: Transfer) -> None:
+    def _transferral(self, request: TransferRequest, renderer: PromptRenderer) -> Transferral:
+        make = self._resources.destinations.get(scheme_of(request.dest))
+        if make is None:
+            return Transfer(self._resources.line, self.leg, renderer, self._ear, request)
+        handover = Handover(self.id, self.leg, renderer, self._connection, self._converse)
+        return make(handover, request)
+
+    def _transferred(self, transfer: Transferral) -> None:
         if transfer.record is not None:
             legs = (*self._record.legs, transfer.record)
             self._record = replace(self._record, legs=legs)
