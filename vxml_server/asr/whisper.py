@@ -1,0 +1,279 @@
+"""Whisper (Radford et al. 2022) as a recogniser that hears only what grammars allow.
+
+A grammar of few enough sentences is searched sentence by sentence (`whisper_search`). For any other
+the model writes by itself, held to the words of the grammar, and what it wrote is a result if the
+grammar has it. Without grammars it writes whatever it hears.
+
+The rule that must hold: nothing is worked out before it is asked for but what is the same for all
+callers, and that is kept: models, trees of grammars, what silence sounds like.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vxml_server.asr.calibration import calibration_of
+from vxml_server.asr.engines import EngineSettings
+from vxml_server.asr.recognition import RATE, RecognitionProperties, Samples
+from vxml_server.asr.whisper_files import ModelFiles, find_model
+from vxml_server.asr.whisper_model import Hearing, Tokens, WhisperModel
+from vxml_server.asr.whisper_search import Scored, Tree, learn_priors, search, tree_of
+from vxml_server.asr.whisper_spelling import figure_words, readings, spellings
+from vxml_server.events import VoiceXmlEvent
+from vxml_server.grammar import Grammar, Hypothesis
+
+MOST_SENTENCES = 10_000
+"""Grammars of more sentences are not searched one by one."""
+KNOWN_GRAMMARS = 64
+"""Grammars whose trees are kept."""
+WARM_WAYS = 96
+"""Trees of at most so many ways are ready before the caller has said anything."""
+SHORT_SILENCE = 1.0
+"""Seconds of silence after what was said: enough for one sentence of a grammar."""
+LONG_SILENCE = 4.0
+"""With less, a model that writes by itself begins again when it is through."""
+BEAMS = 5
+FAST = 0.3
+"""Below this `speedvsaccuracy` a model that writes by itself looks at one way only."""
+LEAD_PART = 0.2
+MOST_LEAD = 6.0
+_MARKS = frozenset(",.-:'/ ")
+
+
+def build(settings: EngineSettings) -> WhisperEngine:
+    """The engine of the models that the settings name. Raises `error.noresource`."""
+    if not settings.models:
+        raise VoiceXmlEvent(
+            "error.noresource",
+            "the recogniser 'whisper' needs a model: a folder or package for a language",
+        )
+    found: dict[str, ModelFiles] = {}
+    for lang, spec in settings.models.items():
+        files = find_model(spec)
+        primary = _primary(lang)
+        languages = files.languages()
+        if primary != "*" and primary not in languages:
+            message = f"the Whisper model {files.name} does not know the language {lang!r}"
+            raise VoiceXmlEvent("error.noresource", message)
+        found.update({primary: files} if primary != "*" else dict.fromkeys(languages, files))
+        if primary == "*":
+            for other, spec_of_other in settings.models.items():
+                if other != "*":
+                    found[_primary(other)] = find_model(spec_of_other)
+    return WhisperEngine(found, settings.processes)
+
+
+def _primary(lang: str) -> str:
+    return lang.partition("-")[0].lower()
+
+
+class WhisperEngine:
+    """The models of an engine, by language; `workers` utterances at the same time a model."""
+
+    def __init__(self, files: Mapping[str, ModelFiles], workers: int = 1) -> None:
+        self._files = dict(files)
+        self._workers = workers
+        self._ears: dict[str, Ear] = {}
+        self._models: dict[str, WhisperModel] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def identity(self) -> str:
+        names = dict.fromkeys(files.name for files in self._files.values())
+        return f"whisper {'+'.join(names)}"
+
+    def load(self) -> None:
+        for lang in self._files:
+            self.ear(lang)
+
+    def speaks(self, lang: str) -> bool:
+        return _primary(lang) in self._files
+
+    def start(
+        self, grammars: Sequence[Grammar], properties: RecognitionProperties
+    ) -> WhisperUtterance:
+        if not self.speaks(properties.lang):
+            message = f"no Whisper model for the language {properties.lang!r}"
+            raise VoiceXmlEvent("error.unsupported.language", message)
+        ear = self.ear(_primary(properties.lang))
+        return WhisperUtterance(ear, ear.question(grammars), properties)
+
+    def ear(self, lang: str) -> Ear:
+        """What listens in a language (a primary subtag)."""
+        with self._lock:
+            if lang not in self._ears:
+                files = self._files[lang]
+                if files.name not in self._models:
+                    self._models[files.name] = WhisperModel(files, self._workers)
+                self._ears[lang] = Ear(self._models[files.name], lang)
+            return self._ears[lang]
+
+    def close(self) -> None:
+        with self._lock:
+            self._ears.clear()
+            self._models.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What grammars ask of a model: which of a tree's sentences it was, or what was said in the
+    words of the `open` grammars, written without the `suppressed` tokens."""
+
+    tree: Tree | None
+    open: tuple[Grammar, ...]
+    suppressed: tuple[int, ...]
+
+
+class Ear:
+    """A model that listens in one language, and what it learnt of grammars."""
+
+    def __init__(self, model: WhisperModel, lang: str) -> None:
+        self.model = model
+        self.lang = lang
+        self.calibration = calibration_of(f"whisper {model.name}", lang)
+        self.silence = model.hear(np.zeros(RATE // 2, np.int16), lang, SHORT_SILENCE)
+        # A grammar is kept with what was made of it, so that its identity stays its own.
+        self._known: OrderedDict[tuple[int, ...], tuple[tuple[Grammar, ...], Question]] = (
+            OrderedDict()
+        )
+        self._lock = threading.Lock()
+
+    def question(self, grammars: Sequence[Grammar]) -> Question:
+        """What these grammars ask; worked out once for the same ones."""
+        key = tuple(map(id, grammars))
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+                return self._known[key][1]
+        question = self._question(grammars)
+        with self._lock:
+            self._known[key] = tuple(grammars), question
+            if len(self._known) > KNOWN_GRAMMARS:
+                self._known.popitem(last=False)
+        return question
+
+    def _question(self, grammars: Sequence[Grammar]) -> Question:
+        sentences: dict[str, None] = {}
+        endless = []
+        for grammar in grammars:
+            found = grammar.sentences(MOST_SENTENCES)
+            if found is None:
+                endless.append(grammar)
+            else:
+                sentences.update(dict.fromkeys(text for text in found if text.strip()))
+        tree = self._tree(list(sentences)) if sentences else None
+        suppressed = self._suppressed(endless) if endless else (-1,)
+        return Question(tree, tuple(endless), suppressed)
+
+    def _tree(self, sentences: Sequence[str]) -> Tree:
+        ways = [spellings(sentence, self.lang) for sentence in sentences]
+        tokens = iter(self.model.tokens([way for some in ways for way in some]))
+        tree = tree_of(sentences, [[next(tokens) for _ in some] for some in ways])
+        learn_priors(tree, self.silence, WARM_WAYS)
+        return tree
+
+    def _suppressed(self, grammars: Sequence[Grammar]) -> tuple[int, ...]:
+        """The text tokens that no spelling of a word of the grammars has."""
+        words = [word for grammar in grammars for word, _ in grammar.vocabulary()]
+        if not words or any(grammar.match("\N{GREEK SMALL LETTER OMEGA}") for grammar in grammars):
+            return (-1,)
+        texts = [way for word in dict.fromkeys(words) for way in spellings(word, self.lang)]
+        allowed = {token for tokens in self.model.tokens(texts) for token in tokens}
+        figures = figure_words(words, self.lang)
+        for token, piece in enumerate(self.model.pieces):
+            bare = piece.strip()
+            is_figure = figures and bare.isascii() and bare.isdecimal()
+            if is_figure or (bare and set(bare) <= _MARKS and len(bare) == 1):
+                allowed.add(token)
+        return tuple(token for token in range(self.model.end) if token not in allowed)
+
+    def answer(self, question: Question, pcm: Samples, beams: int) -> list[Scored]:
+        """What was said, of what was asked; the likeliest first."""
+        if question.tree is None and not question.open:
+            return self._dictation(pcm, beams)
+        silence = LONG_SILENCE if question.open else SHORT_SILENCE
+        hearing = self.model.hear(pcm, self.lang, silence)
+        found: list[Scored] = []
+        if question.tree is not None:
+            found += search(question.tree, hearing, self.silence, self.model.ends)
+        if question.open:
+            found += self._written(question, hearing, beams)
+        return sorted(found, key=lambda one: -one.score)
+
+    def _written(self, question: Question, hearing: Hearing, beams: int) -> list[Scored]:
+        """What the model writes in the words of grammars, as far as one of them has it."""
+        spelled: dict[str, list[Tokens]] = {}
+        for text in hearing.write(beams, question.suppressed):
+            said = self._in_grammar(text.text, question.open)
+            if said is not None and text.tokens:
+                spelled.setdefault(said, []).append(text.tokens)
+        if not spelled:
+            return []
+        tree = tree_of(tuple(spelled), tuple(spelled.values()))
+        return search(tree, hearing, self.silence, self.model.ends)
+
+    def _in_grammar(self, text: str, grammars: Sequence[Grammar]) -> str | None:
+        for reading in readings(text, self.lang):
+            for grammar in grammars:
+                match = grammar.match(reading)
+                if match is not None:
+                    return match.utterance
+        return None
+
+    def _dictation(self, pcm: Samples, beams: int) -> list[Scored]:
+        hearing = self.model.hear(pcm, self.lang, LONG_SILENCE)
+        return [
+            Scored(text.text, text.score, text.score, 0.0, len(text.tokens))
+            for text in hearing.write(beams)
+            if text.text
+        ]
+
+
+class WhisperUtterance:
+    """One caller's speech; all the work is done when the result is asked for."""
+
+    def __init__(self, ear: Ear, question: Question, properties: RecognitionProperties) -> None:
+        self._ear = ear
+        self._question = question
+        self._properties = properties
+        self._pieces: list[Samples] = []
+
+    def feed(self, pcm: Samples) -> None:
+        self._pieces.append(pcm)
+
+    def result(self) -> tuple[Hypothesis, ...]:
+        pcm = np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.int16)
+        if not pcm.any():
+            return ()
+        beams = 1 if self._properties.speed_vs_accuracy < FAST else BEAMS
+        try:
+            found = self._ear.answer(self._question, pcm, beams)
+        except RuntimeError as error:
+            message = f"the Whisper model {self._ear.model.name} failed: {error}"
+            raise VoiceXmlEvent("error.noresource", message) from error
+        return tuple(
+            Hypothesis(one.text, self._ear.calibration.confidence(evidence(found, place)))
+            for place, one in enumerate(found[: self._properties.max_nbest])
+        )
+
+    def close(self) -> None:
+        self._pieces.clear()
+
+
+def evidence(found: Sequence[Scored], place: int) -> float:
+    """How much speaks for the sentence at `place` of those found: what calibration starts from.
+
+    The score for each token and the end, and by how much it is ahead of the next best sentence (or
+    behind the best). Whatever is in no grammar scores low; what is between two sentences leads by
+    little.
+    """
+    one = found[place]
+    others = [other.score for other in found[:2] if other is not one]
+    lead = one.score - others[0] if others else MOST_LEAD
+    lead = max(-MOST_LEAD, min(MOST_LEAD, lead))
+    return one.score / (one.tokens + 1) + LEAD_PART * lead
