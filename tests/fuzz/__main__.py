@@ -58,9 +58,9 @@ def main() -> int:
         slowest = max(slowest, (time.monotonic() - began, last))
         done = last + 1 - arguments.seed
         if done == SETTLED:
-            settled_at = _memory()
+            settled_at = memory()
         if done % 5000 == 0:
-            _say(f"{done} runs, {time.monotonic() - started:.0f} s, {_memory() >> 20} MB")
+            _say(f"{done} runs, {time.monotonic() - started:.0f} s, {memory() >> 20} MB")
         if arguments.minutes and time.monotonic() - started > arguments.minutes * 60:
             break
     seconds = time.monotonic() - started
@@ -70,7 +70,7 @@ def main() -> int:
     _say("ended: " + ", ".join(f"{name} {count}" for name, count in reasons.most_common(12)))
     for kind, count in found.most_common():
         _say(f"FOUND {count} x {kind}")
-    grown = _memory() - settled_at if settled_at and done > 2 * SETTLED else 0
+    grown = memory() - settled_at if settled_at and done > 2 * SETTLED else 0
     if settled_at:
         _say(f"memory: {settled_at >> 20} MB after {SETTLED} runs, {grown / 2**20:+.1f} MB since")
     return int(bool(found) or grown > ALLOWED_GROWTH)
@@ -91,7 +91,7 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _memory() -> int:
+def memory() -> int:
     """Bytes of this process in memory; 0 where the system does not say."""
     gc.collect()
     try:

@@ -12,16 +12,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import faulthandler
-import gc
 import sys
 import time
 from collections import Counter
 from contextlib import aclosing
-from pathlib import Path
 from random import Random
 
 import numpy as np
 
+from tests.fuzz.__main__ import memory
 from tests.fuzz.sounds import damaged
 from tests.fuzz.ssml import request
 from vxml_server.audio import RATE, decode
@@ -101,7 +100,7 @@ async def run(seed: int, documents: int, files: int) -> tuple[Counter[str], list
         if done % 100 == 0:
             if not same(before, await speech_of(voices.stream(REFERENCE))):
                 found.append(f"documents before seed {number}: heard in the next prompt")
-            settled = settled or _memory()
+            settled = settled or memory()
     for number in range(seed, seed + files):
         faulthandler.dump_traceback_later(3 * SLOWEST, exit=True)
         started = time.monotonic()
@@ -113,19 +112,9 @@ async def run(seed: int, documents: int, files: int) -> tuple[Counter[str], list
         if (took := time.monotonic() - started) > SLOWEST:
             found.append(f"{file.kind}, seed {number}: took {took:.0f} s")
     faulthandler.cancel_dump_traceback_later()
-    if settled and (grown := _memory() - settled) > GROWTH:
+    if settled and (grown := memory() - settled) > GROWTH:
         found.append(f"the process grew by {grown >> 20} MB")
     return ended, found
-
-
-def _memory() -> int:
-    """Bytes of this process in memory; 0 where the system does not say."""
-    gc.collect()
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return 0
-    return pages * 4096
 
 
 def main() -> int:

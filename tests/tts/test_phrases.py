@@ -7,8 +7,10 @@ import numpy.typing as npt
 import pytest
 
 from vxml_server.audio import encode_wav, loudness_lufs
+from vxml_server.clock import SystemClock
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.tts import SpeechRequest
+from vxml_server.settings import TtsSettings
+from vxml_server.tts import SpeechRequest, speech_of, voices
 from vxml_server.tts.phrases import EDGE_GAP, GROUP_GAP, WORD_GAP, Pack, RecordedPhrases
 from vxml_server.tts.plan import Clip, Item, Plan, Style, Text
 from vxml_server.tts.ssml import parse
@@ -197,3 +199,12 @@ def test_equal_phrases_are_equal_items(tmp_path: Path) -> None:
     phrases = RecordedPhrases({"en": pack(tmp_path, ENGLISH)})
     assert items(phrases, say("42")) == items(phrases, say("42"))
     assert len({*items(phrases, say("42")), *items(phrases, say("42"))}) == 1
+
+
+async def test_the_packs_of_the_settings_are_heard_and_named(tmp_path: Path) -> None:
+    settings = TtsSettings(packs={"en": pack(tmp_path, ENGLISH)})
+    made, bare = voices(settings, SystemClock()), voices(TtsSettings(), SystemClock())
+    request = SpeechRequest(f"<speak>{say('42')}</speak>", "en-US")
+    assert heard((await speech_of(made.stream(request))).pcm) == [40, 2]
+    assert heard((await speech_of(bare.stream(request))).pcm) != [40, 2]
+    assert made.identity != bare.identity
