@@ -94,7 +94,8 @@ class VoiceResult:
     `nbest` is not empty for MATCH, the best first; for NOMATCH it is what was heard: what matched
     with too little confidence, or one element with no grammar (its utterance is "" when nothing
     was understood); it is empty for MAX_SPEECH. `audio` is what was said (int16 [n], 8 kHz), with
-    some 300 ms before and 200 ms after it. `began` and `ended` are the times of the first and the last sound.
+    some 300 ms before and 200 ms after it. `began` and `ended` are the times of the first and the
+    last sound.
     """
 
     ending: VoiceEnding

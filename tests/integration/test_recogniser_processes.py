@@ -1,0 +1,114 @@
+"""Engines in child processes: crashes, hangs and failures, and what is left of them."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from tests.integration.fragile_engine import CRASH, FAIL, HANG, FragileEngine, audio
+from vxml_server.asr import RecognitionProperties, Utterance
+from vxml_server.asr.child import ChildEngine
+from vxml_server.events import VoiceXmlEvent
+from vxml_server.grammar import phrase
+
+pytestmark = pytest.mark.integration
+
+ENGLISH = RecognitionProperties("en")
+LEFT, RIGHT = phrase("left", "en"), phrase("right", "en")
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[ChildEngine]:
+    made = ChildEngine(
+        FragileEngine,
+        identity="fragile",
+        speaks=lambda lang: lang == "en",
+        processes=2,
+        patience=1.0,
+    )
+    made.load()
+    yield made
+    made.close()
+    assert not multiprocessing.active_children()
+
+
+def process_of(utterance: Utterance) -> str:
+    return utterance.result()[-1].text
+
+
+def test_words_come_back_from_the_child(engine: ChildEngine) -> None:
+    utterance = engine.start([LEFT, RIGHT], ENGLISH)
+    utterance.feed(audio(0))
+    utterance.feed(audio(0))
+    heard = utterance.result()
+    assert [one.text for one in heard[:3]] == ["left", "right", "en"]
+    assert heard[0].confidence == pytest.approx(0.2)
+    utterance.close()
+
+
+def test_utterances_are_spread_over_the_children(engine: ChildEngine) -> None:
+    utterances = [engine.start([LEFT], ENGLISH) for _ in range(4)]
+    assert len({process_of(utterance) for utterance in utterances}) == 2
+    for utterance in utterances:
+        utterance.close()
+
+
+def test_an_event_of_the_engine_is_an_event_here(engine: ChildEngine) -> None:
+    with pytest.raises(VoiceXmlEvent, match=r"error\.unsupported\.language"):
+        engine.start([LEFT], RecognitionProperties("fr"))
+
+
+def test_what_fails_while_audio_is_taken_is_told_with_the_result(engine: ChildEngine) -> None:
+    utterance = engine.start([LEFT], ENGLISH)
+    utterance.feed(audio(FAIL))
+    with pytest.raises(VoiceXmlEvent, match=r"error\.noresource.*no such sound"):
+        utterance.result()
+    utterance.close()
+    assert engine.restarts == 0
+
+
+@pytest.mark.parametrize("trouble", [CRASH, HANG])
+def test_a_child_that_crashes_or_hangs_costs_its_utterance_and_is_replaced(
+    engine: ChildEngine, trouble: int
+) -> None:
+    before = engine.restarts
+    lost, other = (engine.start([LEFT], ENGLISH) for _ in range(2))
+    lost.feed(audio(trouble))
+    with pytest.raises(VoiceXmlEvent, match=r"error\.noresource.*(crashed|no answer)"):
+        lost.result()
+    lost.close()
+    assert other.result()[0].text == "left"
+    assert engine.restarts == before + 1
+    again = engine.start([RIGHT], ENGLISH)
+    assert again.result()[0].text == "right"
+    for utterance in (other, again):
+        utterance.close()
+
+
+def test_more_audio_than_a_pipe_holds_does_not_block_before_a_child_that_hangs(
+    engine: ChildEngine,
+) -> None:
+    utterance = engine.start([LEFT], ENGLISH)
+    utterance.feed(audio(HANG))
+    with pytest.raises(VoiceXmlEvent, match="no answer"):
+        for _ in range(50):
+            utterance.feed(audio(0, samples=80_000))
+    utterance.close()
+
+
+def test_a_child_without_its_model_says_so_and_is_not_started_again_and_again() -> None:
+    engine = ChildEngine(
+        partial(FragileEngine, loads=False),
+        identity="fragile",
+        speaks=lambda lang: True,
+        processes=1,
+    )
+    for _ in range(2):
+        with pytest.raises(VoiceXmlEvent, match="the model is not there"):
+            engine.load()
+    engine.close()
+    with pytest.raises(VoiceXmlEvent, match="closed"):
+        engine.start([LEFT], ENGLISH)
