@@ -26,7 +26,7 @@ def exposed(
         ),
         store=SimpleNamespace(pending=11),
         recogniser=None if ears is None else SimpleNamespace(pool=ears),
-        synthesizer=SimpleNamespace(hits=12, misses=13, bytes=14),
+        synthesizer=SimpleNamespace(hits=12, misses=13, bytes=14, disk_hits=18),
         voices=SimpleNamespace(spoken=Counter(espeak=16), failed=Counter(piper=17)),
         tasks=15,
     )
@@ -59,6 +59,8 @@ def test_every_room_s_figures_are_exposed_under_their_names() -> None:
         "media_packets_sent_total": 8,
         'media_packets_dropped_total{reason="late"}': 4,
         "tts_cache_hits_total": 12,
+        "tts_cache_folder_hits_total": 18,
+        "media_underruns_total": 9,
         "tts_cache_misses_total": 13,
         "tts_cache_bytes": 14,
         'tts_sentences_total{engine="espeak"}': 16,

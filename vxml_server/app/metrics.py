@@ -139,6 +139,7 @@ class ServerCollector(Collector):
     def _rest(self) -> Iterator[Metric]:
         server = self._server
         yield _counter("tts_cache_hits", "Prompts from memory.", server.synthesizer.hits)
+        yield _counter("tts_cache_folder_hits", "Prompts from disk.", server.synthesizer.disk_hits)
         yield _counter("tts_cache_misses", "Prompts synthesised.", server.synthesizer.misses)
         yield _gauge("tts_cache_bytes", "Bytes of prompts kept.", server.synthesizer.bytes)
         voices = server.voices
