@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from concurrent.futures import Future
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.integration import audio
 from tests.integration.caller import Caller, FinishedCall, together
+from tests.integration.caller_audio import as_events
+from tests.integration.documents import DocumentServer
+from tests.integration.server import VxmlServer
+from tests.integration.voices import voice
+from tests.integration.waiting import until
+from tests.integration.wire import Wire
+from tests.integration.witness import Witness
 from vxml_server.audio import decode
 
 Calls = dict[str, Future[FinishedCall]]
@@ -17,6 +27,8 @@ Calls = dict[str, Future[FinishedCall]]
 HERTZ = 440.0
 DBFS = -20.0
 TALK = 3.0
+# How long the message of a real voice is.
+LONG = 10.0
 # "Speak", and the tone.
 BEFORE = 2.5
 # When, in the talk, one of the callers hangs up.
@@ -39,8 +51,18 @@ def calls(caller: Caller) -> Calls:
                 arguments=("-d", str(round(1000 * (BEFORE + LEAVES)))),
             ),
             "pcma": partial(call, "r-pcma", script=(BEFORE, talk, 12.0), payloads="8 101"),
+            "voice": partial(call, "r-voice", script=(BEFORE, spoken(), 15.0)),
         }
     )
+
+
+def spoken() -> audio.Samples:
+    """A message by a real voice, from its first sound to its last, with a talker's pauses."""
+    pause = audio.silence(0.9)
+    parts = [voice("en/vm-intro"), pause, voice("en/dir-welcome"), pause]
+    talk = np.concatenate([*parts, voice("en/vm-intro")])
+    loud = np.flatnonzero(np.abs(talk.astype(int)) > 500)
+    return talk[loud[0] :][: round(LONG * audio.RATE)]
 
 
 def message(caller: Caller, call: FinishedCall) -> np.ndarray:
@@ -87,3 +109,71 @@ def test_a_caller_who_hangs_up_leaves_what_was_said(calls: Calls, caller: Caller
     assert LEAVES - 0.4 <= len(samples) / audio.RATE <= LEAVES + 0.6
     assert audio.dominant_frequency(samples[4000:8000]) == pytest.approx(HERTZ, abs=3)
     assert [told["event"] for told in call.told] == ["connection.disconnect.hangup"]
+
+
+def test_of_a_real_voice_nothing_is_missing_but_the_silence_after_it(
+    calls: Calls, caller: Caller
+) -> None:
+    call = calls["voice"].result()
+    call.sip.assert_success()
+    samples = message(caller, call)
+    assert LONG - 0.1 <= len(samples) / audio.RATE <= LONG + 0.6
+    # Where it lies in the recording, and that it is the same there to its end.
+    said = spoken().astype(np.float64)
+    heard = samples.astype(np.float64)
+    begin = int(np.argmax(np.correlate(heard[: 16000 + 3200], said[:16000])))
+    length = min(len(said), len(heard) - begin)
+    assert length / audio.RATE > LONG - 0.1
+    difference = heard[begin : begin + length] - said[:length]
+    # What is left is the noise of mu-law.
+    assert audio.dbfs(difference.round().astype(np.int16)) < audio.dbfs(spoken()) - 25
+
+
+def test_a_crash_while_somebody_speaks_loses_less_than_a_second(
+    documents: DocumentServer, wire: Wire, witness: Witness, tmp_path: Path
+) -> None:
+    for name in ("server", "calls"):
+        (tmp_path / name).mkdir()
+    server = VxmlServer(tmp_path / "server", {"record": documents.uri("record.vxml")})
+    server.origins = (documents.origin,)
+    spool = tmp_path / "server" / "var" / "spool"
+    try:
+        server.start()
+        caller = Caller(server, documents, wire, witness, tmp_path / "calls")
+        call = caller.dial("r-crash", "record", as_events((BEFORE, spoken(), 15.0)))
+        until(lambda: wire.sent(call.media_port), 10, "the caller sends")
+        talking = wire.sent(call.media_port)[0].at + BEFORE
+        until(lambda: time.time() > talking + 6.0, 20, "the caller has talked for six seconds")
+        server.signal(signal.SIGKILL)
+        said = time.time() - talking
+        server.wait(10)
+        caller.close()
+        [left] = spool.glob("main-*/*.wav")
+        samples = audio_of(left)
+        assert said - 1.0 < len(samples) / audio.RATE < said + 0.5
+        assert audio.dbfs(samples) > -30
+
+        again = VxmlServer(tmp_path / "server", server.numbers, server.origins)
+        try:
+            again.start()
+            [kept] = (spool / "recovered").glob("*.wav")
+            assert np.array_equal(audio_of(kept), samples)
+            assert kept.name in again.log
+            assert list(spool.glob("main-*/*")) == []
+            again.stop()
+        finally:
+            again.close()
+        assert kept.exists()
+    finally:
+        server.close()
+
+
+def audio_of(path: Path) -> audio.Samples:
+    """What a player makes of a file; it believes the sizes in the header."""
+    data = path.read_bytes()
+    assert data[:4] == b"RIFF"
+    assert data[8:16] == b"WAVEfmt "
+    place = data.index(b"data") + 8
+    size = int.from_bytes(data[place - 4 : place], "little")
+    assert 0 < size <= len(data) - place
+    return audio.decode(data[place : place + size], audio.PCMU)
