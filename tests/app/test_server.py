@@ -34,6 +34,8 @@ url = "sqlite+aiosqlite:///{folder}/calls.db"
 [[numbers]]
 number = "*"
 application = "{folder}/start.vxml"
+[asr]
+engines = []
 [dial]
 allow = ["sip:*@127.0.0.1"]
 [dial.credentials."gw.test"]

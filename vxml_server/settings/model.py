@@ -354,7 +354,7 @@ class RecordSettings(_Section):
 class AsrSettings(_Section):
     """[asr]: speech recognition."""
 
-    engines: Annotated[tuple[str, ...], Items] = ()
+    engines: Annotated[tuple[str, ...], Items] = ("pocketsphinx",)
     """Best first: `pocketsphinx`, `vosk`, `whisper`, or a plug-in's name; none hears no voice."""
     languages: Annotated[Mapping[str, Annotated[tuple[str, ...], Items]], Table] = Field(
         default_factory=dict
