@@ -13,13 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
+from typing import cast
 
 from lxml import etree
 
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.fetch import resolve_uri, split_fragment
+from vxml_server.fetch import split_fragment
 from vxml_server.interpreter import constraints, lenient, schema
 from vxml_server.interpreter.document import DIALOGS, Document, Element, Node, Tolerated
+from vxml_server.interpreter.references import resolved
 from vxml_server.interpreter.repairs import Remark, Remarks
 
 XML = "{http://www.w3.org/XML/1998/namespace}"
@@ -44,7 +46,7 @@ def compile_document(body: bytes, uri: str, *, strict: bool = False) -> Document
     return Document(
         uri=uri,
         root=tree,
-        application=split_fragment(resolve_uri(tree.base, application))[0] if application else "",
+        application=split_fragment(resolved(tree.base, application))[0] if application else "",
         dialogs=dialogs,
         by_id=MappingProxyType({dialog.get("id"): dialog for dialog in dialogs}),
         tolerated=tuple(
@@ -137,14 +139,13 @@ def _parse(body: bytes, uri: str) -> etree._Element:
     return root
 
 
+_TOO_DEEP = etree.XPath("/*" * (MAX_DEPTH + 1))
+
+
 def _refuse_depth(root: etree._Element, uri: str) -> None:
     """What is done with a tree is recursive; no document needs so many levels."""
-    level = [root]
-    for _ in range(MAX_DEPTH):
-        level = [child for node in level for child in node if isinstance(child.tag, str)]
-        if not level:
-            return
-    raise _bad("the elements are nested too deeply", uri, level[0])
+    if too_deep := cast(list[etree._Element], _TOO_DEEP(root)):
+        raise _bad("the elements are nested too deeply", uri, too_deep[0])
 
 
 def _convert(node: etree._Element, uri: str, lang: str, base: str) -> Element:
@@ -160,37 +161,30 @@ def _convert(node: etree._Element, uri: str, lang: str, base: str) -> Element:
         }
         lang = node.get(_LANG, lang)
         if (own_base := node.get(_BASE)) is not None:
-            base = resolve_uri(base, own_base)
-    source = b""
-    children: list[Node] = []
+            base = resolved(base, own_base)
+    line = node.sourceline or 0
     if name == "grammar":
         # Its content is the grammar room's; lines in it count from the document's first.
         source = etree.tostring(node, with_tail=False, encoding="utf-8")
-        if text := "".join(node.itertext()):
-            children.append(text)
-    else:
-        # Texts between which only somebody else's element stands are one.
-        text = node.text or ""
-        for child in node:
-            if not isinstance(child.tag, str):
-                raise _bad(f"the entity {child.text} is not known", uri, node)
-            if _named(child.tag)[1]:
-                if text:
-                    children.append(text)
-                children.append(_convert(child, uri, lang, base))
-                text = ""
-            text += child.tail or ""
-        if text:
-            children.append(text)
-    return Element(
-        name=name,
-        attributes=attributes,
-        children=tuple(children),
-        line=node.sourceline or 0,
-        lang=lang,
-        base=base,
-        source=source,
-    )
+        text = "".join(node.itertext())
+        return Element(name, attributes, (text,) if text else (), line, lang, base, source)
+    children: list[Node] = []
+    # Texts between which only somebody else's element stands are one.
+    text = node.text or ""
+    for child in node:
+        tag = child.tag
+        if not isinstance(tag, str):
+            raise _bad(f"the entity {child.text} is not known", uri, node)
+        if _named(tag)[1]:
+            if text:
+                children.append(text)
+            children.append(_convert(child, uri, lang, base))
+            text = child.tail or ""
+        elif child.tail:
+            text += child.tail
+    if text:
+        children.append(text)
+    return Element(name, attributes, tuple(children), line, lang, base)
 
 
 @lru_cache(maxsize=200)

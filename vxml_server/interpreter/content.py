@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from vxml_server.events import VoiceXmlEvent
@@ -20,6 +19,7 @@ from vxml_server.interpreter.grammars import enumerated
 from vxml_server.interpreter.platform import Json, Waiting
 from vxml_server.interpreter.prompts import TEXT_RUN, PromptBuilder, iterate, with_text_runs
 from vxml_server.interpreter.properties import Properties, fetch_request
+from vxml_server.interpreter.references import resolved
 from vxml_server.interpreter.scopes import Scopes
 from vxml_server.interpreter.submission import with_fields
 from vxml_server.interpreter.waiting import waiting_for
@@ -65,20 +65,12 @@ class Frame:
         return self._prompts
 
     def resolve(self, element: Element, reference: str) -> str:
-        base = self.base or element.base
-        if len(base) + len(reference) > _LONG:
-            return resolve_uri(base, reference)
-        return _resolved(base, reference)
+        return resolved(self.base or element.base, reference)
 
     def waiting_for(self, element: Element) -> Waiting | None:
         """What is heard while what the element points to is fetched."""
         return waiting_for(element, self.properties, self.document.uri, self.base)
 
-
-# Pages are gone through again and again, and a URI takes longer to resolve than to look up.
-# Long ones, of which some would fill the memory, are not kept.
-_resolved = lru_cache(maxsize=2000)(resolve_uri)
-_LONG = 1000
 
 Action: TypeAlias = Callable[[Element, Frame], Awaitable[None]]
 
