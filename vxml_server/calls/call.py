@@ -229,9 +229,11 @@ class Call:
 
     # Transfers ---------------------------------------------------------------------------------
 
-    async def _transfer(self, request: TransferRequest, renderer: PromptRenderer) -> TransferResult:
+    async def _transfer(
+        self, request: TransferRequest, renderer: PromptRenderer, hops: int = 0
+    ) -> TransferResult:
         """Section 2.3.7: a bridge is waited for to its end, a consultation to its answer."""
-        transfer = self._transferral(request, renderer)
+        transfer = self._transferral(request, renderer, hops)
         if (refused := transfer.dial()) is not None:
             self._transferred(transfer)
             await self._resources.clock.sleep(REFUSED_PAUSE)
@@ -245,11 +247,21 @@ class Call:
             return failed
         return TransferResult(TRANSFERRED)
 
-    def _transferral(self, request: TransferRequest, renderer: PromptRenderer) -> Transferral:
+    def _transferral(
+        self, request: TransferRequest, renderer: PromptRenderer, hops: int
+    ) -> Transferral:
         make = self._resources.destinations.get(scheme_of(request.dest))
         if make is None:
             return Transfer(self._resources.line, self.leg, renderer, self._ear, request)
-        handover = Handover(self.id, self.leg, renderer, self._connection, self._converse)
+        handover = Handover(
+            call_id=self.id,
+            leg=self.leg,
+            renderer=renderer,
+            connection=self._connection,
+            converse=self._converse,
+            transfer=lambda onwards: self._transfer(onwards, renderer, hops + 1),
+            hops=hops,
+        )
         return make(handover, request)
 
     def _transferred(self, transfer: Transferral) -> None:

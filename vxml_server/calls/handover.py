@@ -41,7 +41,8 @@ class Handover:
 
     `converse` runs a VoiceXML document on the leg: its URI, and the variables that it finds in its
     `session` scope; it ends when the document does or the caller hangs up, and may be cancelled at
-    any time, which ends what he hears.
+    any time, which ends what he hears. `transfer` sends him on to another destination, and `hops`
+    counts how often that was done.
     """
 
     call_id: str
@@ -49,6 +50,8 @@ class Handover:
     renderer: PromptRenderer
     connection: Connection
     converse: Callable[[str, Mapping[str, Json]], Awaitable[Outcome]]
+    transfer: Callable[[TransferRequest], Awaitable[TransferResult]]
+    hops: int = 0
 
 
 MakeTransferral: TypeAlias = Callable[[Handover, TransferRequest], Transferral]

@@ -15,11 +15,13 @@ from dataclasses import replace
 from math import inf
 
 from vxml_server.queues.matching import Assignment, Candidate, Waiting, match, next_change
-from vxml_server.queues.profiles import Agent, Group, Queue, Roster, roster
+from vxml_server.queues.profiles import Agent, Group, Member, Queue, Roster, roster
 from vxml_server.queues.rows import AgentRow, Change, Entry, EntryState, Offer, OfferState
 
 # Rows that are over are remembered by their generation: an older form of one may still arrive.
 REMEMBERED = 20_000
+PERSONAL = "agent."
+"""What the name of an agent's own queue begins with: callers who wait for nobody else."""
 
 
 class Board:
@@ -55,12 +57,25 @@ class Board:
             for agent in agents
         }
         by_name = {group.name: group for group in groups}
+        personal = [name for name in self.rosters if name.startswith(PERSONAL)]
         self.rosters = {queue.name: roster(queue, by_name) for queue in queues}
+        for name in personal:
+            self.roster(name)
         self._queues_of = {}
         for name, one in self.rosters.items():
             for agent_name in one.order:
                 self._queues_of.setdefault(agent_name, set()).add(name)
         self._touched |= self.rosters.keys()
+
+    def roster(self, queue: str) -> Roster | None:
+        """A queue, an agent's own (`agent.ann`) as well; None when there is none of that name."""
+        known = self.rosters.get(queue)
+        agent = queue.removeprefix(PERSONAL)
+        if known is not None or agent == queue or agent not in self.agents:
+            return known
+        made = self.rosters[queue] = roster(Queue(queue, (Member(agent=agent),)), {})
+        self._queues_of.setdefault(agent, set()).add(queue)
+        return made
 
     def queues_of(self, agent: str) -> frozenset[str]:
         """The queues whose callers an agent takes."""
@@ -90,6 +105,7 @@ class Board:
         known = self.entries.get(entry.id)
         if self._is_old(entry, known):
             return
+        self.roster(entry.queue)
         if entry.state is EntryState.LEFT:
             self.entries.pop(entry.id, None)
             self._end(entry)

@@ -129,7 +129,7 @@ class ContactCentre:
 
         Raises `NoSuchQueue`, `QueueIsFull` and `StoreError`.
         """
-        roster = self.board.rosters.get(queue)
+        roster = self.board.roster(queue)
         if roster is None:
             raise NoSuchQueue(queue)
         limit = roster.queue.max_waiting
