@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.media.world import ramp
+from tests.media.world import World, ramp
 from vxml_server.audio import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
 from vxml_server.media import Codec, GrowingSound, Sound
 from vxml_server.media.play import FIRST_ROOM, SILENCE, Playback, PlayQueue
@@ -156,3 +156,48 @@ def test_progress_of_what_was_stopped_is_what_was_heard_of_it() -> None:
         queue.take(Codec.PCMU)
     queue.stop(unsent=FRAME)
     assert (queue.progress(first), queue.progress(second)) == (160, 0)
+
+
+# On a channel
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+def test_a_channel_sends_a_sound_while_it_is_made_and_counts_what_was_not_there(
+    codec: Codec,
+) -> None:
+    world = World()
+    channel, heard, far = world.call(codec=codec)
+    sound = GrowingSound(ramp(2 * FRAME))
+    playback = channel.play(sound)
+    world.run(2)
+    assert channel.progress(playback) == 2 * FRAME
+    world.run(3)
+    assert channel.progress(playback) == 2 * FRAME
+    assert world.engine.statistics().underruns == 3
+    sound.append(ramp(3 * FRAME)[2 * FRAME :])
+    sound.finish()
+    world.run(2)
+    encode, decode = CODERS[codec]
+    gap = np.zeros(3 * FRAME, np.int16)
+    sent = np.concatenate([ramp(2 * FRAME), gap, ramp(3 * FRAME)[2 * FRAME :]])
+    got = far.audio(codec)
+    assert np.array_equal(got[: len(sent)], decode(encode(sent)))
+    assert heard.ended == [(playback, 3 * FRAME, True)]
+    channel.close()
+    world.run()
+    assert world.engine.statistics().underruns == 3
+
+
+def test_a_sound_that_is_stopped_while_it_is_made_is_told_with_what_was_sent() -> None:
+    world = World()
+    channel, heard, far = world.call()
+    sound = GrowingSound(ramp(5 * FRAME))
+    playback = channel.play(sound)
+    world.run(4)
+    channel.stop_playing()
+    world.run(1)
+    assert heard.ended == [(playback, 4 * FRAME, False)]
+    assert channel.progress(playback) == 4 * FRAME
+    sound.append(ramp(FRAME))
+    world.run(3)
+    assert not far.audio()[4 * FRAME :].any()
