@@ -13,8 +13,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.asr.scripted import ScriptedEngine
 from vxml_server.app import Server
 from vxml_server.app.server import CannotStart, back_ends, host_of
+from vxml_server.asr import recogniser
 from vxml_server.clock import SystemClock
 from vxml_server.media import MediaEngine
 from vxml_server.settings import Settings, load
@@ -35,7 +37,7 @@ url = "sqlite+aiosqlite:///{folder}/calls.db"
 number = "*"
 application = "{folder}/start.vxml"
 [asr]
-engines = []
+engines = {engines}
 [dial]
 allow = ["sip:*@127.0.0.1"]
 [dial.credentials."gw.test"]
@@ -60,9 +62,10 @@ def application():
 """
 
 
-def settings(folder: Path, *, sip: int = 0, web: int = 0) -> Settings:
+def settings(folder: Path, *, sip: int = 0, web: int = 0, engines: str = "[]") -> Settings:
     file = folder / "settings.toml"
-    file.write_text(SETTINGS.format(folder=folder, sip=sip, web=web), "utf-8")
+    text = SETTINGS.format(folder=folder, sip=sip, web=web, engines=engines)
+    file.write_text(text, "utf-8")
     return load(file, {})
 
 
@@ -176,6 +179,28 @@ def test_without_a_folder_there_are_no_back_ends(tmp_path: Path) -> None:
     assert back_ends(None) == {}
     assert back_ends(tmp_path / "nowhere") == {}
     assert back_ends(tmp_path) == {}
+
+
+async def test_a_recogniser_that_there_is_not_stops_the_start(tmp_path: Path) -> None:
+    chosen = settings(tmp_path, engines='["nuance"]')
+    with pytest.raises(CannotStart, match="asr: there is no recogniser 'nuance'"):
+        await Server(chosen, SystemClock(), random.Random(1)).start()
+    assert media_threads() == []
+
+
+async def test_recognisers_load_beside_the_server_and_are_closed_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, loaded = ScriptedEngine(), threading.Event()
+    monkeypatch.setattr(engine, "load", loaded.set)
+    monkeypatch.setattr(recogniser, "build", lambda name, settings: engine)
+    chosen = settings(tmp_path, engines='["pocketsphinx"]')
+    one = Server(chosen, SystemClock(), random.Random(1))
+    await one.start()
+    assert await asyncio.to_thread(loaded.wait, 10)
+    assert one.recogniser is not None
+    await one.stop()
+    assert engine.is_closed
 
 
 @pytest.mark.parametrize(
