@@ -37,7 +37,7 @@ url = "sqlite+aiosqlite:///{folder}/calls.db"
 number = "*"
 application = "{folder}/start.vxml"
 [asr]
-engines = {engines}
+engines = []
 [dial]
 allow = ["sip:*@127.0.0.1"]
 [dial.credentials."gw.test"]
@@ -62,15 +62,15 @@ def application():
 """
 
 
-def settings(folder: Path, *, sip: int = 0, web: int = 0, engines: str = "[]") -> Settings:
+def settings(folder: Path, *, sip: int = 0, web: int = 0, ears: str = "") -> Settings:
     file = folder / "settings.toml"
-    text = SETTINGS.format(folder=folder, sip=sip, web=web, engines=engines)
-    file.write_text(text, "utf-8")
+    text = SETTINGS.format(folder=folder, sip=sip, web=web)
+    file.write_text(text.replace("engines = []", f"engines = [{ears}]"), "utf-8")
     return load(file, {})
 
 
-def server(folder: Path, **ports: int) -> Server:
-    return Server(settings(folder, **ports), SystemClock(), random.Random(1))
+def server(folder: Path, *, sip: int = 0, web: int = 0) -> Server:
+    return Server(settings(folder, sip=sip, web=web), SystemClock(), random.Random(1))
 
 
 def taken(kind: socket.SocketKind) -> socket.socket:
@@ -182,7 +182,7 @@ def test_without_a_folder_there_are_no_back_ends(tmp_path: Path) -> None:
 
 
 async def test_a_recogniser_that_there_is_not_stops_the_start(tmp_path: Path) -> None:
-    chosen = settings(tmp_path, engines='["nuance"]')
+    chosen = settings(tmp_path, ears='"nuance"')
     with pytest.raises(CannotStart, match="asr: there is no recogniser 'nuance'"):
         await Server(chosen, SystemClock(), random.Random(1)).start()
     assert media_threads() == []
@@ -194,7 +194,7 @@ async def test_recognisers_load_beside_the_server_and_are_closed_with_it(
     engine, loaded = ScriptedEngine(), threading.Event()
     monkeypatch.setattr(engine, "load", loaded.set)
     monkeypatch.setattr(recogniser, "build", lambda name, settings: engine)
-    chosen = settings(tmp_path, engines='["pocketsphinx"]')
+    chosen = settings(tmp_path, ears='"pocketsphinx"')
     one = Server(chosen, SystemClock(), random.Random(1))
     await one.start()
     assert await asyncio.to_thread(loaded.wait, 10)
