@@ -305,3 +305,26 @@ def test_a_trace_has_the_steps_with_their_lines(script: Path) -> None:
     assert "process    line" in output
     _, without, _ = vxml_server_command("call", TRAVEL, "--script", script)
     assert "select     line" not in without
+
+
+# prompts render ----------------------------------------------------------------------------------
+
+
+def test_prompts_are_rendered_from_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "a.vxml").write_text(
+        '<vxml version="2.1" xmlns="http://www.w3.org/2001/vxml" xml:lang="fr">'
+        "<form><block>Bonjour.</block></form></vxml>"
+    )
+    status, output, _ = vxml_server_command(
+        "prompts", "render", tmp_path, "--out", tmp_path / "out"
+    )
+    assert status == 0
+    assert "Bonjour." in output
+    assert len(list((tmp_path / "out").rglob("*.speech"))) == 11
+
+
+def test_prompts_need_documents_and_a_folder(tmp_path: Path) -> None:
+    assert vxml_server_command("prompts", "render", tmp_path, "--out", tmp_path)[0] == 2
+    status, output, errors = vxml_server_command("prompts", "render", tmp_path / "a.vxml")
+    assert (status, output) == (2, "")
+    assert "cache_folder" in errors

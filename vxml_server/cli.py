@@ -217,7 +217,14 @@ def render_prompts(
             raise typer.BadParameter(f"there is no document in {name}")
         uris += found
     _print_anything()
-    work = server.render_prompts(uris, typer.echo, clock=SystemClock(), config=config, out=out)
+    work = server.render_prompts(
+        uris,
+        typer.echo,
+        lambda text: typer.echo(f"Error: {text}", err=True),
+        clock=SystemClock(),
+        config=config,
+        out=out,
+    )
     raise typer.Exit(asyncio.run(work))
 
 

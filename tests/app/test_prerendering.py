@@ -33,6 +33,7 @@ async def render(*uris: str | Path, out: Path | None, config: Path | None = None
     status = await render_prompts(
         [str(uri) for uri in uris],
         lines.append,
+        lines.append,
         clock=SystemClock(),
         config=config,
         out=out,

@@ -53,6 +53,7 @@ class Totals:
 async def render_prompts(
     uris: Sequence[str],
     write: Write,
+    complain: Write,
     *,
     clock: Clock,
     config: Path | None = None,
@@ -61,23 +62,24 @@ async def render_prompts(
 ) -> int:
     """Renders what the documents say to the folder `out`, else to that of the settings.
 
-    Writes a table; returns the exit status: 0 everything that is the same for every caller is
-    there, 1 something could not be read or rendered, 2 the settings cannot be used.
+    Writes a table, or complains of the settings; returns the exit status: 0 everything that is the
+    same for every caller is there, 1 something could not be read or rendered, 2 the settings cannot
+    be used.
     """
     try:
         settings = load(config, os.environ if environ is None else environ)
     except SettingsError as error:
-        write(str(error))
+        complain(str(error))
         return BAD_USAGE
     folder = out or settings.tts.cache_folder
     if folder is None:
-        write("no folder: expected --out, or cache_folder in [tts]")
+        complain("no folder: expected --out, or cache_folder in [tts]")
         return BAD_USAGE
     tts = settings.tts.model_copy(update={"cache_folder": folder})
     try:
         voices = await start_voices(tts, clock)
     except CannotStart as error:
-        write(str(error))
+        complain(str(error))
         return BAD_USAGE
     # Whoever types the command may read what it can reach.
     fetcher = Fetcher(FetchSettings(files=(Path(Path.cwd().anchor),), allow=("*",)), clock)
