@@ -18,8 +18,9 @@ from vxml_server.clock import SystemClock
 from vxml_server.dtmf import DtmfBank
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.tts import Speech, SpeechRequest, Voices, libespeak, speech_of
-from vxml_server.tts.espeak import EspeakEngine
+from vxml_server.tts.espeak import EspeakEngine, parameters_of
 from vxml_server.tts.libespeak import Cancelled, library
+from vxml_server.tts.plan import Style
 
 FR, US = "fr-FR", "en-US"
 FRENCH = "Bonjour et bienvenue à la banque. Pour parler à un conseiller, tapez 1."
@@ -31,8 +32,10 @@ def engine() -> Voices:
     return Voices([EspeakEngine()], SystemClock())
 
 
-async def say(engine: Voices, content: str, lang: str = FR, **how: str) -> Speech:
-    return await speech_of(engine.stream(SpeechRequest(f"<speak>{content}</speak>", lang, **how)))
+async def say(engine: Voices, content: str, lang: str = FR, *, gender: str | None = None) -> Speech:
+    return await speech_of(
+        engine.stream(SpeechRequest(f"<speak>{content}</speak>", lang, gender=gender))
+    )
 
 
 def longest_silence(speech: Speech) -> float:
@@ -378,3 +381,40 @@ async def test_prompts_contain_no_keys(engine: Voices) -> None:
     bank = DtmfBank(len(prompts))
     for start in range(0, frames * 160, 160):
         assert not any(bank.feed(samples[:, start : start + 160]))
+
+
+async def test_a_changed_pitch_sounds_the_same_whatever_the_voice_said_before(
+    engine: Voices,
+) -> None:
+    content = '<prosody rate="fast" pitch="high">Please hold.</prosody>'
+    before = await say(engine, content, US)
+    await say(engine, ENGLISH, US)
+    assert np.array_equal((await say(engine, content, US)).pcm, before.pcm)
+
+
+async def test_a_pronunciation_is_spoken_and_brackets_of_a_document_are_not_one(
+    engine: Voices,
+) -> None:
+    word = await say(engine, "bonjour")
+    told = await say(engine, '<phoneme alphabet="ipa" ph="bɔ̃ʒuʁ">x</phoneme>')
+    assert told.duration == pytest.approx(word.duration, rel=0.3)
+    brackets = await say(engine, "[[b]]")
+    assert (
+        brackets.duration
+        > (await say(engine, '<phoneme alphabet="x-espeak" ph="b">x</phoneme>')).duration
+    )
+
+
+def test_voices_that_crash_leak_or_lack_their_dictionary_are_not_offered() -> None:
+    for lang in ("chr", "chr-US-Qaaa-x-west", "fo", "kaa", "xex"):
+        assert library().offer(lang) is None
+    assert "robosoft2" not in library().variants
+    assert {"f2", "f3", "m3"} <= set(library().variants)
+
+
+def test_prosody_stays_within_what_the_library_bears() -> None:
+    for rate, pitch, pitch_range in ((0.01, 0.01, 9.0), (9.0, 9.0, 0.0)):
+        parameters = parameters_of(Style("fr", rate=rate, pitch=pitch, pitch_range=pitch_range))
+        assert 80 <= parameters.rate <= 450
+        assert 0 <= parameters.pitch <= 99
+        assert 0 <= parameters.pitch_range <= 80

@@ -47,8 +47,8 @@ class ChildEngine:
         self.abilities = Abilities()
         self.starts = 0
         """Children started so far."""
-        # Secrets of services are no child's business.
-        self._settings = settings.model_copy(update={"services": {}, "isolated": ()})
+        self.settings = settings.model_copy(update={"services": {}, "isolated": ()})
+        """What the child is told: nothing of services, whose settings hold secrets."""
         self._clock = clock
         self._timeout = settings.timeout
         self._turn = asyncio.Lock()
@@ -130,7 +130,7 @@ class ChildEngine:
             limit=BUFFER_BYTES,
             start_new_session=True,  # a Ctrl-C on the terminal is for the server
         )
-        start = wire.Frame(start=wire.Start(self.name, self._settings))
+        start = wire.Frame(start=wire.Start(self.name, self.settings))
         try:
             answer, _ = await self._ask(process, start, START_SECONDS)
             if answer.started is None:

@@ -8,6 +8,10 @@ unclosed element is heard in later prompts.
 Level: each voice has one gain, measured on the same words before its first sentence. A gain adapted
 to each sentence would make neighbouring sentences pump.
 
+C code that reads what callers and documents wrote is not to be trusted with the server: hostile
+text at extreme prosody crashes the library about once in ten thousand sentences. So the settings
+run this engine in a child process unless they are told otherwise.
+
 The rule: the loop never waits. One worker thread for the process does all of the work.
 """
 
@@ -39,6 +43,8 @@ from vxml_server.tts.plan import MarkPoint, Style, Text
 
 # One step of the library's pitch parameter, measured: 25 steps up are a factor of 1.32.
 PITCH_STEP = 0.0112
+MIN_RATE, MAX_RATE = 80, 450  # words a minute: the library's limits, which it does not check
+MAX_RANGE = 80  # above it some voices are led beyond their tables, and the library crashes
 MEASURED = "1 2 3 4 5 6 7 8 9"  # words in every language
 MAX_GAIN_DB = 20.0
 
@@ -93,22 +99,22 @@ class EspeakEngine:
     def say(self, utterance: Utterance, voice: str, cancelled: threading.Event) -> Spoken:
         """The same on the caller's thread. Raises `Cancelled` once that is set."""
         style = utterance.style
-        said = self._library.speak(markup(utterance), voice, _parameters(style), cancelled)
+        said = self._library.speak(markup(utterance), voice, parameters_of(style), cancelled)
         places = dict(said.marks)
         # A mark that the library drops is at the end of what it was to follow.
         marks = tuple(places.get(number, len(said.pcm)) for number in range(len(utterance.marks)))
         return Spoken(said.pcm, self._library.rate, marks)
 
 
-def _parameters(style: Style, gain_db: float = 0.0) -> Parameters:
+def parameters_of(style: Style, gain_db: float = 0.0) -> Parameters:
     """Of a style whose level is to be `gain_db` above normal."""
     pitch = NORMAL_PITCH + math.log(style.pitch) / PITCH_STEP
     volume = 0 if style.silent else round(NORMAL_VOLUME * 10 ** (gain_db / 20))
     return Parameters(
-        rate=round(NORMAL_RATE * style.rate),
+        rate=min(max(MIN_RATE, round(NORMAL_RATE * style.rate)), MAX_RATE),
         volume=min(volume, MAX_VOLUME),
         pitch=min(max(0, round(pitch)), 99),
-        pitch_range=min(max(0, round(NORMAL_RANGE * style.pitch_range)), 99),
+        pitch_range=min(max(0, round(NORMAL_RANGE * style.pitch_range)), MAX_RANGE),
     )
 
 
@@ -129,7 +135,7 @@ def markup(utterance: Utterance) -> str:
         if item.style == base or not text.strip():
             parts.append(text)
         else:
-            own = _parameters(item.style, item.style.gain_db - base.gain_db)
+            own = parameters_of(item.style, item.style.gain_db - base.gain_db)
             # A rate is a share of the current one; the others are values of the parameter.
             rate = round(100 * item.style.rate / base.rate)
             parts.append(

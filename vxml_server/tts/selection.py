@@ -58,6 +58,17 @@ class _Said:
     substitute: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """Engines that speak a language and their voices for it, best first.
+
+    `is_certain` is false when an engine did not say whether it has one.
+    """
+
+    offers: tuple[tuple[Engine, Offer], ...]
+    is_certain: bool
+
+
 @dataclass(slots=True)
 class _Health:
     """How an engine has been doing."""
@@ -95,7 +106,7 @@ class Voices:
         self._recorded = recorded
         self._recordings = recordings
         self._health = {engine.name: _Health() for engine in engines}
-        self._choices: OrderedDict[VoiceKey, tuple[tuple[Engine, Offer], ...]] = OrderedDict()
+        self._choices: OrderedDict[VoiceKey, _Choice] = OrderedDict()
         self._gains: dict[tuple[str, str], float] = {}
 
     async def start(self) -> None:
@@ -160,7 +171,8 @@ class Voices:
 
     async def _utter(self, utterance: Utterance) -> AsyncGenerator[_Said]:
         """One sentence, by the first engine that manages."""
-        offers = await self._offers(utterance.style)
+        choice = await self._choice(utterance.style)
+        offers = choice.offers
         if not offers:
             raise VoiceXmlEvent(
                 "error.unsupported.language", f"there is no voice for {utterance.style.lang!r}"
@@ -168,7 +180,7 @@ class Voices:
         rest = [utterance]
         troubles: list[str] = []
         for engine, offer in self._by_health(offers):
-            substitute = engine is not offers[0][0]
+            substitute = engine is not offers[0][0] or not choice.is_certain
             if not engine.abilities.mixes:
                 rest = [part for whole in rest for part in in_one_style(whole)]
             try:
@@ -182,7 +194,7 @@ class Voices:
                 return
         raise VoiceXmlEvent("error.noresource", f"no engine could speak: {'; '.join(troubles)}")
 
-    async def _offers(self, style: Style) -> tuple[tuple[Engine, Offer], ...]:
+    async def _choice(self, style: Style) -> _Choice:
         """Engines that speak a style's language and their voices for it, best first."""
         if (known := self._choices.get(style.voice)) is not None:
             self._choices.move_to_end(style.voice)
@@ -200,14 +212,14 @@ class Voices:
                 found.append((engine, offer))
         last = len(style.names)
         found.sort(key=lambda f: (last if f[1].named is None else f[1].named, not f[1].is_gender))
-        offers = tuple(found)
+        choice = _Choice(tuple(found), is_certain)
         if is_certain:
-            self._choices[style.voice] = offers
+            self._choices[style.voice] = choice
             while len(self._choices) > MAX_CHOICES:
                 self._choices.popitem(last=False)
-        elif not offers:
-            raise VoiceXmlEvent("error.noresource", "no engine answers which voices it has")
-        return offers
+        elif not found:
+            raise VoiceXmlEvent("error.noresource", "no engine says which voices it has")
+        return choice
 
     def _by_health(self, offers: tuple[tuple[Engine, Offer], ...]) -> list[tuple[Engine, Offer]]:
         """Those that are well first; an engine that is left alone is better than silence."""
