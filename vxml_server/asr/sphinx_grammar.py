@@ -2,8 +2,8 @@
 
 Its parser and its dictionary are C code that trusts what it is given, so nothing that an author
 wrote reaches them: rules and words are numbered, and tags are left out. It writes a reference out
-wherever it stands and knows no recursion but at the right; a grammar that would grow beyond
-`MAX_SIZE`, or that it refuses, becomes a loop of all words, of which the grammars themselves then
+wherever it stands, and recursion is beyond it; a grammar that recurs, or would grow beyond
+`MAX_SIZE`, becomes a loop of all words, of which the grammars themselves then
 choose what they allow.
 """
 
@@ -45,7 +45,7 @@ class Written:
     words: tuple[tuple[str, ...], ...]
     """By number: those that sound alike are one to the decoder."""
     loop: str
-    """All words, any number of times: what is used when `jsgf` is refused."""
+    """All words, any number of times: what is left when `jsgf` is refused."""
     is_simple: bool
     """Whether its word lattice stays small: a choice of a few sentences, no loop of words."""
     dictionary: str
@@ -65,7 +65,8 @@ def plain(heard: str) -> str:
 def write(grammars: Sequence[str], pronounce: Callable[[str], Sequence[str]]) -> Written | None:
     """The JSGF of several grammars as one; None where there is nothing that could be said.
 
-    `grammars` are what `Grammar.to_jsgf` gave. Raises `error.unsupported.format` for too many words.
+    `grammars` are what `Grammar.to_jsgf` gave. Raises `error.unsupported.format` when they have too
+    many words.
     """
     writer = _Writer(pronounce)
     rules, roots, size = [], [], 0
@@ -185,19 +186,21 @@ def _weight(text: str) -> str:
 
 
 def _size(bodies: dict[str, list[str]], root: str) -> int:
-    """The words of a rule with all its references written out; a reference back counts as one."""
+    """The words of a rule with all its references written out; without end where it recurs."""
     sizes: dict[str, int] = {}
     todo = [root]
     under_way: set[str] = set()
     while todo:
         name = todo[-1]
         references = [part for part in bodies.get(name, ()) if part in bodies]
-        missing = [part for part in references if part not in sizes and part not in under_way]
-        if missing and name not in sizes:
+        if any(part in under_way or part == name for part in references):
+            return MAX_SIZE + 1
+        missing = [part for part in references if part not in sizes]
+        if missing:
             under_way.add(name)
             todo += dict.fromkeys(missing)
             continue
         todo.pop()
         under_way.discard(name)
-        sizes[name] = len(bodies[name]) + sum(sizes.get(part, 1) for part in references)
+        sizes[name] = len(bodies[name]) + sum(sizes[part] for part in references)
     return sizes[root]

@@ -6,7 +6,7 @@ which no vowel of the model looks like. Instead the model is bent: cepstra are a
 mel energies, so a Gaussian over 13 cepstra of 25 bands has its counterpart over 10 cepstra of 19
 bands, exactly but for the detail that 13 of 25 cepstra never held. Nothing is trained, and nothing
 has to be resampled. (Real prompts at 8 kHz, seven small vocabularies, in all 129 words: 101 right
-at 16 kHz, 119 so.)
+at 16 kHz, 120 so.)
 
 `LINE` must agree with the front end (`sphinx_features`), which computes those cepstra.
 """
@@ -87,7 +87,7 @@ def bend(means: Matrix, variances: Matrix) -> tuple[Matrix, Matrix]:
     )
 
 
-def prepare(folder: Path) -> dict[str, str]:
+def prepare(folder: Path) -> dict[str, str | float | bool]:
     """Writes the bent model into `folder` where it is not yet, and gives a decoder's settings."""
     source = Path(pocketsphinx.get_model_path("en-us/en-us"))
     if not (folder / _FEATURES).exists():

@@ -1,7 +1,7 @@
 """How English words are pronounced, in the phones of PocketSphinx's model (ARPAbet).
 
-First the dictionary of the wheel, which is CMU's, then eSpeak NG, which reads anything aloud: names,
-numbers, what an author made up. eSpeak is one global state per process, so `Pronunciations` with it
+First the dictionary of the wheel, which is CMU's, then eSpeak NG, which reads anything aloud:
+names, numbers, what an author made up. eSpeak is one global state per process, so `Pronunciations`
 belongs into a process that does not speak: the child in which the recogniser runs.
 """
 
