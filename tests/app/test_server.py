@@ -15,7 +15,8 @@ import pytest
 
 from tests.asr.scripted import ScriptedEngine
 from vxml_server.app import Server
-from vxml_server.app.server import CannotStart, back_ends, host_of
+from vxml_server.app.errors import CannotStart
+from vxml_server.app.server import back_ends, host_of
 from vxml_server.asr import recogniser
 from vxml_server.clock import SystemClock
 from vxml_server.media import MediaEngine

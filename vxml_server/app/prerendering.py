@@ -16,7 +16,8 @@ from pathlib import Path
 from textwrap import shorten
 from urllib.parse import urlsplit
 
-from vxml_server.app.server import CannotStart, start_voices
+from vxml_server.app.engines import start_voices
+from vxml_server.app.errors import CannotStart
 from vxml_server.calls import PromptRenderer, SoundCache
 from vxml_server.clock import Clock
 from vxml_server.events import VoiceXmlEvent

@@ -14,21 +14,25 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import ModuleType
+from zoneinfo import ZoneInfo
 
 import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from vxml_server import __version__
+from vxml_server.app import contact_centre
+from vxml_server.app.engines import start_ears, start_voices
+from vxml_server.app.errors import CannotStart
 from vxml_server.app.metrics import ServerCollector
-from vxml_server.asr import Recogniser, recogniser_of
+from vxml_server.asr import Recogniser
 from vxml_server.calls import Exchange, Leg, Line, Resources, SoundCache, Spool
 from vxml_server.clock import Clock
-from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import Fetcher
 from vxml_server.interpreter import Document, DocumentStore, GrammarStore, Limits
 from vxml_server.media import MediaEngine
-from vxml_server.settings import AsrSettings, Settings, TtsSettings, destination
+from vxml_server.queues import ContactCentre
+from vxml_server.settings import FetchSettings, Settings, destination
 from vxml_server.sip import (
     Credentials,
     OutgoingCall,
@@ -37,7 +41,7 @@ from vxml_server.sip import (
     UserAgentSettings,
 )
 from vxml_server.store import Store
-from vxml_server.tts import CachingSynthesizer, Voices, synthesizer, voices
+from vxml_server.tts import CachingSynthesizer, Voices, synthesizer
 from vxml_server.web import WebServer, make_app
 
 _log = structlog.get_logger(__name__)
@@ -76,7 +80,7 @@ class Server:
         self._spool = Spool(settings.record.spool, settings.store.worker, clock)
         closing.callback(self._spool.stop)
         self._spool.start()
-        self._fetcher = Fetcher(settings.fetching(), clock)
+        self._fetcher = Fetcher(self._fetching(), clock)
         closing.push_async_callback(self._fetcher.close)
         self._voices = await start_voices(settings.tts, clock)
         closing.push_async_callback(self._voices.close)
@@ -93,6 +97,13 @@ class Server:
             random=self._random,
             call_soon=self._loop.call_soon_threadsafe,
             mute_keys=settings.media.mute_keys,
+        )
+        self._centre = ContactCentre(
+            self._store,
+            clock,
+            self._random,
+            worker=settings.store.worker,
+            zone=ZoneInfo(settings.queues.zone),
         )
         self._exchange = Exchange(
             resources=self._resources(),
@@ -118,6 +129,10 @@ class Server:
             ),
             settings.web.listen,
         )
+        declared = contact_centre.definitions(settings.queues.definitions)
+        closing.push_async_callback(self._centre.stop)
+        await self._centre.start()
+        await self._centre.declare(declared)
         self._engine.start()
         closing.callback(self._engine.stop)
         closing.push_async_callback(self._web.stop)
@@ -125,6 +140,11 @@ class Server:
         closing.push_async_callback(self._user_agent.stop)
         await self._user_agent.start([str(listen) for listen in settings.sip.listen])
         return f"ready sip={','.join(self._user_agent.addresses)} web={web_address}"
+
+    def _fetching(self) -> FetchSettings:
+        """What may be fetched: what the settings say, and the documents that come with us."""
+        allowed = self._settings.fetching()
+        return allowed.model_copy(update={"files": (*allowed.files, contact_centre.DOCUMENTS)})
 
     def _sip_settings(self) -> UserAgentSettings:
         sip = self._settings.sip
@@ -168,6 +188,11 @@ class Server:
             ),
             spool=self._spool,
             recogniser=self._recogniser,
+            destinations=contact_centre.destinations(
+                *(self._centre, self._engine, self._clock, line),
+                contacts=lambda user: (),
+                language=settings.voicexml.language,
+            ),
         )
 
     def _invite(
@@ -261,40 +286,6 @@ def host_of(uri: str) -> str:
     if place.startswith("["):
         return place[1:].partition("]")[0].lower()
     return place.partition(":")[0].lower()
-
-
-class CannotStart(Exception):
-    """Something of the operator's is not as it has to be; the text says what."""
-
-
-async def start_voices(settings: TtsSettings, clock: Clock) -> Voices:
-    """The engines of speech, ready. Raises `CannotStart` for one that cannot speak here."""
-    try:
-        made = voices(settings, clock)
-        try:
-            await made.start()
-        except BaseException:
-            await made.close()
-            raise
-    except VoiceXmlEvent as event:
-        raise CannotStart(f"tts: {event.message}") from event
-    return made
-
-
-def start_ears(
-    settings: AsrSettings, clock: Clock, loop: asyncio.AbstractEventLoop
-) -> Recogniser | None:
-    """The engines of recognition, which load their models beside us; None when there are none.
-
-    Raises `CannotStart` for one that is unknown, not installed, or badly set.
-    """
-    try:
-        made = recogniser_of(settings, clock, loop.call_soon_threadsafe)
-    except VoiceXmlEvent as event:
-        raise CannotStart(f"asr: {event.message}") from event
-    if made is not None:
-        made.load()
-    return made
 
 
 def back_ends(folder: Path | None) -> dict[str, web.Application]:

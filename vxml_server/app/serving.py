@@ -19,7 +19,8 @@ from pathlib import Path
 
 import structlog
 
-from vxml_server.app.server import CannotStart, Server
+from vxml_server.app.errors import CannotStart
+from vxml_server.app.server import Server
 from vxml_server.clock import Clock, SystemClock
 from vxml_server.settings import LogSettings, Settings, SettingsError, load
 

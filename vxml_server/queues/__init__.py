@@ -2,5 +2,40 @@
 
 The heart is pure: `profiles` are the operator's definitions, `rows` the state, `transitions` how it
 changes, `matching` who is offered to whom. Around it: the ledger keeps rows and facts in the
-database, the dispatcher makes offers on telephones.
+database, the contact centre makes offers on telephones, and a queue transfer is a caller's time in
+a queue.
 """
+
+from vxml_server.queues.centre import (
+    ContactCentre,
+    NoSuchAgent,
+    NoSuchQueue,
+    QueueIsFull,
+    Standing,
+)
+from vxml_server.queues.definitions import BadDefinition, Definition, Kind, kind_of, read, written
+from vxml_server.queues.profiles import Agent, Group, Queue
+from vxml_server.queues.telephones import Contacts, Dialler, SipTelephone
+from vxml_server.queues.waiting import QueueTransfer, Treatments
+
+__all__ = [
+    "Agent",
+    "BadDefinition",
+    "ContactCentre",
+    "Contacts",
+    "Definition",
+    "Dialler",
+    "Group",
+    "Kind",
+    "NoSuchAgent",
+    "NoSuchQueue",
+    "Queue",
+    "QueueIsFull",
+    "QueueTransfer",
+    "SipTelephone",
+    "Standing",
+    "Treatments",
+    "kind_of",
+    "read",
+    "written",
+]

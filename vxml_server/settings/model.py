@@ -12,6 +12,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -306,7 +307,7 @@ class TtsSettings(_Section):
     """Best first: `espeak`, `piper`, `pyttsx3`, a name of [tts.services], or of a plug-in."""
     timeout: PositiveFloat = 10.0
     """Seconds that an engine has for one sentence before the next engine is asked."""
-    isolated: Annotated[tuple[str, ...], Items] = ()
+    isolated: Annotated[tuple[str, ...], Items] = ("espeak",)
     """Engines that run in a process of their own, so that a crash is not the server's."""
     piper: PiperSettings = PiperSettings()
     pyttsx3: Pyttsx3Settings = Pyttsx3Settings()
@@ -339,7 +340,7 @@ class TtsSettings(_Section):
             if name in _BUILT_IN:
                 raise ValueError(f"expected another name for a service than {name!r}")
         for name in self.isolated:
-            if name not in self.engines or name in self.services:
+            if name in self.services:
                 raise ValueError(f"expected engines that are no services, got {name!r}")
         return self
 
@@ -396,6 +397,23 @@ class VoiceXmlSettings(_Section):
     """The platform's values of VoiceXML properties (section 6.3) under every document."""
 
 
+def _is_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"expected a time zone such as Europe/Paris, got {name!r}") from None
+    return name
+
+
+class QueueSettings(_Section):
+    """[queues]: callers who wait for agents."""
+
+    definitions: Path | None = None
+    """A TOML file with [[agents]], [[groups]] and [[queues]]; what it says only it may change."""
+    zone: Annotated[str, AfterValidator(_is_zone)] = "UTC"
+    """Time zone of the contact centre: where the day of the agents' counters begins."""
+
+
 class LogSettings(_Section):
     """[log]: what is written to standard error."""
 
@@ -421,6 +439,7 @@ class Settings(_Section):
     asr: AsrSettings = AsrSettings()
     record: RecordSettings = RecordSettings()
     voicexml: VoiceXmlSettings = VoiceXmlSettings()
+    queues: QueueSettings = QueueSettings()
     log: LogSettings = LogSettings()
 
     def fetching(self) -> FetchSettings:
