@@ -184,7 +184,7 @@ class CachingSynthesizer:
 
     async def _bring(self, key: str, request: SpeechRequest, flight: _Flight) -> None:
         """From the folder if it is there, else from the engine."""
-        if self._disk is not None and request.is_fixed:
+        if self._disk is not None and request.is_fixed and self._disk.has(key):
             speech = await asyncio.to_thread(self._disk.read, key)
             if speech is not None:
                 self.disk_hits += 1

@@ -62,6 +62,10 @@ class DiskCache:
         """Where the speech of a key is; not too many in one folder."""
         return self.folder / key[:2] / f"{key}{SUFFIX}"
 
+    def has(self, key: str) -> bool:
+        """Whether there is a file for a key, good or not; quick enough for the event loop."""
+        return self.path(key).is_file()
+
     def read(self, key: str) -> Speech | None:
         """The speech of a key, which is then the last to go; None if it is not there."""
         path = self.path(key)

@@ -35,6 +35,7 @@ LEVEL_SECONDS = 1.0  # of speech that a level is measured on for good
 VOICE_CHANGE_PAUSE = 0.06
 PAUSE_CHUNK = 1.0  # seconds: a pause of two minutes is not made at once
 FIRST_RETRY, LAST_RETRY = 1.0, 60.0  # seconds that an engine is left alone after failures
+SHORT = 1000  # characters of a document that is read in about the time a thread takes to begin
 MAX_CHOICES = 1000  # remembered; a document may ask for voices without end
 
 VoiceKey = tuple[str, tuple[str, ...], str]
@@ -131,8 +132,10 @@ class Voices:
 
     async def stream(self, request: SpeechRequest) -> AsyncGenerator[Chunk]:
         """As the protocol says; a chunk is a sentence or a second of a pause."""
-        loop = asyncio.get_running_loop()
-        plan = await loop.run_in_executor(None, self._prepared, request)
+        if self._recorded is None and len(request.ssml) <= SHORT:
+            plan = self._prepared(request)
+        else:
+            plan = await asyncio.to_thread(self._prepared, request)
         if plan.warnings:
             yield Chunk(np.zeros(0, np.int16), (), plan.warnings)
         at = 0  # samples so far
@@ -163,7 +166,7 @@ class Voices:
                 before = said.voice
 
     def _prepared(self, request: SpeechRequest) -> _Prepared:
-        """On a thread: a document may be long."""
+        """Beside the loop, if the document is long or there are recordings to be read."""
         plan = parse(request)
         if self._recorded is not None:
             plan = self._recorded(plan)
