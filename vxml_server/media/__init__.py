@@ -12,6 +12,7 @@ the first after a hold or after ticks that were skipped), and on no other.
 
 from vxml_server.media.channel import Channel, ChannelListener, KeySource
 from vxml_server.media.engine import MediaEngine
+from vxml_server.media.pairs import StereoTap
 from vxml_server.media.play import GrowingSound, Playback, Sound
 from vxml_server.media.ports import NoPortsLeft
 from vxml_server.media.statistics import ChannelStatistics, EngineStatistics
@@ -31,6 +32,7 @@ __all__ = [
     "NoPortsLeft",
     "Playback",
     "Sound",
+    "StereoTap",
     "Stream",
     "Tap",
 ]

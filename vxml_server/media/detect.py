@@ -26,7 +26,7 @@ class KeyDetector:
     """
 
     def __init__(self, channels: int, *, always: bool = False) -> None:
-        self._always = always
+        self.always = always
         self.listening: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self._banks: list[tuple[int, int, DtmfBank]] = []  # first channel, the one after the last
         self.grow(channels)
@@ -55,7 +55,7 @@ class KeyDetector:
         for start, end, bank in self._banks:
             if start >= len(pcm):
                 break
-            if not (self._always or self.listening[start:end].any()):
+            if not (self.always or self.listening[start:end].any()):
                 continue
             frame, flags = pcm[start:end], lost[start:end]
             if len(frame) < end - start:

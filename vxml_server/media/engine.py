@@ -34,6 +34,7 @@ from vxml_server.media.detect import KeyDetector
 from vxml_server.media.jitter import JitterBuffer, Timeline
 from vxml_server.media.network import DatagramSocket, Network, UdpNetwork
 from vxml_server.media.pacer import TICK, Pacer, raise_priority
+from vxml_server.media.pairs import Pairs, StereoTap
 from vxml_server.media.play import DECODE, ENCODE, SILENCE, Ended
 from vxml_server.media.ports import NoPortsLeft, PortPairs
 from vxml_server.media.privacy import KeyPrivacy
@@ -109,6 +110,7 @@ class MediaEngine:
         self._concealment = Concealment(FIRST_ROWS)
         self._detector = KeyDetector(FIRST_ROWS, always=mute_keys)
         self._privacy = KeyPrivacy() if mute_keys else None
+        self._pairs = Pairs()
         self._used_rows = 0
 
         self._pacer = Pacer(clock.monotonic, sleep)
@@ -194,6 +196,22 @@ class MediaEngine:
         """Ends the bridge that `a` is in; closing either channel does so too. Harmless if none."""
         self._commands.append(lambda tick: self._part(a.state))
 
+    def tap_pair(
+        self, left: Channel, right: Channel, tap: StereoTap, *, without_keys: bool = False
+    ) -> None:
+        """Gives `tap` what comes from two channels, aligned, until both are closed or `untap_pair`.
+
+        `without_keys` takes the tones of keys out, which makes it 40 ms late. Bridges, the taps of
+        the channels and other pairs are not touched.
+        """
+        self._commands.append(
+            lambda tick: self._overhear(left.state, right.state, tap, without_keys=without_keys)
+        )
+
+    def untap_pair(self, tap: StereoTap) -> None:
+        """Ends what `tap_pair` began; harmless if it has ended."""
+        self._commands.append(lambda tick: self._overhear_no_more(tap))
+
     def statistics(self) -> EngineStatistics:
         channels = list(self._open)
         dropped = self._closed_dropped.copy()
@@ -236,11 +254,12 @@ class MediaEngine:
         heard, lost = self._decode()
         self._detect(heard, lost, now)
         if self._privacy is not None:
-            self._privacy.clean(self._open, heard, self._detector.sounding, lost)
+            self._privacy.clean(self._overheard(), heard, self._detector.sounding, lost)
         voices = self._mix(heard)
         codes = self._encode(voices)
         self._send(codes)
         self._tap(heard)
+        self._pairs.feed(heard, self._detector.sounding, lost)
         self._control(now)
         self._watch()
         self._deliver()
@@ -359,6 +378,14 @@ class MediaEngine:
             current = termination.queue.current
             if speaks and current is not None and current.stop_on_speech:
                 self._barge_in(termination)
+
+    def _overheard(self) -> list[Termination]:
+        """The channels whose audio somebody else gets."""
+        return [
+            one
+            for one in self._open
+            if one.peer is not None or one.tap is not None or one in self._pairs.overheard
+        ]
 
     def _control(self, now: float) -> None:
         while self._control_due and self._control_due[0][0] <= now:
@@ -523,6 +550,18 @@ class MediaEngine:
             one.keys_pass = keys_pass
             one.keys_may_sound = self._privacy is None
             self._bridged.append(one)
+
+    def _overhear(
+        self, left: Termination, right: Termination, tap: StereoTap, *, without_keys: bool
+    ) -> None:
+        # Where keys are muted for everybody they need not be muted twice.
+        without_keys = without_keys and self._privacy is None
+        self._pairs.add(left, right, tap, without_keys=without_keys)
+        self._detector.always = self._privacy is not None or self._pairs.want_no_keys
+
+    def _overhear_no_more(self, tap: StereoTap) -> None:
+        self._pairs.remove(tap)
+        self._detector.always = self._privacy is not None or self._pairs.want_no_keys
 
     def _part(self, a: Termination) -> None:
         b = a.peer

@@ -48,12 +48,11 @@ class KeyPrivacy:
     ) -> None:
         """Puts what may be heard in the place of what came: `heard` `[n, FRAME]` is changed.
 
+        `terminations` are those that somebody else hears, in every tick in which he does.
         `sounding` `[n]` tells where a key sounds in it, and `lost` `[n]` where audio is missing.
         """
         lines = {}
         for termination in terminations:
-            if termination.peer is None and termination.tap is None:
-                continue
             line = lines[termination] = self._line(termination)
             row = termination.row
             heard[row] = line.feed(heard[row], sounding=bool(sounding[row]), lost=bool(lost[row]))
