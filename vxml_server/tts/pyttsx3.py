@@ -1,8 +1,9 @@
 """The voices of the operating system, by pyttsx3: SAPI on Windows, NSSpeech on macOS, eSpeak.
 
 pyttsx3 keeps global state and has crashed with threads, so this engine is only ever run in a child
-process (`child`), one sentence at a time. All that could last from one sentence to the next, voice
-and rate, is set for each. It has no times of words: marks within a sentence are estimated.
+process (`child`), one sentence at a time. All that could last from one sentence to the next is set
+for each; rate and pitch are done to the samples. It has no times of words: marks within a sentence
+are estimated.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Pyttsx3Engine:
     """`Engine` by pyttsx3; blocks, and is for a process of its own."""
 
     name = "pyttsx3"
-    abilities = Abilities(rate=True)
+    # Rates of drivers have scales of their own, and some are set too late to count.
+    abilities = Abilities()
 
     def __init__(self, settings: Pyttsx3Settings, clock: Clock) -> None:
         self._clock = clock
@@ -88,7 +90,7 @@ class Pyttsx3Engine:
         with tempfile.TemporaryDirectory(prefix="vxml-server-pyttsx3-") as folder:
             file = Path(folder) / "speech.wav"
             engine.setProperty("voice", self._ids[voice])
-            engine.setProperty("rate", round(self._rate * utterance.style.rate))
+            engine.setProperty("rate", self._rate)
             engine.setProperty("volume", 1.0)
             engine.save_to_file(utterance.text, str(file))
             try:

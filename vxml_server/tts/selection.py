@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -203,25 +204,27 @@ class Voices:
             self._choices.move_to_end(style.voice)
             return known
         found: list[tuple[Engine, Offer]] = []
-        is_certain = True
+        troubles: list[str] = []
         for engine in self._engines:
             try:
-                offer = await engine.voice(*style.voice)
+                async with self._limited(engine):
+                    offer = await engine.voice(*style.voice)
             except VoiceXmlEvent as event:
-                self._note_failure(engine, event.message)
-                is_certain = False
+                troubles.append(f"{engine.name}: {event.message}")
                 continue
             if offer is not None:
                 found.append((engine, offer))
         last = len(style.names)
         found.sort(key=lambda f: (last if f[1].named is None else f[1].named, not f[1].is_gender))
-        choice = _Choice(tuple(found), is_certain)
-        if is_certain:
+        choice = _Choice(tuple(found), is_certain=not troubles)
+        if choice.is_certain:
             self._choices[style.voice] = choice
             while len(self._choices) > MAX_CHOICES:
                 self._choices.popitem(last=False)
         elif not found:
-            raise VoiceXmlEvent("error.noresource", "no engine says which voices it has")
+            raise VoiceXmlEvent(
+                "error.noresource", f"no engine says which voices it has: {'; '.join(troubles)}"
+            )
         return choice
 
     def _by_health(self, offers: tuple[tuple[Engine, Offer], ...]) -> list[tuple[Engine, Offer]]:
@@ -230,11 +233,20 @@ class Voices:
         return sorted(offers, key=lambda offer: self._health[offer[0].name].retry_at > now)
 
     async def _speak(self, engine: Engine, offer: Offer, utterance: Utterance) -> _Said:
-        try:
-            async with deadline(self._clock, self._timeout):
-                spoken = await engine.speak(_asked(engine, utterance), offer.voice)
+        async with self._limited(engine):
+            spoken = await engine.speak(_asked(engine, utterance), offer.voice)
             if not len(spoken.pcm):
                 raise VoiceXmlEvent("error.noresource", "it said nothing")
+        self.spoken[engine.name] += 1
+        self._health[engine.name] = _Health()
+        return self._finished(engine, offer, utterance, spoken)
+
+    @asynccontextmanager
+    async def _limited(self, engine: Engine) -> AsyncIterator[None]:
+        """An engine's work within its time; failures are noted and raised as `VoiceXmlEvent`."""
+        try:
+            async with deadline(self._clock, self._timeout):
+                yield
         except TimeoutError:
             message = f"it took longer than {self._timeout:g} s"
             self._note_failure(engine, message)
@@ -242,9 +254,6 @@ class Voices:
         except VoiceXmlEvent as event:
             self._note_failure(engine, event.message)
             raise
-        self.spoken[engine.name] += 1
-        self._health[engine.name] = _Health()
-        return self._finished(engine, offer, utterance, spoken)
 
     def _note_failure(self, engine: Engine, message: str) -> None:
         self.failed[engine.name] += 1
