@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import mimetypes
 import os
 import re
 import sys
@@ -21,6 +22,7 @@ import typer
 
 if TYPE_CHECKING:
     from vxml_server.fetch import Fetcher
+    from vxml_server.grammar import Grammar
     from vxml_server.grammar.inspect import Wanted
     from vxml_server.interpreter import Json
     from vxml_server.interpreter.script import Script
@@ -259,6 +261,47 @@ def grammar(
     raise typer.Exit(status)
 
 
+@app.command()
+def listen(
+    file: Annotated[Path, typer.Argument(help="Speech, in any format that prompts may have.")],
+    grammar: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--grammar", metavar="G", help="A path, file:, http(s): or builtin: URI; repeatable."
+        ),
+    ] = None,
+    lang: Annotated[str, typer.Option(help="The language that is spoken.")] = "en",
+    engine: Annotated[str, typer.Option(help="This recogniser alone.")] = "",
+    config: Annotated[
+        Path | None, typer.Option(help="Settings (TOML) with the recognisers and models.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show what the recogniser hears in a recording: with no grammar, dictation.
+
+    Exit status: 0 a grammar matches, 1 none does or there is no speech, 2 bad usage, or a file, a
+    grammar or an engine that cannot be used.
+    """
+    from vxml_server.asr import inspect  # noqa: PLC0415 (slow)
+    from vxml_server.audio import decode  # noqa: PLC0415 (slow)
+    from vxml_server.events import VoiceXmlEvent  # noqa: PLC0415 (slow)
+    from vxml_server.settings import SettingsError, load  # noqa: PLC0415 (slow)
+
+    _print_anything()
+    try:
+        settings = load(config, os.environ).asr
+        grammars = asyncio.run(_voice_grammars(grammar or [], lang))
+        audio = decode(file.read_bytes(), mimetypes.guess_type(file.name)[0] or "")
+        record, status = inspect.listen(audio.pcm, grammars, lang, settings, engine)
+    except SettingsError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(USAGE_ERROR) from None
+    except (OSError, VoiceXmlEvent) as error:
+        record, status = {"error": str(error)}, inspect.IN_ERROR
+    typer.echo(json.dumps(record, ensure_ascii=False) if as_json else inspect.in_words(record))
+    raise typer.Exit(status)
+
+
 # A call ------------------------------------------------------------------------------------------
 
 
@@ -356,6 +399,27 @@ async def _grammar(uri: str, wanted: Wanted, mode: str | None, lang: str, *, as_
     for record in records:
         typer.echo(json.dumps(record, ensure_ascii=False) if as_json else inspect.in_words(record))
     return status
+
+
+async def _voice_grammars(uris: list[str], lang: str) -> list[tuple[str, Grammar]]:
+    from vxml_server.fetch import FetchRequest  # noqa: PLC0415 (slow)
+    from vxml_server.grammar import builtin, load_async  # noqa: PLC0415 (slow)
+
+    fetcher = _open_fetcher()
+    fetch = fetcher.session()
+
+    async def read(target: str) -> bytes:
+        return (await fetch.fetch(FetchRequest(target))).body
+
+    async def grammar_at(uri: str) -> Grammar:
+        if uri.startswith("builtin:"):
+            return builtin(uri, lang, "voice")
+        return await load_async(uri, fetch=read, mode="voice", lang=lang)
+
+    try:
+        return [(uri, await grammar_at(uri)) for uri in uris]
+    finally:
+        await fetcher.close()
 
 
 def _open_fetcher() -> Fetcher:
