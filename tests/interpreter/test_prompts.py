@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +17,7 @@ from vxml_server.interpreter.platform import AudioSegment, Prompt, Segment, Spee
 from vxml_server.interpreter.prompts import MAX_LEXICONS, PromptBuilder
 from vxml_server.interpreter.properties import Properties
 from vxml_server.interpreter.scopes import Scopes
+from vxml_server.interpreter.speech import Template
 
 URI = "http://test/main.vxml"
 
@@ -26,7 +27,7 @@ def built(
     attributes: str = "",
     variables: dict[str, object] | None = None,
     *,
-    may_be_none: bool = False,
+    twice: bool = False,
 ) -> Prompt | None:
     """The prompt that `<prompt>` with this content becomes."""
     body = vxml(f"<form><block><prompt {attributes}>{content}</prompt></block></form>")
@@ -37,8 +38,11 @@ def built(
     for name, value in (variables or {}).items():
         engine.set_json(scopes.scope("application"), name, value)
     block = document.dialogs[0].elements[0]
-    made = PromptBuilder(scopes, Properties([]), "en", URI).prompt(block.elements[0])
-    assert made is not None or may_be_none
+    builder = PromptBuilder(scopes, Properties([]), "en", URI)
+    made = builder.prompt(block.elements[0])
+    assert made is not None or twice
+    if twice:
+        assert builder.prompt(block.elements[0]) == made, "it is the same when it comes again"
     return made
 
 
@@ -165,14 +169,25 @@ PARTS = st.recursive(
 def test_a_template_makes_the_same_prompt_as_its_parts_one_by_one(content: str, value: str) -> None:
     def outcome() -> object:
         try:
-            return built(content, variables={"v": value, "w": 7}, may_be_none=True)
+            return built(content, variables={"v": value, "w": 7}, twice=True)
         except VoiceXmlEvent as event:
             return event.name, event.message
 
-    made = outcome()
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("vxml_server.interpreter.prompts.template_of", lambda element: None)
-        assert outcome() == made
+    # The first time its parts are assembled; `built` sees to it that the second is the same.
+    outcome()
+
+
+def test_a_prompt_that_comes_again_has_a_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    filled: list[Sequence[str]] = []
+
+    def fill(template: Template, values: Sequence[str], lang: str) -> SpeechSegment:
+        filled.append(values)
+        return SpeechSegment("<speak>one x</speak>", "one x", lang)
+
+    monkeypatch.setattr(Template, "filled", fill)
+    with pytest.raises(AssertionError, match="comes again"):
+        built('one <emphasis><value expr="v"/></emphasis>', variables={"v": "x"}, twice=True)
+    assert filled == [["x"]]
 
 
 def test_marks_are_named_and_may_be_computed() -> None:

@@ -17,6 +17,7 @@ CONTROL_ITEMS = frozenset({"initial", "block"})
 HANDLERS = frozenset({"catch", "error", "help", "noinput", "nomatch"})
 DIALOGS = frozenset({"form", "menu"})
 _MOST_KNOWN = 16
+_UNKNOWN: Any = object()
 
 
 class Element:
@@ -104,10 +105,8 @@ def once(work_out: Callable[[Element], _T]) -> Callable[[Element], _T]:
 
     @wraps(work_out)
     def known(element: Element) -> _T:
-        found: _T
-        try:
-            found = element.known[work_out]
-        except KeyError:
+        found: _T = element.known.get(work_out, _UNKNOWN)
+        if found is _UNKNOWN:
             found = element.known[work_out] = work_out(element)
         return found
 

@@ -24,7 +24,13 @@ from vxml_server.interpreter.platform import (
 from vxml_server.interpreter.properties import Properties, fetch_request
 from vxml_server.interpreter.recordings import Recordings, is_recording
 from vxml_server.interpreter.scopes import Scopes
-from vxml_server.interpreter.speech import UNSPOKEN, Assembler, start_tag, template_of
+from vxml_server.interpreter.speech import (
+    UNSPOKEN,
+    Assembler,
+    Template,
+    start_tag,
+    template_of,
+)
 from vxml_server.interpreter.times import seconds
 from vxml_server.interpreter.vocabulary import SSML
 
@@ -167,13 +173,26 @@ class PromptBuilder:
         segments = self._segments(element, lang)
         if not segments:
             return None
-        kind, bargein, timeout = self._manner(element)
-        return Prompt(segments, lang, bargein, kind, timeout, element.line, is_fixed(element))
+        kind = element.get("bargeintype") or self._properties.get("bargeintype")
+        if kind not in {"speech", "hotword"}:
+            if not self._in_handler:
+                message = f"property bargeintype: {kind!r} is neither speech nor hotword"
+                raise VoiceXmlEvent("error.semantic", message, line=element.line)
+            kind = "speech"
+        bargein, timeout = element.get("bargein"), element.get("timeout")
+        return Prompt(
+            segments,
+            lang,
+            bargein == "true" if bargein else self._properties.flag("bargein"),
+            cast(Literal["speech", "hotword"], kind),
+            seconds(timeout) if timeout else self._timeout(),
+            element.line,
+            is_fixed(element),
+        )
 
     def _segments(self, element: Element, lang: str) -> tuple[Segment, ...]:
-        # A value may be the name of a recording, which is no speech.
-        has_recordings = self._recordings is not None and not self._recordings.are_none
-        if not has_recordings and (template := template_of(element)) is not None:
+        template = self._template(element)
+        if template is not None:
             values = [self._scopes.text(expression) for expression in template.expressions]
             speech = template.filled(values, lang)
             return () if speech is None else (speech,)
@@ -182,30 +201,10 @@ class PromptBuilder:
         self._add(element.children, assembler)
         return assembler.finish()
 
-    def _manner(self, element: Element) -> tuple[Literal["speech", "hotword"], bool, float | None]:
-        """How a prompt is played: its bargeintype, its bargein, its timeout."""
-        made = element.table(PromptBuilder._manner)
-        key = (self._properties, self._in_handler)
-        if key not in made:
-            made[key] = self._read_manner(element)
-        manner: tuple[Literal["speech", "hotword"], bool, float | None] = made[key]
-        return manner
-
-    def _read_manner(
-        self, element: Element
-    ) -> tuple[Literal["speech", "hotword"], bool, float | None]:
-        kind = element.get("bargeintype") or self._properties.get("bargeintype")
-        if kind not in {"speech", "hotword"}:
-            if not self._in_handler:
-                message = f"property bargeintype: {kind!r} is neither speech nor hotword"
-                raise VoiceXmlEvent("error.semantic", message, line=element.line)
-            kind = "speech"
-        bargein, timeout = element.get("bargein"), element.get("timeout")
-        return (
-            cast(Literal["speech", "hotword"], kind),
-            bargein == "true" if bargein else self._properties.flag("bargein"),
-            seconds(timeout) if timeout else self._timeout(),
-        )
+    def _template(self, element: Element) -> Template | None:
+        # What is always the same is made once, and a value may be the name of a recording.
+        has_recordings = self._recordings is not None and not self._recordings.are_none
+        return None if has_recordings or is_fixed(element) else template_of(element)
 
     @property
     def _in_handler(self) -> bool:

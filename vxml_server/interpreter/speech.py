@@ -187,18 +187,24 @@ def _filled(pieces: Sequence[str], values: Sequence[str]) -> str:
     return "".join(parts)
 
 
-@once
 def template_of(prompt: Element) -> Template | None:
-    """The template of a prompt; None for one with audio, loops, marks and the like."""
+    """The template of a prompt that comes again; None the first time, which may be the only one,
+    and for a prompt with audio, loops, marks and the like."""
+    if template_of not in prompt.known:
+        prompt.known[template_of] = "came once"
+        return None
+    return _template(prompt)
+
+
+@once
+def _template(prompt: Element) -> Template | None:
     out = Assembler("")
     expressions: list[str] = []
-    if _HOLE in _all_text(prompt) or not _assemble(prompt.children, out, expressions):
+    if not _assemble(prompt.children, out, expressions):
         return None
-    return out.template(expressions)
-
-
-def _all_text(element: Element) -> str:
-    return element.text + "".join([_all_text(child) for child in element.elements])
+    made = out.template(expressions)
+    # Otherwise the author has written the character that stands for a value.
+    return made if len(made.markup) == len(made.words) == len(expressions) + 1 else None
 
 
 def _assemble(nodes: Sequence[Node], out: Assembler, expressions: list[str]) -> bool:
