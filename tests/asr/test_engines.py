@@ -76,6 +76,13 @@ def test_a_language_may_prefer_another_engine() -> None:
     assert made.of("fr-CA") == ("second", second)
 
 
+def test_an_engine_that_is_not_ready_is_taken_if_there_is_no_other() -> None:
+    first, second = ScriptedEngine("en", "fr"), ScriptedEngine("en")
+    made = Engines({"first": first, "second": second})
+    assert made.of("en", {"first"}) == ("second", second)
+    assert made.of("fr", {"first"}) == ("first", first)
+
+
 def test_an_engine_that_is_preferred_has_to_be_used() -> None:
     with pytest.raises(VoiceXmlEvent, match="'whisper' is preferred for fr but not used"):
         Engines({"first": ScriptedEngine()}, {"fr": ["whisper"]})

@@ -58,6 +58,16 @@ def test_a_thread_that_was_given_up_takes_no_more_work() -> None:
     workers.close()
 
 
+def test_what_was_given_is_done_before_the_end_and_what_hangs_is_left() -> None:
+    workers, done, stuck = ThreadWorkers(1), SimpleQueue[str](), threading.Event()
+    job = workers.submit(lambda: stuck.wait(SOON))
+    workers.abandon(job)
+    workers.submit(lambda: done.put("done"))
+    workers.close()
+    assert done.get(timeout=SOON) == "done"
+    stuck.set()
+
+
 def test_threads_end_when_they_are_closed() -> None:
     workers, threads = ThreadWorkers(2), SimpleQueue[threading.Thread]()
     workers.submit(lambda: threads.put(threading.current_thread()))

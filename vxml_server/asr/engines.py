@@ -8,7 +8,7 @@ are refused at start, not at the first call. Others' engines are found by the en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -100,11 +100,18 @@ class Engines:
         """Name and engine, in order of preference."""
         return tuple(self._engines.items())
 
-    def of(self, lang: str) -> tuple[str, SpeechEngine] | None:
-        """Name and engine for a language; None when nobody speaks it."""
+    def of(
+        self, lang: str, unready: Collection[str] = frozenset()
+    ) -> tuple[str, SpeechEngine] | None:
+        """Name and engine for a language; None when nobody speaks it.
+
+        One of those that are `unready` only if there is no other.
+        """
         wanted = lang.lower()
         preferred = self._languages.get(wanted) or self._languages.get(wanted.partition("-")[0], ())
-        for name in dict.fromkeys((*preferred, *self._engines)):
-            if self._engines[name].speaks(lang):
-                return name, self._engines[name]
-        return None
+        speaking = [
+            (name, self._engines[name])
+            for name in dict.fromkeys((*preferred, *self._engines))
+            if self._engines[name].speaks(lang)
+        ]
+        return min(speaking, key=lambda found: found[0] in unready, default=None)

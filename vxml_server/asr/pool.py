@@ -139,6 +139,10 @@ class RecognitionPool:
         self._fill()
         return recognition
 
+    def close(self) -> None:
+        """Ends the threads."""
+        self._workers.close()
+
     # For recognitions --------------------------------------------------------------------------
 
     def _has_place(self, recognition: Recognition) -> bool:

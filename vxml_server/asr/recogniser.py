@@ -51,7 +51,7 @@ class Recogniser:
     def load(self) -> None:
         """Loads the models in the background, one engine after the other.
 
-        Until then an engine is busy (`VoiceBusy`), and it stays so if its models cannot be used.
+        Until then others are asked in its place, and for ever if its models cannot be used.
         """
         self._unready = {name for name, _ in self._engines.all()}
         threading.Thread(target=self._load, name="asr models", daemon=True).start()
@@ -75,6 +75,7 @@ class Recogniser:
     def close(self) -> None:
         """Gives engines back; nobody listens any more."""
         self._is_closed = True
+        self.pool.close()
         for _, engine in self._engines.all():
             engine.close()
 
@@ -89,9 +90,9 @@ class Recogniser:
         """Waits for voice: what is returned is to be the tap of the caller's channel.
 
         `tell` is called on the loop. `activity` holds what is known of the line's noise: one for
-        the whole of a call. Raises `VoiceBusy` when there is no place for one more or the engine
-        has no model yet, and `VoiceXmlEvent` `error.unsupported.language` when no engine speaks a
-        language of the grammars.
+        the whole of a call. Raises `VoiceBusy` when there is no place for one more or no engine of
+        the language has its model, and `VoiceXmlEvent` `error.unsupported.language` when no engine
+        speaks a language of the grammars.
         """
         name, engine, lang = self._choose(request)
         self.pool.check()
@@ -131,7 +132,7 @@ class Recogniser:
         spoken = [grammar.lang or request.lang for grammar in request.grammars] or [request.lang]
         spoken.sort(key=lambda lang: primary(lang) != primary(request.lang))
         for lang in dict.fromkeys(spoken):
-            found = self._engines.of(lang)
+            found = self._engines.of(lang, self._unready)
             if found is not None:
                 return *found, lang
         raise VoiceXmlEvent(

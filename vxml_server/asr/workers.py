@@ -12,6 +12,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Protocol
 
+# How long threads that are to end are waited for, in seconds.
+_GOODBYE = 1.0
 Work = Callable[[], object]
 
 
@@ -35,7 +37,7 @@ class Workers(Protocol):
         """Gives up a job that does not come back; False when no thread can replace its own."""
 
     def close(self) -> None:
-        """Ends the threads that have nothing to do; others are left to themselves."""
+        """Ends the threads when they have done what they were given; one that hangs is left."""
 
 
 class ThreadWorkers:
@@ -48,6 +50,8 @@ class ThreadWorkers:
         self._lock = threading.Lock()
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._threads = 0
+        """Threads that take work: those given up are none of them."""
+        self._running: set[threading.Thread] = set()
         self._idle = 0
         self._is_closed = False
 
@@ -72,12 +76,17 @@ class ThreadWorkers:
     def close(self) -> None:
         with self._lock:
             self._is_closed = True
-            for _ in range(self._threads):
+            threads = tuple(self._running)
+            for _ in threads:
                 self._jobs.put(None)
+        for thread in threads:
+            thread.join(_GOODBYE / len(threads))
 
     def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         self._threads += 1
-        threading.Thread(target=self._run, name=self._name, daemon=True).start()
+        self._running.add(thread)
+        thread.start()
 
     def _run(self) -> None:
         while True:
@@ -90,4 +99,6 @@ class ThreadWorkers:
                 return
             job.work()
             if job.is_abandoned:
+                with self._lock:
+                    self._running.discard(threading.current_thread())
                 return
