@@ -20,7 +20,7 @@ from vxml_server.app.server import back_ends, host_of
 from vxml_server.asr import recogniser
 from vxml_server.clock import SystemClock
 from vxml_server.media import MediaEngine
-from vxml_server.settings import Settings, load
+from vxml_server.settings import Settings, TtsSettings, load
 
 SETTINGS = """\
 drain_seconds = 1
@@ -224,3 +224,20 @@ async def test_only_the_host_that_they_are_for_is_given_credentials(tmp_path: Pa
     assert found is not None
     assert (found.username, found.password) == ("ivr", "secret")
     assert one._credentials("sip:gw.test/1@127.0.0.1") is None
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"engines": ("hal",)}, "tts: there is no speech engine 'hal'"),
+        ({"engines": ("piper",), "isolated": ()}, "tts: piper has no voices"),
+    ],
+)
+async def test_an_engine_of_speech_that_cannot_speak_stops_the_start(
+    tmp_path: Path, table: dict[str, object], message: str
+) -> None:
+    chosen = settings(tmp_path)
+    chosen = chosen.model_copy(update={"tts": TtsSettings.model_validate(table)})
+    with pytest.raises(CannotStart, match=message):
+        await Server(chosen, SystemClock(), random.Random(1)).start()
+    assert media_threads() == []

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections.abc import Mapping
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tts.engines import ToneEngine
 from vxml_server.clock import VirtualClock
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.settings import Pyttsx3Settings, TtsSettings
-from vxml_server.tts import Abilities, Offer, Utterance, wire
+from vxml_server.tts import Abilities, Offer, Utterance, engines, wire
 from vxml_server.tts.child import ChildEngine
 from vxml_server.tts.child_main import serve
 from vxml_server.tts.engines import build, voices
@@ -121,6 +124,31 @@ def test_an_engine_is_built_by_its_name() -> None:
     assert build("espeak", TtsSettings()).identity.startswith("espeak-ng 1.")
     with pytest.raises(VoiceXmlEvent, match="no speech engine 'hal', only espeak, piper, pyttsx3"):
         build("hal", TtsSettings())
+
+
+def test_others_bring_engines_by_an_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    def parrot(options: Mapping[str, object]) -> ToneEngine:
+        return ToneEngine(str(options["name"]))
+
+    def broken(options: Mapping[str, object]) -> ToneEngine:
+        raise RuntimeError("no beak")
+
+    points = [
+        SimpleNamespace(name="parrot", load=lambda: parrot),
+        SimpleNamespace(name="broken", load=lambda: broken),
+    ]
+    asked = []
+
+    def entry_points(group: str) -> list[SimpleNamespace]:
+        asked.append(group)
+        return points
+
+    monkeypatch.setattr(engines, "entry_points", entry_points)
+    settings = TtsSettings(plugins={"parrot": {"name": "polly"}})
+    assert build("parrot", settings).name == "polly"
+    assert asked == ["vxml_server.tts"]
+    with pytest.raises(VoiceXmlEvent, match="'broken': RuntimeError: no beak"):
+        build("broken", settings)
 
 
 async def test_pyttsx3_that_is_not_started_says_so() -> None:
