@@ -176,7 +176,9 @@ class Grammar:
         for hypothesis in hypotheses:
             heard = Hypothesis(hypothesis) if isinstance(hypothesis, str) else hypothesis
             for match in self.matches(heard.text, limit):
-                known = any(_same(match.interpretation, other.interpretation) for other in found)
+                known = any(
+                    same_value(match.interpretation, other.interpretation) for other in found
+                )
                 if not known:
                     found.append(Recognised(match, match.interpretation, heard.confidence))
                 if len(found) >= limit:
@@ -212,7 +214,7 @@ class Grammar:
         return to_jsgf(self.network, self.root)
 
 
-def _same(one: JsonValue, other: JsonValue) -> bool:
+def same_value(one: JsonValue, other: JsonValue) -> bool:
     """Whether two interpretations are the same JSON: true is not 1."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from vxml_server.grammar.grammar import Grammar, Hypothesis, Match
+from vxml_server.grammar.grammar import Grammar, Hypothesis, Match, same_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,4 +53,6 @@ def _matches(
 
 
 def _same(one: Match, other: Match) -> bool:
-    return one.utterance == other.utterance and one.interpretation == other.interpretation
+    return one.utterance == other.utterance and same_value(
+        one.interpretation, other.interpretation
+    )
