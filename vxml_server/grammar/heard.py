@@ -53,6 +53,4 @@ def _matches(
 
 
 def _same(one: Match, other: Match) -> bool:
-    return one.utterance == other.utterance and same_value(
-        one.interpretation, other.interpretation
-    )
+    return one.utterance == other.utterance and same_value(one.interpretation, other.interpretation)
