@@ -219,7 +219,10 @@ def test_settings_cannot_be_changed_after_start() -> None:
             "[sip]\nlisen = []",
             "server.toml:2: sip.lisen: unknown key; expected one of listen, realm",
         ),
-        ("[spi]\nlisten = []", "server.toml:1: spi: unknown key; expected one of asr, dial, drain_sec"),
+        (
+            "[spi]\nlisten = []",
+            "server.toml:1: spi: unknown key; expected one of asr, dial, drain_sec",
+        ),
         (
             "[[numbers]]\nnumber='1'\napplication='a'\nname='x'",
             "server.toml:4: numbers.0.name: unk",
