@@ -68,6 +68,9 @@ class Properties:
                 if known is None or known[1] is element:
                     self._values[name] = (declared.get("value"), element)
         self._defaults = defaults
+        # What was asked for before: a prompt, of which there are many, asks for both kinds.
+        self._flags: dict[str, bool] = {}
+        self._times: dict[str, float] = {}
         self._input: InputProperties | None = None
 
     def get(self, name: str) -> str:
@@ -77,17 +80,23 @@ class Properties:
         return self._defaults.get(name, "")
 
     def flag(self, name: str) -> bool:
-        text = self.get(name).strip().lower()
-        if text not in {"true", "false"}:
-            raise VoiceXmlEvent("error.semantic", f"property {name}: {text!r} is no boolean")
-        return text == "true"
+        found = self._flags.get(name)
+        if found is None:
+            text = self.get(name).strip().lower()
+            if text not in {"true", "false"}:
+                raise VoiceXmlEvent("error.semantic", f"property {name}: {text!r} is no boolean")
+            found = self._flags[name] = text == "true"
+        return found
 
     def time(self, name: str) -> float:
         """A time in seconds; a value that is none is error.semantic."""
-        try:
-            return seconds(self.get(name))
-        except ValueError as error:
-            raise VoiceXmlEvent("error.semantic", f"property {name}: {error}") from None
+        found = self._times.get(name)
+        if found is None:
+            try:
+                found = self._times[name] = seconds(self.get(name))
+            except ValueError as error:
+                raise VoiceXmlEvent("error.semantic", f"property {name}: {error}") from None
+        return found
 
     def optional_time(self, name: str) -> float | None:
         """A time or a plain number of seconds (`maxage`); None when nobody set it."""
