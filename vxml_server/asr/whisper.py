@@ -21,28 +21,30 @@ from vxml_server.asr.calibration import calibration_of
 from vxml_server.asr.engines import EngineSettings
 from vxml_server.asr.recognition import RATE, RecognitionProperties, Samples
 from vxml_server.asr.whisper_files import ModelFiles, find_model
-from vxml_server.asr.whisper_model import Hearing, Tokens, WhisperModel
+from vxml_server.asr.whisper_model import Hearing, Text, WhisperModel
 from vxml_server.asr.whisper_search import Scored, Tree, learn_priors, search, tree_of
 from vxml_server.asr.whisper_spelling import figure_words, readings, spellings
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.grammar import Grammar, Hypothesis
 
-MOST_SENTENCES = 10_000
-"""Grammars of more sentences are not searched one by one."""
+SOME_SENTENCES, MOST_SENTENCES = 500, 10_000
+"""Grammars of more sentences than both `SOME` and twice their words, or than `MOST`, are not
+searched one by one: they are no lists, and to count their sentences takes long."""
 KNOWN_GRAMMARS = 64
 """Grammars whose trees are kept."""
 WARM_WAYS = 96
 """Trees of at most so many ways are ready before the caller has said anything."""
 SHORT_SILENCE = 1.0
 """Seconds of silence after what was said: enough for one sentence of a grammar."""
-LONG_SILENCE = 4.0
+LONG_SILENCE = 6.0
 """With less, a model that writes by itself begins again when it is through."""
 BEAMS = 5
 FAST = 0.3
 """Below this `speedvsaccuracy` a model that writes by itself looks at one way only."""
 LEAD_PART = 0.2
 MOST_LEAD = 6.0
-_MARKS = frozenset(",.-:'/ ")
+_MARKS = frozenset(",.-:'/")
+_FIGURES = frozenset("0123456789")
 
 
 def build(settings: EngineSettings) -> WhisperEngine:
@@ -161,7 +163,8 @@ class Ear:
         sentences: dict[str, None] = {}
         endless = []
         for grammar in grammars:
-            found = grammar.sentences(MOST_SENTENCES)
+            limit = min(MOST_SENTENCES, max(SOME_SENTENCES, 2 * len(grammar.vocabulary())))
+            found = grammar.sentences(limit)
             if found is None:
                 endless.append(grammar)
             else:
@@ -187,35 +190,43 @@ class Ear:
         figures = figure_words(words, self.lang)
         for token, piece in enumerate(self.model.pieces):
             bare = piece.strip()
-            is_figure = figures and bare.isascii() and bare.isdecimal()
-            if is_figure or (bare and set(bare) <= _MARKS and len(bare) == 1):
+            # Figures one by one: of those in a row a model leaves some out.
+            if len(bare) == 1 and (bare in _MARKS or (figures and bare in _FIGURES)):
                 allowed.add(token)
         return tuple(token for token in range(self.model.end) if token not in allowed)
 
-    def answer(self, question: Question, pcm: Samples, beams: int) -> list[Scored]:
+    def answer(self, question: Question, pcm: Samples, beams: int) -> list[Answer]:
         """What was said, of what was asked; the likeliest first."""
         if question.tree is None and not question.open:
             return self._dictation(pcm, beams)
         silence = LONG_SILENCE if question.open else SHORT_SILENCE
         hearing = self.model.hear(pcm, self.lang, silence)
-        found: list[Scored] = []
+        chosen: list[Answer] = []
         if question.tree is not None:
-            found += search(question.tree, hearing, self.silence, self.model.ends)
-        if question.open:
-            found += self._written(question, hearing, beams)
-        return sorted(found, key=lambda one: -one.score)
+            found = search(question.tree, hearing, self.silence, self.model.ends)
+            chosen = answers(found, [one.score for one in found])
+        written = self._written(question, hearing, beams) if question.open else []
+        by_best = sorted((some for some in (chosen, written) if some), key=lambda a: -a[0].evidence)
+        return [one for some in by_best for one in some]
 
-    def _written(self, question: Question, hearing: Hearing, beams: int) -> list[Scored]:
-        """What the model writes in the words of grammars, as far as one of them has it."""
-        spelled: dict[str, list[Tokens]] = {}
+    def _written(self, question: Question, hearing: Hearing, beams: int) -> list[Answer]:
+        """What the model writes in the words of grammars, as far as one of them has it.
+
+        The order is the model's own: for a long text it is better than what is corrected by the
+        prior, token for token, which shows better whether anything of it was said at all.
+        """
+        spelled: dict[str, list[Text]] = {}
         for text in hearing.write(beams, question.suppressed):
             said = self._in_grammar(text.text, question.open)
             if said is not None and text.tokens:
-                spelled.setdefault(said, []).append(text.tokens)
+                spelled.setdefault(said, []).append(text)
         if not spelled:
             return []
-        tree = tree_of(tuple(spelled), tuple(spelled.values()))
-        return search(tree, hearing, self.silence, self.model.ends)
+        tree = tree_of(tuple(spelled), [[one.tokens for one in some] for some in spelled.values()])
+        scored = {one.text: one for one in search(tree, hearing, self.silence, self.model.ends)}
+        own = {said: max(one.score for one in some) for said, some in spelled.items()}
+        order = sorted(scored, key=lambda said: -own[said])
+        return answers([scored[said] for said in order], [own[said] for said in order])
 
     def _in_grammar(self, text: str, grammars: Sequence[Grammar]) -> str | None:
         for reading in readings(text, self.lang):
@@ -225,13 +236,11 @@ class Ear:
                     return match.utterance
         return None
 
-    def _dictation(self, pcm: Samples, beams: int) -> list[Scored]:
+    def _dictation(self, pcm: Samples, beams: int) -> list[Answer]:
         hearing = self.model.hear(pcm, self.lang, LONG_SILENCE)
-        return [
-            Scored(text.text, text.score, text.score, 0.0, len(text.tokens))
-            for text in hearing.write(beams)
-            if text.text
-        ]
+        texts = [text for text in hearing.write(beams) if text.text]
+        found = [Scored(one.text, one.score, one.score, 0.0, len(one.tokens)) for one in texts]
+        return answers(found, [one.score for one in found])
 
 
 class WhisperUtterance:
@@ -257,23 +266,32 @@ class WhisperUtterance:
             message = f"the Whisper model {self._ear.model.name} failed: {error}"
             raise VoiceXmlEvent("error.noresource", message) from error
         return tuple(
-            Hypothesis(one.text, self._ear.calibration.confidence(evidence(found, place)))
-            for place, one in enumerate(found[: self._properties.max_nbest])
+            Hypothesis(one.text, self._ear.calibration.confidence(one.evidence))
+            for one in found[: self._properties.max_nbest]
         )
 
     def close(self) -> None:
         self._pieces.clear()
 
 
-def evidence(found: Sequence[Scored], place: int) -> float:
-    """How much speaks for the sentence at `place` of those found: what calibration starts from.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What may have been said, and how much speaks for it: what calibration starts from."""
 
-    The score for each token and the end, and by how much it is ahead of the next best sentence (or
-    behind the best). Whatever is in no grammar scores low; what is between two sentences leads by
+    text: str
+    evidence: float
+
+
+def answers(found: Sequence[Scored], odds: Sequence[float]) -> list[Answer]:
+    """Sentences in the order of their logarithmic `odds`, with what speaks for each.
+
+    That is the score for each token and the end, and by how much it is ahead of the next sentence
+    (or behind the best). What no grammar has scores low; what is between two sentences leads by
     little.
     """
-    one = found[place]
-    others = [other.score for other in found[:2] if other is not one]
-    lead = one.score - others[0] if others else MOST_LEAD
-    lead = max(-MOST_LEAD, min(MOST_LEAD, lead))
-    return one.score / (one.tokens + 1) + LEAD_PART * lead
+    given = []
+    for place, one in enumerate(found):
+        others = odds[0] if place else max(odds[1:], default=-np.inf)
+        lead = max(-MOST_LEAD, min(MOST_LEAD, odds[place] - others))
+        given.append(Answer(one.text, one.score / (one.tokens + 1) + LEAD_PART * lead))
+    return given

@@ -41,6 +41,9 @@ ROWS = 24
 MOST_TOKENS = 220
 """Tokens of one text; half of a model's context, as in its training."""
 
+FIRST_TOKENS, TOKENS_PER_SECOND = 6, 12.0
+"""Nobody says more; a model that begins again at the end of what it heard does."""
+
 _SPACE = "Ġ"  # how the vocabulary writes the space that begins a word
 _ENDS = frozenset({".", "!", "?", "...", "…", '."', "!!", "?!"})
 
@@ -124,7 +127,8 @@ class WhisperModel:
         wanted = len(samples) // HOP + round(silence * FRAMES_PER_SECOND)
         frames = min(MOST_FRAMES, wanted + wanted % 2)
         features = log_mel(samples, max(2, frames), self.model.n_mels)
-        return Hearing(self, self._encoded(features), self.prompt(lang))
+        most = min(MOST_TOKENS, FIRST_TOKENS + round(TOKENS_PER_SECOND * len(pcm) / RATE))
+        return Hearing(self, self._encoded(features), self.prompt(lang), most)
 
     def _encoded(self, features: Logits) -> Logits:
         view = ctranslate2.StorageView.from_array(features[None])
@@ -134,8 +138,9 @@ class WhisperModel:
 class Hearing:
     """One utterance in a model's ear. Used by one thread at a time."""
 
-    def __init__(self, model: WhisperModel, memory: Logits, prompt: Tokens) -> None:
+    def __init__(self, model: WhisperModel, memory: Logits, prompt: Tokens, most: int) -> None:
         self._model = model
+        self._most = most
         self._memory = memory
         self._prompt = prompt
 
@@ -169,7 +174,7 @@ class Hearing:
             [list(self._prompt)],
             beam_size=beams,
             num_hypotheses=beams,
-            max_length=2 * MOST_TOKENS,
+            max_length=2 * self._most,  # CTranslate2 halves it
             suppress_tokens=list(suppressed),
             length_penalty=0,
             return_scores=True,
