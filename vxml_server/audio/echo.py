@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from vxml_server.audio.level import SILENCE_DBFS, rms_dbfs
 
-LOSS_DB = 16.0
+LOSS_DB = 14.0
 LONGEST_FRAMES = 15
 """How late echo may come: 300 ms, of which buffers on both ways take the most."""
 
