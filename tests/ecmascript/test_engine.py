@@ -362,6 +362,13 @@ def test_a_literal_is_what_the_engine_makes_of_it(expression: str) -> None:
     assert outcome(engine.evaluate_truth) == outcome(compiled("!!({}\n)"))
 
 
+@pytest.mark.parametrize("number", [2**31 - 1, -(2**31), 2**31, -(2**31) - 1, 2**40, 2**53])
+def test_a_whole_number_arrives_as_it_is(engine: Engine, number: int) -> None:
+    scope = engine.new_scope()
+    engine.set(scope, "n", number)
+    assert engine.evaluate_text("n", [scope]) == str(number)
+
+
 def test_an_assignment_changes_the_nearest_scope_that_has_the_variable(engine: Engine) -> None:
     chain = [engine.new_scope() for _ in range(4)]
     for scope in chain[1:3]:

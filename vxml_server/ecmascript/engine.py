@@ -270,6 +270,9 @@ class Engine:
 
     def set(self, target: Object, name: str, value: Any) -> None:
         """Sets a property to None (null), a bool, number, string or `Object`."""
+        # The binding makes of an int that has more than 32 bits another number.
+        if type(value) is int and value.bit_length() > 31:
+            value = float(_as_number(value))
         self._help("set", target, name, value)
 
     def set_json(self, target: Object, name: str, value: object) -> None:

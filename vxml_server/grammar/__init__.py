@@ -16,9 +16,9 @@ from vxml_server.grammar.grammar import (
     Matcher,
     Recognised,
 )
+from vxml_server.grammar.heard import Heard, nbest
 from vxml_server.grammar.joint import JointMatcher
 from vxml_server.grammar.loader import load, load_async
-from vxml_server.grammar.heard import Heard, nbest
 from vxml_server.grammar.phrases import phrase
 from vxml_server.grammar.rules import JsonValue, Mode
 from vxml_server.grammar.status import Status
