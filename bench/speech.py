@@ -1,7 +1,7 @@
 """Recognisers with real prompts at 8 kHz: what they understand, what they refuse, how fast.
 
     python bench/speech.py [--engine NAME ...] [--lang xx ...] [--model ENGINE:xx=WHERE ...]
-                           [--full] [--calibrate] [--plot]
+                           [--full] [--calibrate] [--plot] [--keep FILE]
 
 For each engine and language: accuracy with the candidates as grammar (the first choice, whatever
 its confidence), and of those right the part that the default confidence of 0.5 accepts; rejection
@@ -21,6 +21,7 @@ is asked of the engine, 2 when nothing could be measured.
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import statistics
@@ -28,7 +29,7 @@ import sys
 import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -240,12 +241,18 @@ def raw(engine: SpeechEngine, lang: str, confidence: float) -> float:
     return (math.log(inside / (1 - inside)) - curve.offset) / curve.slope
 
 
-def calibrate(engine: SpeechEngine, lang: str, heard: Iterable[Heard]) -> None:
+def calibrate(engine: SpeechEngine, lang: str, heard: Sequence[Heard]) -> list[Heard]:
+    """Fits a curve to the tuning half and keeps it; what was heard, believed accordingly."""
     tuning = [one for one in heard if not one.trial.held_out and one.text]
+    known = [raw(engine, lang, one.confidence) for one in heard]
     scores = [raw(engine, lang, one.confidence) for one in tuning]
     curve = fit_logistic(scores, [one.is_right for one in tuning])
     save(engine.identity, lang, curve)
     print(f"  calibrated with {len(tuning)}: slope {curve.slope:.3f}, offset {curve.offset:.3f}")
+    return [
+        replace(one, confidence=curve.confidence(score) if one.text else 0.0)
+        for one, score in zip(heard, known, strict=True)
+    ]
 
 
 # The bench ---------------------------------------------------------------------------------------
@@ -274,6 +281,8 @@ def _bench(
     print(f"  loaded in {time.perf_counter() - began:.1f} s")
     trials = candidate_trials(lang, 60 if options.full else 25)
     heard = all_heard(engine, lang, trials)
+    if options.calibrate:
+        heard = calibrate(engine, lang, heard)
     groups = dict.fromkeys(trial.group for trial in trials)
     for group in groups:
         print(f"  {group:20} {result_of(h for h in heard if h.trial.group == group)}")
@@ -305,8 +314,6 @@ def _bench(
             print(f"    not rejected in {one.trial.group}: {one.trial.clip}, heard {one.text!r}")
         elif one.is_right and one.confidence < THRESHOLD:
             print(f"    rejected: {one.trial.clip}, {one.trial.words!r}, {one.confidence:.2f}")
-    if options.calibrate:
-        calibrate(engine, lang, heard)
     measured = {
         "accuracy": everything.accuracy,
         "rejection": everything.rejection,
@@ -329,6 +336,7 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="everything, in half an hour")
     parser.add_argument("--calibrate", action="store_true", help="fit the curves anew")
     parser.add_argument("--plot", action="store_true", help="draw the plot of docs/")
+    parser.add_argument("--keep", type=Path, help="a file that keeps what is plotted, run by run")
     options = parser.parse_args()
     own = [
         Asked(engine, lang, where)
@@ -354,6 +362,10 @@ def main() -> int:
         curves[f"{asked.engine} {name}, {asked.lang}"] = confidences
     if not curves:
         return 2
+    if options.keep is not None:
+        known = json.loads(options.keep.read_text()) if options.keep.exists() else {}
+        curves = known | curves
+        options.keep.write_text(json.dumps(curves))
     if options.plot:
         PLOT.write_text(reliability(curves), "utf-8")
     print("\nmissed:", *missed, sep="\n  ") if missed else print("\nall targets met")
