@@ -19,6 +19,8 @@ from vxml_server.settings.model import (
     PiperSettings,
     PiperVoice,
     Pyttsx3Settings,
+    RecordingRule,
+    RecordingSettings,
     ScriptSettings,
     ServiceSettings,
     ServiceVoice,
@@ -30,7 +32,7 @@ from vxml_server.settings.model import (
     WebSettings,
 )
 from vxml_server.settings.numbers import resolve_number
-from vxml_server.settings.values import Listen
+from vxml_server.settings.values import Listen, parse_key
 
 __all__ = [
     "AsrSettings",
@@ -45,6 +47,8 @@ __all__ = [
     "PiperSettings",
     "PiperVoice",
     "Pyttsx3Settings",
+    "RecordingRule",
+    "RecordingSettings",
     "ScriptSettings",
     "ServiceSettings",
     "ServiceVoice",
@@ -58,5 +62,6 @@ __all__ = [
     "allows",
     "destination",
     "load",
+    "parse_key",
     "resolve_number",
 ]

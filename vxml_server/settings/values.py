@@ -6,6 +6,7 @@ with a text that begins with "expected" and says what would have been right.
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import json
 import re
@@ -21,6 +22,8 @@ _DEFAULT_PORTS = {
     "http": 80,
     "https": 443,
 }
+KEY_OCTETS = 32
+"""Of a key for AES-256."""
 # What stands in braces in the URL of a service that speaks.
 SPEECH_NAMES = frozenset(
     {"text", "lang", "voice", "gender", "rate", "rate_percent", "pitch", "pitch_percent"}
@@ -119,6 +122,19 @@ def parse_origin(text: str) -> str:
         return str(parse_listen(text, ("http", "https")))
     except ValueError:
         raise ValueError(f"expected an origin such as http://10.0.0.5:8080, got {text!r}") from None
+
+
+def parse_key(data: bytes) -> bytes:
+    """The 32 octets of a key, given as they are or in base64."""
+    if len(data) == KEY_OCTETS:
+        return data
+    try:
+        key = base64.b64decode(data.strip(), validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != KEY_OCTETS:
+        raise ValueError(f"expected {KEY_OCTETS} octets in base64")
+    return key
 
 
 def split_items(value: object) -> object:

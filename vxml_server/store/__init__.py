@@ -5,7 +5,7 @@ telling: `call_started()`, `call_answered()`, `leg_ended()`, `call_ended()` and 
 once, and one writer puts what it was told into the database in batches, in order.
 """
 
-from vxml_server.store import queue_tables
+from vxml_server.store import queue_tables, recording_tables
 from vxml_server.store.cursor import BadCursor, Cursor
 from vxml_server.store.records import (
     CallEnd,
@@ -20,7 +20,7 @@ from vxml_server.store.records import (
     Page,
 )
 from vxml_server.store.store import Store, StoreError, append_facts
-from vxml_server.store.values import storable_json
+from vxml_server.store.values import fit, storable_json
 
 __all__ = [
     "BadCursor",
@@ -38,6 +38,8 @@ __all__ = [
     "Store",
     "StoreError",
     "append_facts",
+    "fit",
     "queue_tables",
+    "recording_tables",
     "storable_json",
 ]

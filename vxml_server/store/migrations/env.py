@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from alembic import context
 
-from vxml_server.store import queue_tables  # noqa: F401 (its tables are of the metadata)
+from vxml_server.store import (  # noqa: F401 (their tables are of the metadata)
+    queue_tables,
+    recording_tables,
+)
 from vxml_server.store.tables import metadata
 
 context.configure(
