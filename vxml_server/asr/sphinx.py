@@ -311,8 +311,8 @@ class _SphinxUtterance:
         found: dict[str, float] = {}
         paths = [(best, score)]
         if written is not None and written.is_simple:
-            # A lattice without a way through gives a path that is None.
-            others = islice(decoder.nbest(), _ALTERNATIVES)
+            # There may be no lattice, or one without a way through, whose path is None.
+            others = islice(decoder.nbest() or (), _ALTERNATIVES)
             paths += [(path.hypstr, path.score) for path in others if path is not None]
         for heard, its_score in paths:
             text = self._text(written, heard.split())
