@@ -30,7 +30,7 @@ from vxml_server.recording.ledger import Ledger, changed
 from vxml_server.recording.records import Recording
 from vxml_server.recording.rules import decide
 from vxml_server.recording.transitions import TABLE, Event, IllegalTransition, State
-from vxml_server.recording.writer import MASK_FRAMES, Capture, Taken, Writer
+from vxml_server.recording.writer import Capture, Taken, Writer
 from vxml_server.settings import RecordingRule, RecordingSettings
 from vxml_server.store import Json
 
@@ -182,16 +182,14 @@ class _Take:
 
     def begin(self, caller: Channel, agent: Channel) -> None:
         shared = self._shared
-        mask = shared.settings.mask_keys
         recording, spool = self.row.id, shared.archive.spool
         capture = self._capture = Capture(
             shared.writer,
             lambda: spool.new(recording),
             lambda: shared.call_soon(self.stop),
-            late_frames=MASK_FRAMES,
         )
         self._ending.add(self)
-        shared.engine.tap_pair(caller, agent, capture, without_keys=mask)
+        shared.engine.tap_pair(caller, agent, capture, without_keys=shared.settings.mask_keys)
 
     def pause(self) -> None:
         assert self._capture is not None

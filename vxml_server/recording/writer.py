@@ -33,8 +33,9 @@ MOST_WAITING = round(30.0 / FRAME_SECONDS)
 """Frames that may wait for a disk that does not keep up."""
 LONGEST = round(24 * 3600 / FRAME_SECONDS)
 """Frames after which a recording ends: nobody talks for a day, and WAV has no sizes for more."""
-MASK_FRAMES = 2
-"""By so many frames what is heard without keys is late."""
+ON_THE_WAY = 17
+"""Frames that what was said may take at most until it is here: network, jitter buffer, and the
+delay of what is heard without keys. What was said in a pause must not come after it."""
 
 _SILENT = np.zeros(FRAME, np.int16)
 
@@ -87,13 +88,10 @@ class Capture:
         writer: Writer,
         open_file: Callable[[], SpoolFile],
         on_trouble: Callable[[], None],
-        *,
-        late_frames: int = 0,
     ) -> None:
         self._writer = writer
         self._open_file = open_file
         self._on_trouble = on_trouble
-        self._late = late_frames
         self._wants_pause = False
         self._is_over = False
         # Of the media thread; the writer's has them after the end.
@@ -149,7 +147,7 @@ class Capture:
     def _turn(self) -> None:
         if self._is_paused:
             start, _ = self._pauses[-1]
-            self._muted = self._late
+            self._muted = ON_THE_WAY
             self._pauses[-1] = start, self._given + self._muted
         else:
             self._pauses.append((self._given, -1))
