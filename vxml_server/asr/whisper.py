@@ -55,18 +55,14 @@ def build(settings: EngineSettings) -> WhisperEngine:
             "the recogniser 'whisper' needs a model: a folder or package for a language",
         )
     found: dict[str, ModelFiles] = {}
-    for lang, spec in settings.models.items():
+    for lang, spec in sorted(settings.models.items()):  # "*" comes first
         files = find_model(spec)
         primary = _primary(lang)
         languages = files.languages()
         if primary != "*" and primary not in languages:
             message = f"the Whisper model {files.name} does not know the language {lang!r}"
             raise VoiceXmlEvent("error.noresource", message)
-        found.update({primary: files} if primary != "*" else dict.fromkeys(languages, files))
-        if primary == "*":
-            for other, spec_of_other in settings.models.items():
-                if other != "*":
-                    found[_primary(other)] = find_model(spec_of_other)
+        found.update(dict.fromkeys(languages if primary == "*" else [primary], files))
     return WhisperEngine(found, settings.processes)
 
 
