@@ -83,5 +83,8 @@ class FakeCaller:
         self.with_agent = None
         self.heard.append(f"parted from {offer.agent}")
 
+    def put_out(self) -> None:
+        self.heard.append("put out")
+
     def lost(self) -> None:
         self.heard.append("lost")

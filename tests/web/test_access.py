@@ -76,3 +76,16 @@ async def test_every_answer_carries_the_security_headers(client: Client, path: s
     assert headers["Referrer-Policy"] == "no-referrer"
     assert headers["Cache-Control"] == "no-store"
     assert headers["Server"] == "vxml-server"
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://localhost", "null", ""])
+async def test_a_page_of_another_origin_reaches_no_api_without_a_token(
+    world: World, origin: str
+) -> None:
+    async with serving(world) as client:
+        response = await client.delete("/api/v1/calls/one", headers={"Origin": origin})
+        assert response.status == 403
+        own = f"http://{client.host}:{client.port}"
+        response = await client.get("/api/v1/calls/one", headers={"Origin": own})
+        assert response.status == 200
+    assert world.hung_up == []

@@ -6,22 +6,10 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from tests.web.problems import problem
 from tests.web.world import ENDED, START, Client, World, call
 from vxml_server.clock import VirtualClock
 from vxml_server.store import EventRecord, Store
-
-
-async def problem(client: Client, method: str, path: str, status: int) -> str:
-    """The detail of the problem document that the request is answered with."""
-    response = await client.request(method, path)
-    assert response.status == status
-    assert response.content_type == "application/problem+json"
-    body = await response.json(content_type=None)
-    assert body["status"] == status
-    assert body["type"] == "about:blank"
-    assert body["title"] == response.reason
-    assert body["instance"] == path.partition("?")[0]
-    return str(body["detail"])
 
 
 async def listed(client: Client, query: str = "") -> list[str]:

@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestClient
 from aiohttp.web import Application, Request
 from prometheus_client import CollectorRegistry
 
+from tests.web.centre import FakeCentre
 from vxml_server.clock import VirtualClock
 from vxml_server.settings import WebSettings
 from vxml_server.store import CallRecord, Cursor, EventRecord, LegRecord, Page, StoreError
@@ -67,6 +68,8 @@ class World:
     hung_up: list[str] = field(default_factory=list)
     events: list[EventRecord] = field(default_factory=list)
     clock: VirtualClock = field(default_factory=VirtualClock)
+    centre: FakeCentre = field(default_factory=FakeCentre)
+    service_levels: dict[str, float] = field(default_factory=dict)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     draining: bool = False
     database_answers: bool = True
@@ -92,6 +95,8 @@ class World:
             settings or WebSettings(apps=None),
             directory=self,
             history=history or History(self),
+            centre=self.centre,
+            service_levels=lambda: self.service_levels,
             registry=self.registry,
             is_draining=lambda: self.draining,
             clock=self.clock,

@@ -122,6 +122,8 @@ class Server:
                 settings.web,
                 directory=self._exchange,
                 history=self._store,
+                centre=self._centre,
+                service_levels=dict,
                 registry=self._registry(),
                 is_draining=lambda: self._is_draining,
                 clock=clock,

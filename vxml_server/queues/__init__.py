@@ -6,6 +6,7 @@ database, the contact centre makes offers on telephones, and a queue transfer is
 a queue.
 """
 
+from vxml_server.queues.board import Board
 from vxml_server.queues.centre import (
     ContactCentre,
     NoSuchAgent,
@@ -14,28 +15,43 @@ from vxml_server.queues.centre import (
     Standing,
 )
 from vxml_server.queues.definitions import BadDefinition, Definition, Kind, kind_of, read, written
+from vxml_server.queues.matching import in_order
 from vxml_server.queues.profiles import Agent, Group, Queue
+from vxml_server.queues.rows import AgentRow, Entry, Exit, Offer, OfferState, Presence
+from vxml_server.queues.secrets import BadPin, TooManyTries
 from vxml_server.queues.telephones import Contacts, Dialler, SipTelephone
+from vxml_server.queues.transitions import state_of
 from vxml_server.queues.waiting import QueueTransfer, Treatments
 
 __all__ = [
     "Agent",
+    "AgentRow",
     "BadDefinition",
+    "BadPin",
+    "Board",
     "ContactCentre",
     "Contacts",
     "Definition",
     "Dialler",
+    "Entry",
+    "Exit",
     "Group",
     "Kind",
     "NoSuchAgent",
     "NoSuchQueue",
+    "Offer",
+    "OfferState",
+    "Presence",
     "Queue",
     "QueueIsFull",
     "QueueTransfer",
     "SipTelephone",
     "Standing",
+    "TooManyTries",
     "Treatments",
+    "in_order",
     "kind_of",
     "read",
+    "state_of",
     "written",
 ]

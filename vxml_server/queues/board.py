@@ -30,6 +30,9 @@ class Board:
     def __init__(self) -> None:
         self.agents: dict[str, Candidate] = {}
         """Those who are defined, each with a row (a new one is signed out)."""
+        self.groups: dict[str, Group] = {}
+        self.queues: dict[str, Queue] = {}
+        """Those that are defined; `rosters` has the agents' own as well."""
         self.rosters: dict[str, Roster] = {}
         self.entries: dict[str, Entry] = {}
         """Callers who have not left."""
@@ -56,9 +59,10 @@ class Board:
             agent.name: Candidate(agent, self._rows.get(agent.name, AgentRow(agent.name)))
             for agent in agents
         }
-        by_name = {group.name: group for group in groups}
+        self.groups = {group.name: group for group in groups}
+        self.queues = {queue.name: queue for queue in queues}
         personal = [name for name in self.rosters if name.startswith(PERSONAL)]
-        self.rosters = {queue.name: roster(queue, by_name) for queue in queues}
+        self.rosters = {name: roster(queue, self.groups) for name, queue in self.queues.items()}
         for name in personal:
             self.roster(name)
         self._queues_of = {}

@@ -24,6 +24,7 @@ from vxml_server.queues.matching import Assignment
 from vxml_server.queues.offering import Offering
 from vxml_server.queues.replica import RETRY, Replica, to_the_end
 from vxml_server.queues.rows import Change, Entry, EntryState, Exit, Offer, OfferState, Presence
+from vxml_server.queues.secrets import Pins
 from vxml_server.queues.telephony import Caller
 from vxml_server.queues.transitions import IllegalTransition, OfferEvent, claim, enter, present
 from vxml_server.store import Store, StoreError
@@ -77,6 +78,7 @@ class ContactCentre:
             zone=zone,
             buried=self._begin_again,
         )
+        self._pins = Pins(store, clock, random.randbytes)
         self._callers: dict[str, Caller] = {}
         self._offerings: dict[str, Offering] = {}
         self._deciding: asyncio.Task[None] | None = None
@@ -110,6 +112,10 @@ class ContactCentre:
     def now(self) -> float:
         """Seconds since the epoch."""
         return self._replica.now()
+
+    def today(self) -> str:
+        """The day of the agents' counters, as an ISO date."""
+        return self._replica.today()
 
     # Callers -----------------------------------------------------------------------------------
 
@@ -170,6 +176,16 @@ class ContactCentre:
             await offering.stop(gone)
         await self._replica.take_out(entry_id, reason)
 
+    async def put_out(self, entry_id: str) -> bool:
+        """Takes a waiting caller of this worker out of his queue; his call goes on. False when he
+        does not wait (any more), or with another worker."""
+        caller = self._callers.get(entry_id)
+        if caller is None:
+            return False
+        await self.leave(entry_id, Exit.REMOVED)
+        caller.put_out()
+        return True
+
     def standing(self, entry_id: str) -> Standing | None:
         """How a caller stands; None when he does not wait any more."""
         board, now = self.board, self.now()
@@ -223,6 +239,26 @@ class ContactCentre:
             await self._replica.advance(offer.id, OfferEvent.WRAPPED_UP)
         return bool(wrapping)
 
+    async def set_pin(self, agent: str, pin: str) -> None:
+        """Makes or replaces the PIN of an agent, by which the telephone knows him.
+
+        Raises `NoSuchAgent`, `BadPin` and `StoreError`.
+        """
+        if agent not in self.board.agents:
+            raise NoSuchAgent(agent)
+        await self._pins.set(agent, pin)
+
+    async def remove_pin(self, agent: str) -> bool:
+        """Removes the PIN of an agent; False when there is none. Raises `StoreError`."""
+        return await self._pins.remove(agent)
+
+    async def check_pin(self, agent: str, pin: str) -> bool:
+        """Whether this is the PIN of an agent who is defined.
+
+        Raises `TooManyTries` and `StoreError`.
+        """
+        return agent in self.board.agents and await self._pins.check(agent, pin)
+
     # Definitions -------------------------------------------------------------------------------
 
     async def declare(self, definitions: Iterable[Definition]) -> None:
@@ -243,6 +279,8 @@ class ContactCentre:
     async def undefine(self, kind: Kind, name: str) -> bool:
         """Removes a definition; False when there is none. Raises `StoreError`."""
         removed = await self._replica.ledger.undefine(kind, name, self.now())
+        if kind == "agent":
+            await self._pins.remove(name)
         await self._replica.redefine()
         return removed
 

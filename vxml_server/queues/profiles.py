@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict
 
-_STRICT = ConfigDict(extra="forbid")
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 MAX_CALLS = 8
 MAX_LEVEL = 100
 

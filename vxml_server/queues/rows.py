@@ -66,6 +66,7 @@ class Exit(StrEnum):
     NO_AGENTS = "no_agents"
     KEY = "key"
     MOVED = "moved"
+    REMOVED = "removed"
     LOST = "lost"
 
 

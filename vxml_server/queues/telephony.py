@@ -52,6 +52,9 @@ class Caller(Protocol):
     def parted(self, offer: Offer) -> None:
         """The conversation is over: the agent has left it, or was taken out of it."""
 
+    def put_out(self) -> None:
+        """He was taken out of the queue, and is not to wait any more."""
+
     def lost(self) -> None:
         """Other workers took this one for dead and him for gone: he is to enter once more, in his
         place."""

@@ -97,3 +97,69 @@ workers = Table(
     Column("name", String(96), primary_key=True),
     Column("beat", BigInteger, nullable=False),
 )
+
+# The scrypt hashes of the agents' PINs, and the wrong ones since the last right one.
+pins = Table(
+    "agent_pins",
+    metadata,
+    Column("agent", String(64), primary_key=True),
+    Column("salt", String(64), nullable=False),
+    Column("hash", String(128), nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("not_before", Float, nullable=False),
+)
+
+OUTCOMES = (
+    "completed",
+    "refused",
+    "busy",
+    "no_answer",
+    "failed",
+    "agent_dropped",
+    "caller_gone",
+    "withdrawn",
+    "lost",
+)
+WAITS = (5, 10, 20, 30, 60, 120, 300)
+"""Bounds in seconds of the classes of waits."""
+_CLASSES = (*map(str, WAITS), "longer")
+LONGEST = "longest_wait_ms"
+QUEUE_FIGURES = (
+    *("offered", "answered", "answered_in_target", "abandoned", "abandoned_in_target"),
+    *("timed_out", "no_agents", "key", "moved", "removed", "lost", "refused", "overflowed"),
+    *("wait_ms", "answer_wait_ms", "abandon_wait_ms", LONGEST),
+    *("handled", "talk_ms", "wrapped_up", "wrap_up_ms"),
+    *(f"offers_{outcome}" for outcome in OUTCOMES),
+    *(f"answered_{one}" for one in _CLASSES),
+    *(f"abandoned_{one}" for one in _CLASSES),
+)
+"""What is counted for a queue in a quarter of an hour; all add up but the longest wait."""
+AGENT_FIGURES = (
+    *("handled", "talk_ms", "wrap_up_ms", "signed_in_ms", "break_ms"),
+    *(f"offers_{outcome}" for outcome in OUTCOMES),
+)
+"""What is counted for an agent in a quarter of an hour."""
+
+
+def _summary(name: str, figures: tuple[str, ...]) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("name", String(64), primary_key=True),
+        # The number of the quarter of an hour since 1970, in UTC.
+        Column("slot", Integer, primary_key=True),
+        *(Column(figure, BigInteger, nullable=False) for figure in figures),
+        Index(f"{name}_by_slot", "slot"),
+    )
+
+
+# What the log says up to the number in `summary_state`, added up.
+queue_summaries = _summary("queue_summaries", QUEUE_FIGURES)
+agent_summaries = _summary("agent_summaries", AGENT_FIGURES)
+summary_state = Table(
+    "summary_state",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # one row
+    Column("seq", BigInteger, nullable=False),
+    Column("state", JSON, nullable=False),  # what has begun and is not over
+)

@@ -3,7 +3,8 @@
 The rule that must hold: the API is closed unless the operator opened it. With `[web] token` a
 request must carry it. Without one the API answers only while the server listens on loopback, and
 only to requests that name this machine as their host, so that a web page in a browser here cannot
-reach it through a name of its own (DNS rebinding), nor the world through a careless proxy.
+reach it through a name of its own (DNS rebinding), nor the world through a careless proxy; and not
+to requests that a page of another origin makes (RFC 6454).
 """
 
 from __future__ import annotations
@@ -35,6 +36,11 @@ def guard(settings: WebSettings) -> Middleware:
                 raise Problem(
                     HTTPStatus.FORBIDDEN,
                     "Without [web] token the API answers only on this machine's loopback address.",
+                )
+            elif not _is_of_our_origin(request):
+                raise Problem(
+                    HTTPStatus.FORBIDDEN,
+                    "Without [web] token the API does not answer pages of other origins.",
                 )
         return await handler(request)
 
@@ -69,3 +75,8 @@ def _names_this_machine(request: web.Request) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _is_of_our_origin(request: web.Request) -> bool:
+    origin = request.headers.get("Origin")
+    return origin is None or origin.partition("://")[2] == request.headers.get("Host")

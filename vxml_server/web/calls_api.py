@@ -7,7 +7,6 @@ are those of the contract (docs: /openapi.json).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Literal
 
@@ -21,10 +20,10 @@ from vxml_server.store import (
     Json,
     LegRecord,
     Page,
-    StoreError,
 )
 from vxml_server.web.problems import Problem
 from vxml_server.web.protocols import CallDirectory, CallHistory
+from vxml_server.web.requests import MAX_NUMBER, bad, number, parameters, store_answers, when
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 500
 
@@ -32,7 +31,6 @@ DEFAULT_STEPS, MAX_STEPS = 1000, 10_000
 # How the events of the interpreter are called in the log.
 _OF_TRACE = "vxml."
 
-_PARAMETERS = {"state", "limit", "cursor"}
 _STATES: dict[str, Literal["active", "ended"]] = {"active": "active", "ended": "ended"}
 
 
@@ -57,10 +55,8 @@ class CallsApi:
         if state == "active":
             page = _page_of(self._directory.active(), limit, cursor)
         else:
-            try:
+            with store_answers():
                 page = await self._history.calls(state, limit, cursor)
-            except StoreError:
-                raise _no_store() from None
         return web.json_response(
             {"calls": [to_json(self._as_now(call)) for call in page.calls], "cursor": page.cursor}
         )
@@ -83,12 +79,12 @@ class CallsApi:
     async def trace(self, request: web.Request) -> web.Response:
         """What is kept of what the interpreter did in a call, in its order."""
         call_id = request.match_info["id"]
-        after, limit = _trace_parameters(request)
+        given = parameters(request, "after", "limit")
+        after = number(given, "after", 0, 0, MAX_NUMBER)
+        limit = number(given, "limit", DEFAULT_STEPS, 1, MAX_STEPS)
         await self._find(call_id)
-        try:
+        with store_answers():
             events = await self._history.events(after=after, call_id=call_id, limit=limit + 1)
-        except StoreError:
-            raise _no_store() from None
         page = events[:limit]
         steps = [_step_to_json(event) for event in page if event.name.startswith(_OF_TRACE)]
         more = page[-1].seq if len(events) > limit else None
@@ -97,10 +93,8 @@ class CallsApi:
     async def _find(self, call_id: str) -> CallRecord:
         call = self._directory.get(call_id)
         if call is None:
-            try:
+            with store_answers():
                 call = await self._history.call(call_id)
-            except StoreError:
-                raise _no_store() from None
         if call is None:
             raise Problem(HTTPStatus.NOT_FOUND, "There is no call of this id.")
         return call
@@ -120,9 +114,9 @@ def to_json(call: CallRecord) -> dict[str, Json]:
         "from": call.from_uri,
         "to": call.to_uri,
         "application": call.application,
-        "started_at": _instant(call.started_at),
-        "answered_at": _instant(call.answered_at),
-        "ended_at": _instant(call.ended_at),
+        "started_at": when(call.started_at),
+        "answered_at": when(call.answered_at),
+        "ended_at": when(call.ended_at),
         "duration_s": call.duration_s,
         "end_reason": call.end_reason,
         "hung_up_by": call.hung_up_by,
@@ -135,7 +129,7 @@ def to_json(call: CallRecord) -> dict[str, Json]:
 
 def _step_to_json(event: EventRecord) -> dict[str, Json]:
     """A record of the interpreter, with when it happened."""
-    return {"at": _instant(event.at), "event": event.name.removeprefix(_OF_TRACE), **event.data}
+    return {"at": when(event.at), "event": event.name.removeprefix(_OF_TRACE), **event.data}
 
 
 def _leg_to_json(leg: LegRecord) -> dict[str, Json]:
@@ -143,18 +137,11 @@ def _leg_to_json(leg: LegRecord) -> dict[str, Json]:
         "destination": leg.destination,
         "type": leg.type,
         "outcome": leg.outcome,
-        "started_at": _instant(leg.started_at),
-        "answered_at": _instant(leg.answered_at),
-        "ended_at": _instant(leg.ended_at),
+        "started_at": when(leg.started_at),
+        "answered_at": when(leg.answered_at),
+        "ended_at": when(leg.ended_at),
         "duration_s": leg.duration_s,
     }
-
-
-def _instant(at: datetime | None) -> str | None:
-    """RFC 3339, UTC, milliseconds."""
-    if at is None:
-        return None
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _page_of(calls: Sequence[CallRecord], limit: int, cursor: Cursor | None) -> Page:
@@ -172,48 +159,13 @@ def _place(placed: tuple[Cursor, CallRecord]) -> Cursor:
 def _parameters(
     request: web.Request,
 ) -> tuple[Literal["active", "ended"] | None, int, Cursor | None]:
-    query = request.query
-    for name in query:
-        if name not in _PARAMETERS:
-            raise _bad(f"There is no parameter {name!r}; state, limit and cursor there are.")
-        if len(query.getall(name)) > 1:
-            raise _bad(f"The parameter {name} was given more than once.")
-    state = query.get("state")
+    given = parameters(request, "state", "limit", "cursor")
+    state = given.get("state")
     if state is not None and state not in _STATES:
-        raise _bad(f"state: expected active or ended, got {state!r}.")
-    limit = query.get("limit", str(DEFAULT_LIMIT))
-    if not (
-        limit.isascii() and limit.isdigit() and len(limit) < 10 and 1 <= int(limit) <= MAX_LIMIT
-    ):
-        raise _bad(f"limit: expected a number from 1 to {MAX_LIMIT}, got {limit!r}.")
+        raise bad(f"state: expected active or ended, got {state!r}.")
+    limit = number(given, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
     try:
-        cursor = Cursor.decode(query["cursor"]) if "cursor" in query else None
+        cursor = Cursor.decode(given["cursor"]) if "cursor" in given else None
     except BadCursor:
-        raise _bad("cursor: expected the cursor of an earlier answer.") from None
-    return (_STATES[state] if state is not None else None), int(limit), cursor
-
-
-def _trace_parameters(request: web.Request) -> tuple[int, int]:
-    """`after`, the number that the answer before gave, and `limit`."""
-    if unknown := set(request.query) - {"after", "limit"}:
-        raise _bad(f"There is no parameter {min(unknown)!r}; after and limit there are.")
-    after, limit = request.query.get("after", "0"), request.query.get("limit", str(DEFAULT_STEPS))
-    if not (_is_number(after) and len(after) < 19):
-        raise _bad(f"after: expected the number of an earlier answer, got {after!r}.")
-    if not (_is_number(limit) and len(limit) < 10 and 1 <= int(limit) <= MAX_STEPS):
-        raise _bad(f"limit: expected a number from 1 to {MAX_STEPS}, got {limit!r}.")
-    return int(after), int(limit)
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
-
-
-def _bad(detail: str) -> Problem:
-    return Problem(HTTPStatus.BAD_REQUEST, detail)
-
-
-def _no_store() -> Problem:
-    return Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer.", {"Retry-After": "5"}
-    )
+        raise bad("cursor: expected the cursor of an earlier answer.") from None
+    return (_STATES[state] if state is not None else None), limit, cursor

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
+from vxml_server.queues import Board, Definition, Kind, Presence, Standing
 from vxml_server.store import CallRecord, Cursor, EventRecord, Page
 
 
@@ -36,3 +37,48 @@ class CallHistory(Protocol):
     async def events(
         self, *, after: int = 0, call_id: str | None = None, limit: int = 1000
     ) -> tuple[EventRecord, ...]: ...
+
+
+class Centre(Protocol):
+    """The contact centre (`queues.ContactCentre`). What changes raises `StoreError`."""
+
+    @property
+    def board(self) -> Board:
+        """Queues, agents, callers and offers as they are now."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
+    def today(self) -> str:
+        """The day of the agents' counters, as an ISO date."""
+
+    def standing(self, entry_id: str) -> Standing | None:
+        """How a waiting caller stands."""
+
+    async def put_out(self, entry_id: str) -> bool:
+        """Takes a waiting caller out; False when he does not wait with this worker."""
+
+    async def present(self, agent: str, presence: Presence, reason: str = "") -> None:
+        """An agent signs in or out, or takes a break. Raises `NoSuchAgent`."""
+
+    async def release(self, agent: str) -> bool:
+        """Ends an agent's wrap-up; False when there is none."""
+
+    async def set_pin(self, agent: str, pin: str) -> None:
+        """Makes or replaces an agent's PIN. Raises `NoSuchAgent` and `BadPin`."""
+
+    async def remove_pin(self, agent: str) -> bool:
+        """False when there is none."""
+
+    async def define(self, definition: Definition) -> None:
+        """Makes or replaces a definition."""
+
+    async def undefine(self, kind: Kind, name: str) -> bool:
+        """Removes a definition; False when there is none."""
+
+    def is_declared(self, kind: Kind, name: str) -> bool:
+        """Whether the settings alone may change it."""
+
+
+ServiceLevels = Callable[[], Mapping[str, float]]
+"""The service level of each queue today (answered within the target of answered and abandoned)."""

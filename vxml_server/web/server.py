@@ -13,11 +13,14 @@ from prometheus_client.exposition import choose_encoder
 from vxml_server.clock import Clock, SystemClock
 from vxml_server.settings import Listen, WebSettings
 from vxml_server.web.access import add_headers, guard
+from vxml_server.web.agents_api import AgentsApi
 from vxml_server.web.apps import AppFiles
 from vxml_server.web.calls_api import CallsApi
+from vxml_server.web.definitions_api import DefinitionsApi
 from vxml_server.web.limits import time_limit
 from vxml_server.web.problems import as_problems
-from vxml_server.web.protocols import CallDirectory, CallHistory
+from vxml_server.web.protocols import CallDirectory, CallHistory, Centre, ServiceLevels
+from vxml_server.web.queues_api import QueuesApi
 
 # A recording posted to an application's back end is the largest body that has a reason.
 MAX_BODY = 16 * 1024 * 1024
@@ -31,6 +34,8 @@ def make_app(
     *,
     directory: CallDirectory,
     history: CallHistory,
+    centre: Centre,
+    service_levels: ServiceLevels,
     registry: CollectorRegistry,
     is_draining: Callable[[], bool],
     mounts: Mapping[str, web.Application] | None = None,
@@ -68,6 +73,9 @@ def make_app(
             web.get("/metrics", metrics),
             web.get("/openapi.json", openapi),
             *CallsApi(directory, history).routes(),
+            *QueuesApi(centre, service_levels).routes(),
+            *AgentsApi(centre).routes(),
+            *DefinitionsApi(centre).routes(),
         ]
     )
     for path, mounted in (mounts or {}).items():

@@ -1,0 +1,122 @@
+"""A contact centre without a database, as the web sees it."""
+
+from __future__ import annotations
+
+from tests.queues.contact_centre import TODAY, ContactCentre, agent, queue
+from vxml_server.queues import (
+    Agent,
+    BadPin,
+    Board,
+    Definition,
+    Exit,
+    Group,
+    Kind,
+    NoSuchAgent,
+    OfferState,
+    Presence,
+    Queue,
+    Standing,
+)
+from vxml_server.queues.transitions import OfferEvent
+from vxml_server.store import StoreError
+
+
+class FakeCentre:
+    """`world` does what telephones and callers would."""
+
+    def __init__(self) -> None:
+        self.world = ContactCentre(
+            [agent("ann", skills={"loans": 50}), agent("bob"), agent("cyd")],
+            [queue("sales", ["ann", "bob"]), queue("empty")],
+            [Group("team", ("ann", "cyd"))],
+        )
+        self.declared: set[tuple[Kind, str]] = set()
+        self.pins: dict[str, str] = {}
+        self.elsewhere: set[str] = set()
+        self.day = TODAY
+        self.database_answers = True
+
+    @property
+    def board(self) -> Board:
+        return self.world.board
+
+    def now(self) -> float:
+        return self.world.now
+
+    def today(self) -> str:
+        return self.day
+
+    def standing(self, entry_id: str) -> Standing | None:
+        entry = self.board.entries.get(entry_id)
+        if entry is None:
+            return None
+        waiting = self.board.waiting([entry.queue])
+        place = sorted(one.entry.entered_at for one in waiting).index(entry.entered_at) + 1
+        wait = 30.0 * place if self.board.row("ann").presence is Presence.AVAILABLE else None
+        elapsed = self.now() - entry.entered_at
+        return Standing(entry.queue, place, len(waiting), wait, 1, elapsed)
+
+    async def put_out(self, entry_id: str) -> bool:
+        self._ask()
+        if entry_id in self.elsewhere:
+            return False
+        self.world.leave(entry_id, Exit.REMOVED)
+        return True
+
+    async def present(self, agent: str, presence: Presence, reason: str = "") -> None:
+        self._ask()
+        if agent not in self.board.agents:
+            raise NoSuchAgent(agent)
+        self.world.present(agent, presence, reason)
+
+    async def release(self, agent: str) -> bool:
+        self._ask()
+        wrapping = [
+            offer
+            for offer in self.board.offers_of_agent(agent)
+            if offer.state is OfferState.WRAPPING_UP
+        ]
+        for offer in wrapping:
+            self.world.happen(offer, OfferEvent.WRAPPED_UP)
+        return bool(wrapping)
+
+    async def set_pin(self, agent: str, pin: str) -> None:
+        self._ask()
+        if not pin.isdigit():
+            raise BadPin("expected digits")
+        self.pins[agent] = pin
+
+    async def remove_pin(self, agent: str) -> bool:
+        self._ask()
+        return self.pins.pop(agent, None) is not None
+
+    async def define(self, definition: Definition) -> None:
+        self._ask()
+        self._define({**self._definitions(), (type(definition), definition.name): definition})
+
+    async def undefine(self, kind: Kind, name: str) -> bool:
+        self._ask()
+        known = self._definitions()
+        found = known.pop(({"agent": Agent, "group": Group, "queue": Queue}[kind], name), None)
+        self._define(known)
+        return found is not None
+
+    def is_declared(self, kind: Kind, name: str) -> bool:
+        return (kind, name) in self.declared
+
+    def _ask(self) -> None:
+        if not self.database_answers:
+            raise StoreError
+
+    def _definitions(self) -> dict[tuple[type, str], Definition]:
+        board = self.board
+        known: list[Definition] = [one.profile for one in board.agents.values()]
+        known += [*board.groups.values(), *board.queues.values()]
+        return {(type(one), one.name): one for one in known}
+
+    def _define(self, known: dict[tuple[type, str], Definition]) -> None:
+        self.board.define(
+            [one for one in known.values() if isinstance(one, Agent)],
+            [one for one in known.values() if isinstance(one, Group)],
+            [one for one in known.values() if isinstance(one, Queue)],
+        )

@@ -1,0 +1,107 @@
+"""`/api/v1/queues/{name}`, `/groups/{name}`, `/agents/{name}`: what the operator defines.
+
+A definition is put as a whole, as often as one likes. The rule that must hold: what the settings
+declare is theirs, and answered 409.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from aiohttp import web
+
+from vxml_server.queues import BadDefinition, Definition, Kind, read, written
+from vxml_server.web.problems import Problem
+from vxml_server.web.protocols import Centre
+from vxml_server.web.requests import bad, json_object, parameters, store_answers
+
+_PATHS: Mapping[str, Kind] = {"queues": "queue", "groups": "group", "agents": "agent"}
+
+
+class DefinitionsApi:
+    """The handlers."""
+
+    def __init__(self, centre: Centre) -> None:
+        self._centre = centre
+
+    def routes(self) -> list[web.RouteDef]:
+        made = [web.get("/api/v1/groups", self.groups)]
+        for path in _PATHS:
+            one = f"/api/v1/{path}/{{name}}"
+            made += [web.get(one, self.get), web.put(one, self.put), web.delete(one, self.delete)]
+        return made
+
+    async def groups(self, request: web.Request) -> web.Response:
+        """All groups, by name."""
+        parameters(request)
+        groups = self._centre.board.groups
+        shown = [
+            {**written(groups[name]), "declared": self._centre.is_declared("group", name)}
+            for name in sorted(groups)
+        ]
+        return web.json_response({"groups": shown})
+
+    async def get(self, request: web.Request) -> web.Response:
+        """A definition, complete."""
+        kind, name = _addressed(request)
+        found = self._find(kind, name)
+        if found is None:
+            raise no_such(kind, name)
+        return web.json_response(written(found))
+
+    async def put(self, request: web.Request) -> web.Response:
+        """Makes or replaces a definition: 201 or 200."""
+        kind, name = _addressed(request)
+        body = await json_object(request)
+        if body.setdefault("name", name) != name:
+            raise bad(f"name: expected {name!r} as in the path, or none.")
+        try:
+            definition = read(kind, body)
+        except BadDefinition as error:
+            raise bad(f"{error}.") from None
+        self._check_undeclared(kind, name)
+        known = self._find(kind, name)
+        if known != definition:
+            with store_answers():
+                await self._centre.define(definition)
+        status = HTTPStatus.CREATED if known is None else HTTPStatus.OK
+        return web.json_response(written(definition), status=status)
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """Removes a definition: 204. Callers who wait, and calls, go on as they were."""
+        kind, name = _addressed(request)
+        if self._find(kind, name) is None:
+            raise no_such(kind, name)
+        self._check_undeclared(kind, name)
+        with store_answers():
+            await self._centre.undefine(kind, name)
+        return web.Response(status=HTTPStatus.NO_CONTENT)
+
+    def _check_undeclared(self, kind: Kind, name: str) -> None:
+        if self._centre.is_declared(kind, name):
+            raise Problem(
+                HTTPStatus.CONFLICT,
+                f"The {kind} {name!r} is declared in the settings, which alone may change it.",
+            )
+
+    def _find(self, kind: Kind, name: str) -> Definition | None:
+        board = self._centre.board
+        match kind:
+            case "queue":
+                return board.queues.get(name)
+            case "group":
+                return board.groups.get(name)
+            case "agent":
+                candidate = board.agents.get(name)
+                return None if candidate is None else candidate.profile
+
+
+def no_such(kind: Kind, name: str) -> Problem:
+    """404."""
+    return Problem(HTTPStatus.NOT_FOUND, f"There is no {kind} {name!r}.")
+
+
+def _addressed(request: web.Request) -> tuple[Kind, str]:
+    parameters(request)
+    return _PATHS[request.path.split("/")[3]], request.match_info["name"]
