@@ -20,8 +20,9 @@ import random
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,7 @@ from vxml_server.media.conceal import Concealment
 from vxml_server.media.control import ControlSession
 from vxml_server.media.detect import KeyDetector
 from vxml_server.media.jitter import JitterBuffer, Timeline
+from vxml_server.media.mixing import Matrix, Mixer
 from vxml_server.media.network import DatagramSocket, Network, UdpNetwork
 from vxml_server.media.pacer import TICK, Pacer, raise_priority
 from vxml_server.media.pairs import Pairs, StereoTap
@@ -99,7 +101,6 @@ class MediaEngine:
         self._channels: dict[Termination, Channel] = {}
         self._readers: dict[int, Callable[[int, float], bool]] = {}
         self._by_socket: dict[int, Termination] = {}
-        self._bridged: list[Termination] = []
         self._control_due: list[tuple[float, int, Termination]] = []
         self._control_order = itertools.count()
         self._buffer = bytearray(_LARGEST)
@@ -110,6 +111,7 @@ class MediaEngine:
         self._concealment = Concealment(FIRST_ROWS)
         self._detector = KeyDetector(FIRST_ROWS, always=mute_keys)
         self._privacy = KeyPrivacy() if mute_keys else None
+        self._mixer = Mixer(keys_sound=not mute_keys)
         self._pairs = Pairs()
         self._used_rows = 0
 
@@ -190,11 +192,31 @@ class MediaEngine:
         """
         if a is b:
             raise ValueError("a channel is not bridged with itself")
-        self._commands.append(lambda tick: self._join(a.state, b.state, keys_pass=keys_pass))
+        each = {a: (b,), b: (a,)}
+        self.mix(each, keys=each if keys_pass else {})
+
+    def mix(
+        self,
+        hears: Mapping[Channel, Collection[Channel]],
+        *,
+        keys: Mapping[Channel, Collection[Channel]] = MappingProxyType({}),
+    ) -> None:
+        """A bridge of several: each channel hears the sum of those it is given, and its playbacks.
+
+        `keys` are those to whom the keys of a channel pass; listeners hear them in any case. Who is
+        in a bridge already changes over without a gap, and those of it who are not in the new one
+        are in none. A channel that is closed leaves its bridge, and the others go on, but for the
+        last. ValueError for a channel that is to hear itself, or one that is not in the bridge.
+        """
+        for one, others in [*hears.items(), *keys.items()]:
+            if one in others or one not in hears or not hears.keys() >= set(others):
+                raise ValueError("a channel hears others of its bridge")
+
+        self._commands.append(lambda tick: self._mixer.join(_states(hears), _states(keys)))
 
     def unbridge(self, a: Channel) -> None:
-        """Ends the bridge that `a` is in; closing either channel does so too. Harmless if none."""
-        self._commands.append(lambda tick: self._part(a.state))
+        """Ends the bridge that `a` is in, for all who are in it. Harmless if none."""
+        self._commands.append(lambda tick: self._mixer.part(a.state))
 
     def tap_pair(
         self, left: Channel, right: Channel, tap: StereoTap, *, without_keys: bool = False
@@ -255,7 +277,7 @@ class MediaEngine:
         self._detect(heard, lost, now)
         if self._privacy is not None:
             self._privacy.clean(self._overheard(), heard, self._detector.sounding, lost)
-        voices = self._mix(heard)
+        voices = self._mixer.mix(heard)
         codes = self._encode(voices)
         self._send(codes)
         self._tap(heard)
@@ -314,27 +336,18 @@ class MediaEngine:
                 for key in keys:
                     self._key(termination, key, "inband", now)
 
-    def _mix(self, heard: NDArray[np.int16]) -> NDArray[np.int16]:
-        """What each bridged channel is to hear, in the order of `_bridged`."""
-        voices = heard[[t.peer.row for t in self._bridged if t.peer is not None]]
-        for voice, termination in zip(voices, self._bridged, strict=True):
-            if termination.queue:
-                both = voice.astype(np.int32) + termination.queue.take_linear()
-                voice[:] = np.clip(both, -32768, 32767)
-        return voices
-
     def _encode(self, voices: NDArray[np.int16]) -> dict[Termination, NDArray[np.uint8]]:
         codes: dict[Termination, NDArray[np.uint8]] = {}
         for codec, encode in ENCODE.items():
-            places = [i for i, t in enumerate(self._bridged) if t.codec is codec]
+            places = [i for i, t in enumerate(self._mixer.members) if t.codec is codec]
             if places:
                 for place, octets in zip(places, encode(voices[places]), strict=True):
-                    codes[self._bridged[place]] = octets
+                    codes[self._mixer.members[place]] = octets
         return codes
 
     def _play(self) -> None:
         for termination in self._open:
-            if termination.peer is None:
+            if not termination.bridge:
                 codec = termination.codec
                 octets: bytes | memoryview
                 if termination.tones:
@@ -384,7 +397,7 @@ class MediaEngine:
         return [
             one
             for one in self._open
-            if one.peer is not None or one.tap is not None or one in self._pairs.overheard
+            if one.bridge or one.tap is not None or one in self._pairs.overheard
         ]
 
     def _control(self, now: float) -> None:
@@ -420,13 +433,14 @@ class MediaEngine:
         current = termination.queue.current
         if current is not None and current.stop_on_key:
             self._barge_in(termination)
-        if termination.peer is not None and termination.keys_pass:
+        if termination.keys_to:
             if self._privacy is None:
                 passes = source == "rfc4733"  # a tone is in the audio already
             else:
                 passes = self._privacy.lets_pass(termination, key, source, now)
             if passes:
-                termination.peer.send_keys(key, 100, 100)
+                for other in termination.keys_to:
+                    other.send_keys(key, 100, 100)
         channel = self._channels[termination]
 
         def report() -> None:
@@ -517,7 +531,7 @@ class MediaEngine:
 
     def _closed(self, termination: Termination) -> None:
         """Takes back what `_admit` gave, and the ports."""
-        self._part(termination)
+        self._mixer.leave(termination)
         if termination.queue.ended:
             self._report_ended(termination)
         for socket in (termination.rtp_socket, termination.rtcp_socket):
@@ -540,17 +554,6 @@ class MediaEngine:
         self._closed_underruns += termination.queue.underruns
         self._closed_dropped.update(termination.receiver.dropped)
 
-    def _join(self, a: Termination, b: Termination, *, keys_pass: bool) -> None:
-        self._part(a)
-        self._part(b)
-        if a.closed or b.closed:
-            return
-        for one, other in ((a, b), (b, a)):
-            one.peer = other
-            one.keys_pass = keys_pass
-            one.keys_may_sound = self._privacy is None
-            self._bridged.append(one)
-
     def _overhear(
         self, left: Termination, right: Termination, tap: StereoTap, *, without_keys: bool
     ) -> None:
@@ -563,10 +566,6 @@ class MediaEngine:
         self._pairs.remove(tap)
         self._detector.always = self._privacy is not None or self._pairs.want_no_keys
 
-    def _part(self, a: Termination) -> None:
-        b = a.peer
-        if b is not None:
-            for one in (a, b):
-                one.peer = None
-                one.keys_may_sound = True
-                self._bridged.remove(one)
+
+def _states(matrix: Mapping[Channel, Collection[Channel]]) -> Matrix:
+    return {one.state: [other.state for other in others] for one, others in matrix.items()}

@@ -40,6 +40,7 @@ class Termination:
     __slots__ = (
         "_latched",
         "_on_close",
+        "bridge",
         "buffer",
         "closed",
         "codec",
@@ -48,8 +49,7 @@ class Termination:
         "control_destination",
         "is_lost",
         "keys_may_sound",
-        "keys_pass",
-        "peer",
+        "keys_to",
         "port",
         "queue",
         "receiver",
@@ -96,8 +96,10 @@ class Termination:
         self.tones = PlayQueue()
         """Keys sent as tones; they go before the queue."""
         self.tap: Tap | None = None
-        self.peer: Termination | None = None
-        self.keys_pass = False
+        self.bridge: frozenset[Termination] = frozenset()
+        """The channels of the bridge that it is in, itself among them; empty when it is in none."""
+        self.keys_to: tuple[Termination, ...] = ()
+        """Where its keys pass to."""
         self.keys_may_sound = True
         """Whether keys are sent as tones where events were not agreed."""
         self.closed = False
@@ -164,7 +166,7 @@ class Termination:
     def stop_playing(self) -> None:
         """Empties the queue. Speech that waits for a packet to fill does not leave either."""
         unsent = 0
-        if self.queue and self.sends and self.peer is None and not self.tones:
+        if self.queue and self.sends and not self.bridge and not self.tones:
             unsent = self.sender.retract(SILENCE[self.codec])
         self.queue.stop(unsent)
 
