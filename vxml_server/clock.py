@@ -137,12 +137,13 @@ class VirtualClock:
 
 
 @asynccontextmanager
-async def deadline(clock: Clock, seconds: float) -> AsyncIterator[None]:
-    """`TimeoutError` for the body when it takes longer than `seconds` of `clock`."""
+async def deadline(clock: Clock, seconds: float) -> AsyncIterator[Timer]:
+    """`TimeoutError` for the body when it takes longer than `seconds` of `clock`; cancelling the
+    timer lifts the limit."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(None) as limit:
         timer = clock.call_later(seconds, lambda: limit.reschedule(loop.time()))
         try:
-            yield
+            yield timer
         finally:
             timer.cancel()

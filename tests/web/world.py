@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Literal
 
 from aiohttp.test_utils import TestClient
@@ -15,7 +17,7 @@ from tests.web.centre import FakeCentre
 from vxml_server.clock import VirtualClock
 from vxml_server.settings import WebSettings
 from vxml_server.store import CallRecord, Cursor, EventRecord, LegRecord, Page, StoreError
-from vxml_server.web import CallHistory, make_app
+from vxml_server.web import CallHistory, EventFeed, make_app
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 Client = TestClient[Request, Application]
@@ -59,6 +61,44 @@ ENDED = call(
 )
 
 
+class FakeFeed:
+    """A log in memory that grows by `add`. `read` counts what was taken of it."""
+
+    def __init__(self) -> None:
+        self.events: list[EventRecord] = []
+        self.read = 0
+        self.followers = 0
+        self.database_answers = True
+        self._news = asyncio.Condition()
+
+    @property
+    def last(self) -> int:
+        return self.events[-1].seq if self.events else 0
+
+    async def add(self, *events: EventRecord) -> None:
+        async with self._news:
+            self.events += events
+            self._news.notify_all()
+
+    async def batches(self, after: int) -> AsyncGenerator[Sequence[EventRecord], None]:
+        self.followers += 1
+        try:
+            while True:
+                async with self._news:
+                    await self._news.wait_for(partial(self._goes_on, after))
+                if not self.database_answers:
+                    raise StoreError
+                batch = [event for event in self.events if event.seq > after][:200]
+                self.read += len(batch)
+                after = batch[-1].seq
+                yield batch
+        finally:
+            self.followers -= 1
+
+    def _goes_on(self, after: int) -> bool:
+        return self.last > after
+
+
 @dataclass
 class World:
     """The other rooms, as the web sees them."""
@@ -70,6 +110,7 @@ class World:
     clock: VirtualClock = field(default_factory=VirtualClock)
     centre: FakeCentre = field(default_factory=FakeCentre)
     service_levels: dict[str, float] = field(default_factory=dict)
+    feed: FakeFeed = field(default_factory=FakeFeed)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     draining: bool = False
     database_answers: bool = True
@@ -90,6 +131,7 @@ class World:
         settings: WebSettings | None = None,
         mounts: dict[str, Application] | None = None,
         history: CallHistory | None = None,
+        feed: EventFeed | None = None,
     ) -> Application:
         return make_app(
             settings or WebSettings(apps=None),
@@ -97,6 +139,7 @@ class World:
             history=history or History(self),
             centre=self.centre,
             service_levels=lambda: self.service_levels,
+            feed=feed or self.feed,
             registry=self.registry,
             is_draining=lambda: self.draining,
             clock=self.clock,
@@ -125,11 +168,24 @@ class History:
         return Page(tuple(chosen[:limit]), None)
 
     async def events(
-        self, *, after: int = 0, call_id: str | None = None, limit: int = 1000
+        self,
+        *,
+        after: int = 0,
+        call_id: str | None = None,
+        queue: str | None = None,
+        agent: str | None = None,
+        limit: int = 1000,
     ) -> tuple[EventRecord, ...]:
         if not self.world.database_answers:
             raise StoreError
-        chosen = [e for e in self.world.events if e.call_id == call_id and e.seq > after]
+        chosen = [
+            event
+            for event in self.world.events
+            if call_id in {None, event.call_id}
+            and queue in {None, event.queue}
+            and agent in {None, event.agent}
+            and event.seq > after
+        ]
         return tuple(chosen[:limit])
 
     async def call(self, call_id: str) -> CallRecord | None:

@@ -124,6 +124,7 @@ class Server:
                 history=self._store,
                 centre=self._centre,
                 service_levels=dict,
+                feed=self._store.feed,
                 registry=self._registry(),
                 is_draining=lambda: self._is_draining,
                 clock=clock,
@@ -266,6 +267,7 @@ class Server:
         """Takes no new call (503 with Retry-After); returns when the last one has ended."""
         self._is_draining = True
         self._user_agent.drain(RETRY_AFTER)
+        self._web.drain()
         _log.info("draining", calls=len(self._exchange.active()))
         await self._exchange.drained()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Protocol
 
 import structlog
@@ -50,13 +50,18 @@ class Feed:
         """The log has grown, or may have."""
         self._grown.set()
 
+    @property
+    def last(self) -> int:
+        """The number of the newest fact that is known here; 0 before anybody follows."""
+        return self._last
+
     async def follow(self, after: int) -> AsyncIterator[EventRecord]:
         """Every fact with a number over `after`, those to come included; never ends by itself."""
         async for some in self.batches(after):
             for event in some:
                 yield event
 
-    async def batches(self, after: int) -> AsyncIterator[Sequence[EventRecord]]:
+    async def batches(self, after: int) -> AsyncGenerator[Sequence[EventRecord], None]:
         """As `follow`, as many at a time as there are."""
         self._start(after)
         while True:

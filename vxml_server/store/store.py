@@ -184,12 +184,23 @@ class Store:
         return records[0] if records else None
 
     async def events(
-        self, *, after: int = 0, call_id: str | None = None, limit: int = 1000
+        self,
+        *,
+        after: int = 0,
+        call_id: str | None = None,
+        queue: str | None = None,
+        agent: str | None = None,
+        limit: int = 1000,
     ) -> tuple[EventRecord, ...]:
         """At most `limit` facts in their order, those with numbers over `after`."""
         query = select(events).where(events.c.seq > after)
-        if call_id is not None:
-            query = query.where(events.c.call_id == call_id)
+        for column, wanted in (
+            (events.c.call_id, call_id),
+            (events.c.queue, queue),
+            (events.c.agent, agent),
+        ):
+            if wanted is not None:
+                query = query.where(column == wanted)
         async with self._connection() as connection:
             rows = await connection.execute(query.order_by(events.c.seq).limit(limit))
             return tuple(EventRecord(*row) for row in rows)

@@ -4,7 +4,7 @@
 running, `CallHistory` for those that are kept) and knows nothing of SIP, media or the interpreter.
 """
 
-from vxml_server.web.protocols import CallDirectory, CallHistory, Centre
+from vxml_server.web.protocols import CallDirectory, CallHistory, Centre, EventFeed
 from vxml_server.web.server import WebServer, make_app
 
-__all__ = ["CallDirectory", "CallHistory", "Centre", "WebServer", "make_app"]
+__all__ = ["CallDirectory", "CallHistory", "Centre", "EventFeed", "WebServer", "make_app"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 from vxml_server.queues import Board, Definition, Kind, Presence, Standing
@@ -35,8 +35,25 @@ class CallHistory(Protocol):
     async def call(self, call_id: str) -> CallRecord | None: ...
 
     async def events(
-        self, *, after: int = 0, call_id: str | None = None, limit: int = 1000
+        self,
+        *,
+        after: int = 0,
+        call_id: str | None = None,
+        queue: str | None = None,
+        agent: str | None = None,
+        limit: int = 1000,
     ) -> tuple[EventRecord, ...]: ...
+
+
+class EventFeed(Protocol):
+    """The event log as it grows (`store.Feed`)."""
+
+    @property
+    def last(self) -> int:
+        """The number of the newest fact."""
+
+    def batches(self, after: int) -> AsyncGenerator[Sequence[EventRecord], None]:
+        """Every fact with a number over `after`, those to come included, some at a time."""
 
 
 class Centre(Protocol):

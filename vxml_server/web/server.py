@@ -11,22 +11,32 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from vxml_server.clock import Clock, SystemClock
+from vxml_server.recording import Recordings
 from vxml_server.settings import Listen, WebSettings
 from vxml_server.web.access import add_headers, guard
 from vxml_server.web.agents_api import AgentsApi
 from vxml_server.web.apps import AppFiles
 from vxml_server.web.calls_api import CallsApi
 from vxml_server.web.definitions_api import DefinitionsApi
-from vxml_server.web.limits import time_limit
+from vxml_server.web.events_api import EventsApi
+from vxml_server.web.limits import lift, time_limit
 from vxml_server.web.problems import as_problems
-from vxml_server.web.protocols import CallDirectory, CallHistory, Centre, ServiceLevels
+from vxml_server.web.protocols import (
+    CallDirectory,
+    CallHistory,
+    Centre,
+    EventFeed,
+    ServiceLevels,
+)
 from vxml_server.web.queues_api import QueuesApi
+from vxml_server.web.recordings_api import RecordingsApi
 
 # A recording posted to an application's back end is the largest body that has a reason.
 MAX_BODY = 16 * 1024 * 1024
 ANSWER_SECONDS = 60.0
 _KEEP_ALIVE = 30.0
 _LAST_ANSWERS = 5.0
+_EVENTS = web.AppKey("events", EventsApi)
 
 
 def make_app(
@@ -36,22 +46,23 @@ def make_app(
     history: CallHistory,
     centre: Centre,
     service_levels: ServiceLevels,
+    feed: EventFeed,
     registry: CollectorRegistry,
     is_draining: Callable[[], bool],
+    recordings: Recordings | None = None,
     mounts: Mapping[str, web.Application] | None = None,
     clock: Clock | None = None,
 ) -> web.Application:
     """All routes. `mounts` are applications with code, by the path that they own below /apps
     (`/apps/bank/accounts`); files of `settings.apps` are served at all other paths there."""
+    clock = clock or SystemClock()
     app = web.Application(
-        middlewares=[
-            as_problems,
-            guard(settings),
-            time_limit(clock or SystemClock(), ANSWER_SECONDS),
-        ],
+        middlewares=[as_problems, guard(settings), time_limit(clock, ANSWER_SECONDS)],
         client_max_size=MAX_BODY,
     )
-    app.on_response_prepare.append(add_headers)
+    app.on_response_prepare.extend([add_headers, lift])
+    events = app[_EVENTS] = EventsApi(history, feed, clock)
+    app.on_shutdown.append(_end_streams)
     api_document = (resources.files("vxml_server.web") / "openapi.json").read_bytes()
 
     async def health(_: web.Request) -> web.Response:
@@ -76,8 +87,11 @@ def make_app(
             *QueuesApi(centre, service_levels).routes(),
             *AgentsApi(centre).routes(),
             *DefinitionsApi(centre).routes(),
+            *events.routes(),
         ]
     )
+    if recordings is not None:
+        app.add_routes(RecordingsApi(recordings.library, recordings.recorder.command).routes())
     for path, mounted in (mounts or {}).items():
         app.add_subapp(path, mounted)
     if settings.apps is not None:
@@ -85,10 +99,15 @@ def make_app(
     return app
 
 
+async def _end_streams(app: web.Application) -> None:
+    app[_EVENTS].end()
+
+
 class WebServer:
     """Serves an application of `make_app` where the settings say."""
 
     def __init__(self, app: web.Application, listen: Listen) -> None:
+        self._app = app
         self._listen = listen
         self._runner = web.AppRunner(
             app,
@@ -106,6 +125,10 @@ class WebServer:
         await web.TCPSite(self._runner, self._listen.host, self._listen.port).start()
         port = self._runner.addresses[0][1]
         return Listen(self._listen.scheme, self._listen.host, port)
+
+    def drain(self) -> None:
+        """Ends live streams, so that who watches turns to another server."""
+        self._app[_EVENTS].end()
 
     async def stop(self) -> None:
         """Stops listening, lets answers under way finish for a few seconds, and closes."""

@@ -1,0 +1,310 @@
+"""`/api/v1/recordings`: recordings found, heard, held and deleted; and what is recorded of a call
+that is running.
+
+Audio goes out as it is in the target's file, decrypted, whole or in one range (RFC 9110 section
+14). Who asked for it is in the log before the first byte (see `recording.Library`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from vxml_server.recording import (
+    Audio,
+    EnvelopeError,
+    Held,
+    IllegalTransition,
+    Library,
+    NoConversation,
+    NoRecording,
+    NotAnnounced,
+    NotStored,
+    Recording,
+    State,
+    TooLate,
+    Wanted,
+)
+from vxml_server.store import BadCursor, Cursor, Json, StoreError
+from vxml_server.web.access import who
+from vxml_server.web.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vxml_server.recording import Action
+
+DEFAULT_LIMIT, MAX_LIMIT = 50, 500
+MAX_BODY = 10_000
+MAX_REASON = 500
+_TEXTS = ("number", "queue", "agent", "call", "text", "state")
+_ACTIONS: dict[str, Action] = {
+    "start": "start",
+    "pause": "pause",
+    "resume": "resume",
+    "stop": "stop",
+}
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+
+Command = Callable[[str, "Action"], Recording]
+
+
+class RecordingsApi:
+    """The handlers. `command` is `Recorder.command`."""
+
+    def __init__(self, library: Library, command: Command) -> None:
+        self._library = library
+        self._command = command
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/api/v1/recordings", self.search),
+            web.get("/api/v1/recordings/{id}", self.get),
+            web.get("/api/v1/recordings/{id}/audio", self.audio),
+            web.delete("/api/v1/recordings/{id}", self.delete),
+            web.put("/api/v1/recordings/{id}/hold", self.hold),
+            web.post("/api/v1/calls/{id}/recording", self.command),
+        ]
+
+    async def search(self, request: web.Request) -> web.Response:
+        """A page of recordings, newest first."""
+        wanted, limit, cursor = _parameters(request)
+        with _problems():
+            found = await self._library.search(wanted, limit, cursor)
+        return web.json_response(
+            {
+                "recordings": [to_json(one) for one in found.recordings],
+                "cursor": found.cursor.encode() if found.cursor else None,
+            }
+        )
+
+    async def get(self, request: web.Request) -> web.Response:
+        """One recording."""
+        with _problems():
+            return web.json_response(to_json(await self._library.get(request.match_info["id"])))
+
+    async def audio(self, request: web.Request) -> web.StreamResponse:
+        """The audio, or the range of it that is asked for."""
+        with _problems():
+            recording = await self._library.get(request.match_info["id"])
+            start, end, is_part = _range(request, recording.octets)
+            if request.method == "HEAD":
+                end = start
+            audio = await self._library.audio(recording.id, who(request), start, end)
+        response = web.StreamResponse(
+            status=HTTPStatus.PARTIAL_CONTENT if is_part else HTTPStatus.OK,
+            headers=_headers(audio, is_part=is_part),
+        )
+        response.content_length = audio.end - audio.start
+        await response.prepare(request)
+        try:
+            async for piece in audio.pieces:
+                await response.write(piece)
+        except (OSError, EnvelopeError) as error:
+            # The status is gone. What was promised does not arrive, so that nobody takes what did
+            # for the whole.
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError(str(error)) from error
+        await response.write_eof()
+        return response
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """Deletes a recording; its record stays."""
+        reason = request.query.get("reason", "")[:MAX_REASON]
+        with _problems():
+            deleted = await self._library.delete(request.match_info["id"], who(request), reason)
+        return web.json_response(to_json(deleted))
+
+    async def hold(self, request: web.Request) -> web.Response:
+        """Sets or ends a legal hold."""
+        body = await _body(request, {"held", "reason"})
+        held, reason = body.get("held"), body.get("reason", "")
+        if not isinstance(held, bool) or not isinstance(reason, str) or len(reason) > MAX_REASON:
+            raise _bad(
+                f"expected held, true or false, and reason, at most {MAX_REASON} characters."
+            )
+        with _problems():
+            recording = await self._library.hold(
+                request.match_info["id"], who(request), reason, held=held
+            )
+        return web.json_response(to_json(recording))
+
+    async def command(self, request: web.Request) -> web.Response:
+        """Starts, pauses, goes on with or stops the recording of a running call."""
+        action = (await _body(request, {"action"})).get("action")
+        if not isinstance(action, str) or action not in _ACTIONS:
+            raise _bad(f"action: expected one of {', '.join(_ACTIONS)}.")
+        with _problems():
+            recording = self._command(request.match_info["id"], _ACTIONS[action])
+        return web.json_response(to_json(recording), status=HTTPStatus.ACCEPTED)
+
+
+def to_json(recording: Recording) -> dict[str, Json]:
+    """A recording as the API shows it."""
+    return {
+        "id": recording.id,
+        "call": recording.call_id,
+        "state": recording.state.value,
+        "rule": recording.rule,
+        "direction": recording.direction,
+        "caller": recording.caller,
+        "number": recording.number,
+        "destination": recording.destination,
+        "application": recording.application,
+        "queue": recording.queue,
+        "agent": recording.agent,
+        "data": recording.data,
+        "announced_at": _instant(recording.announced_at),
+        "started_at": _instant(recording.started_at),
+        "ended_at": _instant(recording.ended_at),
+        "expires_at": _instant(recording.expires_at),
+        "duration_s": recording.duration_s,
+        "pauses": [list(pause) for pause in recording.pauses],
+        "interrupted": recording.interrupted,
+        "held": recording.held,
+        "format": recording.format or None,
+        "encrypted": bool(recording.key_id),
+        "octets": recording.octets,
+        "checksum": recording.checksum or None,
+        "trouble": recording.trouble or None,
+    }
+
+
+@contextmanager
+def _problems() -> Iterator[None]:
+    """The room's errors as those of the API."""
+    try:
+        yield
+    except NoRecording:
+        raise Problem(HTTPStatus.NOT_FOUND, "There is no recording of this id.") from None
+    except NotStored as error:
+        gone = error.args[0] is State.DELETED
+        raise Problem(
+            HTTPStatus.GONE if gone else HTTPStatus.CONFLICT, f"The recording is {error}."
+        ) from None
+    except Held:
+        raise Problem(HTTPStatus.CONFLICT, "The recording is under a legal hold.") from None
+    except (TooLate, IllegalTransition, NoConversation, NotAnnounced) as error:
+        detail = "The recording has just changed." if isinstance(error, TooLate) else f"{error}."
+        raise Problem(HTTPStatus.CONFLICT, detail[:1].upper() + detail[1:]) from None
+    except StoreError:
+        raise Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer.", {"Retry-After": "5"}
+        ) from None
+    except EnvelopeError as error:
+        raise Problem(
+            HTTPStatus.INTERNAL_SERVER_ERROR, f"The recording cannot be decrypted: {error}."
+        ) from None
+    except OSError:
+        raise Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "Where recordings are kept does not answer.",
+            {"Retry-After": "30"},
+        ) from None
+
+
+def _headers(audio: Audio, *, is_part: bool) -> dict[str, str]:
+    recording = audio.recording
+    headers = {
+        "Content-Type": audio.media_type,
+        "Accept-Ranges": "bytes",
+        "ETag": f'"{recording.checksum}"',
+        "Content-Disposition": f'attachment; filename="{recording.id}.{recording.format}"',
+    }
+    if is_part:
+        headers["Content-Range"] = f"bytes {audio.start}-{audio.end - 1}/{audio.length}"
+    return headers
+
+
+def _range(request: web.Request, length: int) -> tuple[int, int, bool]:
+    """What is asked for, from where up to where, and whether it is a part.
+
+    Several ranges, and units other than bytes, are answered whole, as RFC 9110 section 14.2 allows.
+    """
+    text = request.headers.get("Range", "")
+    match = _RANGE.fullmatch(text.replace(" ", ""))
+    if match is None or match[0] == "bytes=-" or "If-Range" in request.headers:
+        return 0, length, False
+    first, last = match[1], match[2]
+    if first:
+        start, end = int(first), min(int(last) + 1, length) if last else length
+        if last and int(last) < int(first):
+            return 0, length, False
+    else:
+        start, end = max(0, length - int(last)), length
+    if start >= length or start >= end:
+        raise Problem(
+            HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+            f"The audio has {length} octets.",
+            {"Content-Range": f"bytes */{length}"},
+        )
+    return start, end, True
+
+
+def _parameters(request: web.Request) -> tuple[Wanted, int, Cursor | None]:
+    query = request.query
+    known = {"since", "until", "limit", "cursor", *_TEXTS}
+    for name in query:
+        if name not in known:
+            raise _bad(f"There is no parameter {name!r}; {', '.join(sorted(known))} there are.")
+        if len(query.getall(name)) > 1:
+            raise _bad(f"The parameter {name} was given more than once.")
+    limit = query.get("limit", str(DEFAULT_LIMIT))
+    if not (
+        limit.isascii() and limit.isdigit() and len(limit) < 5 and 1 <= int(limit) <= MAX_LIMIT
+    ):
+        raise _bad(f"limit: expected a number from 1 to {MAX_LIMIT}, got {limit!r}.")
+    texts = {name: query.get(name, "")[:256] for name in _TEXTS}
+    if texts["state"] and texts["state"] not in list(State):
+        raise _bad(f"state: expected one of {', '.join(State)}, got {texts['state']!r}.")
+    call = texts.pop("call")
+    try:
+        cursor = Cursor.decode(query["cursor"]) if "cursor" in query else None
+    except BadCursor:
+        raise _bad("cursor: expected the cursor of an earlier answer.") from None
+    wanted = Wanted(_time(query.get("since")), _time(query.get("until")), call_id=call, **texts)
+    return wanted, int(limit), cursor
+
+
+def _time(text: str | None) -> datetime | None:
+    """A time of RFC 3339."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+        if at.tzinfo is not None:
+            return at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise _bad(f"expected a time with its zone such as 2026-01-31T08:00:00Z, got {text!r}.")
+
+
+async def _body(request: web.Request, known: set[str]) -> dict[str, object]:
+    """The JSON object of a request."""
+    octets = await request.content.read(MAX_BODY + 1)
+    try:
+        body = json.loads(octets) if len(octets) <= MAX_BODY else None
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict) or not body.keys() <= known:
+        raise _bad(f"expected a JSON object with {', '.join(sorted(known))}.")
+    return body
+
+
+def _instant(at: datetime | None) -> str | None:
+    """RFC 3339, UTC, milliseconds."""
+    if at is None:
+        return None
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _bad(detail: str) -> Problem:
+    return Problem(HTTPStatus.BAD_REQUEST, detail)
