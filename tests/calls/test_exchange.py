@@ -6,7 +6,7 @@ import pytest
 import structlog
 
 from tests.calls.world import FakeIncoming, World, vxml
-from vxml_server.calls.exchange import user_part
+from vxml_server.calls.recorded import user_part
 from vxml_server.sip import MediaDescription, SessionDescription
 
 ASK = vxml('<form><field name="pin" type="digits"><prompt>Your pin?</prompt></field></form>')

@@ -32,6 +32,7 @@ from vxml_server.fetch import Fetcher
 from vxml_server.interpreter import Document, DocumentStore, GrammarStore, Limits
 from vxml_server.media import MediaEngine
 from vxml_server.queues import ContactCentre
+from vxml_server.recording import NOTICES, CannotRecord, Recordings
 from vxml_server.settings import FetchSettings, Settings, destination
 from vxml_server.sip import (
     Credentials,
@@ -105,6 +106,9 @@ class Server:
             worker=settings.store.worker,
             zone=ZoneInfo(settings.queues.zone),
         )
+        self._recordings = self._make_recordings()
+        await self._recordings.start()
+        closing.push_async_callback(self._recordings.close)
         self._exchange = Exchange(
             resources=self._resources(),
             engine=self._engine,
@@ -122,6 +126,7 @@ class Server:
                 settings.web,
                 directory=self._exchange,
                 history=self._store,
+                recordings=self._recordings,
                 centre=self._centre,
                 service_levels=dict,
                 feed=self._store.feed,
@@ -146,8 +151,22 @@ class Server:
 
     def _fetching(self) -> FetchSettings:
         """What may be fetched: what the settings say, and the documents that come with us."""
-        allowed = self._settings.fetching()
-        return allowed.model_copy(update={"files": (*allowed.files, contact_centre.DOCUMENTS)})
+        return self._settings.fetching(contact_centre.DOCUMENTS, NOTICES)
+
+    def _make_recordings(self) -> Recordings:
+        settings = self._settings
+        try:
+            return Recordings(
+                settings.recording,
+                store=self._store,
+                worker=settings.store.worker,
+                clock=self._clock,
+                random=self._random,
+                engine=self._engine,
+                language=settings.voicexml.language,
+            )
+        except CannotRecord as error:
+            raise CannotStart(str(error)) from error
 
     def _sip_settings(self) -> UserAgentSettings:
         sip = self._settings.sip
@@ -191,6 +210,7 @@ class Server:
             ),
             spool=self._spool,
             recogniser=self._recogniser,
+            records=self._recordings.recorder.for_call,
             destinations=contact_centre.destinations(
                 *(self._centre, self._engine, self._clock, line),
                 contacts=lambda user: (),

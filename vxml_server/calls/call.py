@@ -20,10 +20,11 @@ from vxml_server.calls.handover import Handover, MakeTransferral, Transferral, s
 from vxml_server.calls.leg import Leg
 from vxml_server.calls.mailbox import Ended, Ending
 from vxml_server.calls.platform import CallPlatform
+from vxml_server.calls.recorded import Conversation, Recorded, Records, user_part
 from vxml_server.calls.redirection import redirections
 from vxml_server.calls.rendering import PromptRenderer, SoundCache
 from vxml_server.calls.spool import Spool
-from vxml_server.calls.transfer import TRANSFERRED, Line, Transfer
+from vxml_server.calls.transfer import HANGUP, TRANSFERRED, Line, Transfer
 from vxml_server.calls.voice import Ear, Recogniser
 from vxml_server.clock import Clock, Timer
 from vxml_server.events import VoiceXmlEvent
@@ -74,6 +75,8 @@ class Resources:
     """None hears no voice."""
     destinations: Mapping[str, MakeTransferral] = field(default_factory=dict)
     """Who takes callers beside telephones, by scheme (`queue`)."""
+    records: Records | None = None
+    """Records callers and the telephones that they are put through to; None records nobody."""
 
 
 class Call:
@@ -233,7 +236,10 @@ class Call:
         self, request: TransferRequest, renderer: PromptRenderer, hops: int = 0
     ) -> TransferResult:
         """Section 2.3.7: a bridge is waited for to its end, a consultation to its answer."""
-        transfer = self._transferral(request, renderer, hops)
+        recorded = self._recorded(request)
+        if recorded is not None and not await self._tell(recorded):
+            return TransferResult(HANGUP)
+        transfer = self._transferral(request, renderer, hops, recorded)
         if (refused := transfer.dial()) is not None:
             self._transferred(transfer)
             await self._resources.clock.sleep(REFUSED_PAUSE)
@@ -248,11 +254,16 @@ class Call:
         return TransferResult(TRANSFERRED)
 
     def _transferral(
-        self, request: TransferRequest, renderer: PromptRenderer, hops: int
+        self,
+        request: TransferRequest,
+        renderer: PromptRenderer,
+        hops: int,
+        recorded: Recorded | None,
     ) -> Transferral:
         make = self._resources.destinations.get(scheme_of(request.dest))
         if make is None:
-            return Transfer(self._resources.line, self.leg, renderer, self._ear, request)
+            line = self._resources.line
+            return Transfer(line, self.leg, renderer, self._ear, request, recorded)
         handover = Handover(
             call_id=self.id,
             leg=self.leg,
@@ -263,6 +274,35 @@ class Call:
             hops=hops,
         )
         return make(handover, request)
+
+    def _recorded(self, request: TransferRequest) -> Recorded | None:
+        """Who records what the caller and another telephone are going to say, if anybody does.
+        Other destinations see to that themselves."""
+        records = self._resources.records
+        if records is None or scheme_of(request.dest) in self._resources.destinations:
+            return None
+        return records(
+            Conversation(
+                call_id=self.id,
+                direction=self._record.direction,
+                caller=user_part(self._record.from_uri),
+                number=user_part(self._record.to_uri),
+                application=self._record.application,
+                destination=_number(request.dest),
+                language=request.lang,
+            )
+        )
+
+    async def _tell(self, recorded: Recorded) -> bool:
+        """Tells the caller that he is recorded; whether he is still there."""
+        try:
+            await recorded.notice(self._converse)
+        except BaseException:
+            recorded.close()
+            raise
+        if self.leg.end is not None:
+            recorded.close()
+        return self.leg.end is None
 
     def _transferred(self, transfer: Transferral) -> None:
         if transfer.record is not None:
@@ -332,6 +372,11 @@ class Call:
         if (ended is not None and ended.ending is Ending.FAILURE) or outcome.reason == "error":
             return "platform"
         return "application"
+
+
+def _number(dest: str) -> str:
+    """Whom a destination calls: a user part, or what stands in a tel: URI."""
+    return user_part(dest) or dest.rpartition(":")[2].partition(";")[0]
 
 
 def connection_of(incoming: IncomingCall) -> Connection:

@@ -11,12 +11,12 @@ import random
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import unquote
 
 import structlog
 
 from vxml_server.calls.call import Call, Resources
 from vxml_server.calls.leg import Leg
+from vxml_server.calls.recorded import user_part
 from vxml_server.media import MediaEngine, NoPortsLeft
 from vxml_server.settings import NumberRule, resolve_number
 from vxml_server.sip import CallListener, IncomingCall, Rejection
@@ -147,10 +147,3 @@ class Exchange:
         for call in list(self._calls.values()):
             call.abandon()
         await self.drained()
-
-
-def user_part(uri: str) -> str:
-    """The user part of a SIP URI, unescaped, without parameters of its own."""
-    rest = uri.partition(":")[2]
-    user, at, _ = rest.rpartition("@")
-    return unquote(user.partition(";")[0].partition(":")[0]) if at else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
+from urllib.parse import unquote
 
 from vxml_server.interpreter import Json, Outcome
 from vxml_server.media import Channel
@@ -36,6 +37,13 @@ class Conversation:
     destination: str = ""
     language: str = ""
     data: Mapping[str, Json] = field(default_factory=dict)
+
+
+def user_part(uri: str) -> str:
+    """The user part of a SIP URI, unescaped, without parameters of its own."""
+    rest = uri.partition(":")[2]
+    user, at, _ = rest.rpartition("@")
+    return unquote(user.partition(";")[0].partition(":")[0]) if at else ""
 
 
 class Recorded(Protocol):

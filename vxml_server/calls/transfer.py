@@ -24,6 +24,7 @@ from vxml_server.calls.mailbox import (
     LegEvent,
     Progress,
 )
+from vxml_server.calls.recorded import Recorded
 from vxml_server.calls.rendering import PromptRenderer
 from vxml_server.calls.ringback import ringback
 from vxml_server.calls.voice import Ear, Hearing
@@ -107,11 +108,13 @@ class Transfer:
         renderer: PromptRenderer,
         ear: Ear,
         request: TransferRequest,
+        recorded: Recorded | None = None,
     ) -> None:
         self._line = line
         self._caller = caller
         self._renderer = renderer
         self._request = request
+        self._recorded = recorded
         self._callee: Leg | None = None
         self._started_at: datetime = line.clock.utc_now()
         self._answered_at: datetime | None = None
@@ -167,6 +170,8 @@ class Transfer:
         if self._hearing is not None:
             self._hearing.close()
         self._caller.stop_playing()
+        if self._recorded is not None:
+            self._recorded.close()
         if self._bridged:
             self._line.engine.unbridge(self._caller.channel)
         if self._callee is not None:
@@ -258,6 +263,8 @@ class Transfer:
         self._answered_at = self._line.clock.utc_now()
         self._answered = self._line.clock.monotonic()
         self._join(callee)
+        if self._recorded is not None:
+            self._recorded.start(self._caller.channel, callee.channel)
         self._connected.set_result(None)
         limit = self._request.max_time
         deadline = self._answered + limit if limit > 0 else None
@@ -291,6 +298,8 @@ class Transfer:
             if isinstance(told, Answered | Ended | Progress):
                 return told
             if told is not None:
+                if isinstance(told, KeyPressed) and self._recorded is not None:
+                    self._recorded.key(told.key)
                 self._pass_on(told, self._caller)
                 continue
             if self._caller.end is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vxml_server.cli import calling, grammars, terminal
+from vxml_server.cli import calling, grammars, recordings, terminal
 
 if TYPE_CHECKING:
     from vxml_server.interpreter.script import Script
@@ -27,6 +27,7 @@ app = typer.Typer(
 
 prompts_app = typer.Typer(help="What callers hear, made beforehand.", no_args_is_help=True)
 app.add_typer(prompts_app, name="prompts")
+app.add_typer(recordings.app, name="recordings")
 
 
 def main() -> None:

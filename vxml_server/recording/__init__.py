@@ -17,7 +17,7 @@ from vxml_server.recording.recorder import (
     Recorder,
 )
 from vxml_server.recording.records import Found, Recording, Wanted
-from vxml_server.recording.setup import CannotRecord, Recordings, keyring
+from vxml_server.recording.setup import CannotRecord, Recordings, keyring, make_archive
 from vxml_server.recording.transitions import IllegalTransition, State
 
 __all__ = [
@@ -46,4 +46,5 @@ __all__ = [
     "Wanted",
     "decrypt",
     "keyring",
+    "make_archive",
 ]

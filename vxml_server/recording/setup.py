@@ -51,7 +51,7 @@ class Recordings:
         language: str,
     ) -> None:
         """Raises `CannotRecord`."""
-        self.archive = archive(settings, store, worker, clock)
+        self.archive = make_archive(settings, store, worker, clock)
         self.library = Library(self.archive, clock)
         self.recorder = Recorder(
             settings,
@@ -74,7 +74,7 @@ class Recordings:
         await self.archive.close()
 
 
-def archive(settings: RecordingSettings, store: Store, worker: str, clock: Clock) -> Archive:
+def make_archive(settings: RecordingSettings, store: Store, worker: str, clock: Clock) -> Archive:
     """The archive alone. Raises `CannotRecord`."""
     try:
         target = Target(

@@ -149,6 +149,28 @@ class MediaSettings(_Section):
     """Take the tones of keys out of what bridged parties hear and of what is recorded."""
 
 
+class WebToken(_Section):
+    """[[web.tokens]]: a token with some rights."""
+
+    name: str = Field(min_length=1)
+    """Who has it; the log names whoever gets a recording."""
+    token: Annotated[SecretStr, AfterValidator(_is_long_enough)]
+    rights: Annotated[
+        tuple[
+            Literal[
+                "all",
+                "recordings.read",
+                "recordings.listen",
+                "recordings.delete",
+                "recordings.control",
+            ],
+            ...,
+        ],
+        Items,
+        Field(min_length=1),
+    ]
+
+
 class WebSettings(_Section):
     """[web]: HTTP."""
 
@@ -157,6 +179,8 @@ class WebSettings(_Section):
     )
     token: Annotated[SecretStr, AfterValidator(_is_long_enough)] | None = None
     """Bearer token of /api. Without one, /api answers only while listening on loopback."""
+    tokens: Annotated[tuple[WebToken, ...], Table] = ()
+    """Further tokens, with some of the rights that `token` has."""
     apps: Path | None = Path("apps")
     """Folder served below /apps; none serves nothing."""
 

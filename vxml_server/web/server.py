@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from vxml_server.clock import Clock, SystemClock
+from vxml_server.recording import Recordings
 from vxml_server.settings import Listen, WebSettings
 from vxml_server.web.access import add_headers, guard
 from vxml_server.web.agents_api import AgentsApi
@@ -28,6 +29,7 @@ from vxml_server.web.protocols import (
     ServiceLevels,
 )
 from vxml_server.web.queues_api import QueuesApi
+from vxml_server.web.recordings_api import RecordingsApi
 
 # A recording posted to an application's back end is the largest body that has a reason.
 MAX_BODY = 16 * 1024 * 1024
@@ -47,6 +49,7 @@ def make_app(
     feed: EventFeed,
     registry: CollectorRegistry,
     is_draining: Callable[[], bool],
+    recordings: Recordings | None = None,
     mounts: Mapping[str, web.Application] | None = None,
     clock: Clock | None = None,
 ) -> web.Application:
@@ -87,6 +90,8 @@ def make_app(
             *events.routes(),
         ]
     )
+    if recordings is not None:
+        app.add_routes(RecordingsApi(recordings.library, recordings.recorder.command).routes())
     for path, mounted in (mounts or {}).items():
         app.add_subapp(path, mounted)
     if settings.apps is not None:
