@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -14,10 +14,13 @@ from vxml_server.clock import SystemClock
 from vxml_server.fetch import Fetcher
 from vxml_server.interpreter.dialogue import run_dialogue
 from vxml_server.interpreter.script import parse_script
-from vxml_server.settings import FetchSettings, NumberRule, Settings, load
+from vxml_server.settings import FetchSettings, NumberRule, Settings, TrunkSettings, load
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+# Sections that stand in a file more than once.
+LISTS: Mapping[str, type[BaseModel]] = {"numbers": NumberRule, "trunks": TrunkSettings}
 
 
 def setting_keys() -> Iterator[tuple[str, str]]:
@@ -26,8 +29,8 @@ def setting_keys() -> Iterator[tuple[str, str]]:
         if isinstance(field.default, BaseModel):
             for key, inner in type(field.default).model_fields.items():
                 yield name, inner.alias or key
-        elif name == "numbers":
-            yield from ((name, key) for key in NumberRule.model_fields)
+        elif name in LISTS:
+            yield from ((name, key) for key in LISTS[name].model_fields)
         else:
             yield "", name
 
@@ -37,7 +40,7 @@ def test_every_setting_is_described_in_its_section(section: str, key: str) -> No
     text = (ROOT / "docs/configuration.md").read_text("utf-8")
     described = text.partition("## Settings")[2]
     if section:
-        heading = f"### `[[{section}]]`" if section == "numbers" else f"### `[{section}]`"
+        heading = f"### `[[{section}]]`" if section in LISTS else f"### `[{section}]`"
         assert heading in described
         described = described.partition(heading)[2]
     described = re.split("^#{2,3} ", described, maxsplit=1, flags=re.MULTILINE)[0]

@@ -10,7 +10,7 @@ import asyncio
 import importlib.util
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +21,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from vxml_server import __version__
-from vxml_server.app import contact_centre
+from vxml_server.app import contact_centre, telephones
 from vxml_server.app.engines import start_ears, start_voices
 from vxml_server.app.errors import CannotStart
 from vxml_server.app.metrics import ServerCollector
@@ -37,6 +37,7 @@ from vxml_server.settings import FetchSettings, Settings, destination
 from vxml_server.sip import (
     Credentials,
     OutgoingCall,
+    Registrar,
     SessionDescription,
     UserAgent,
     UserAgentSettings,
@@ -121,6 +122,7 @@ class Server:
             handler=self._exchange,
             settings=self._sip_settings(),
         )
+        self._registrar = telephones.registrar(settings, self._store, self._user_agent, clock)
         self._web = WebServer(
             make_app(
                 settings.web,
@@ -145,6 +147,8 @@ class Server:
         closing.callback(self._engine.stop)
         closing.push_async_callback(self._web.stop)
         web_address = await self._web.start()
+        closing.push_async_callback(self._registrar.stop)
+        await self._registrar.start()
         closing.push_async_callback(self._user_agent.stop)
         await self._user_agent.start([str(listen) for listen in settings.sip.listen])
         return f"ready sip={','.join(self._user_agent.addresses)} web={web_address}"
@@ -213,7 +217,7 @@ class Server:
             records=self._recordings.recorder.for_call,
             destinations=contact_centre.destinations(
                 *(self._centre, self._engine, self._clock, line),
-                contacts=lambda user: (),
+                contacts=self._contacts,
                 language=settings.voicexml.language,
             ),
         )
@@ -234,6 +238,9 @@ class Server:
             headers=headers,
             credentials=credentials,
         )
+
+    def _contacts(self, user: str) -> Sequence[str]:
+        return self._registrar.location.contacts(user)
 
     def _credentials(self, target: str) -> Credentials | None:
         """What to answer the digest challenge of `target`'s host with."""
@@ -260,6 +267,10 @@ class Server:
     @property
     def user_agent(self) -> UserAgent:
         return self._user_agent
+
+    @property
+    def registrar(self) -> Registrar:
+        return self._registrar
 
     @property
     def store(self) -> Store:

@@ -116,6 +116,44 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
+class RegistrarSettings(_Section):
+    """[sip.registrar]: telephones that register with us, as one of [sip] users."""
+
+    domains: Annotated[tuple[str, ...], Items] = ()
+    """Domains that telephones may name us by, beside our addresses and the realm."""
+    min_expires: PositiveInt = 60
+    """Seconds; a telephone that wants to register for less is told so."""
+    max_expires: PositiveInt = 3600
+    """Seconds that a registration lasts at most."""
+    expires: PositiveInt = 3600
+    """Seconds that it lasts when the telephone does not say."""
+    max_contacts: PositiveInt = 10
+    """Telephones of one user."""
+    keep_alive: float = Field(default=30.0, ge=0, allow_inf_nan=False)
+    """Seconds between two questions (OPTIONS) whether a telephone is there; 0 asks none."""
+    trusted: bool = False
+    """Trusted networks register any name without a password."""
+
+    @model_validator(mode="after")
+    def _times_fit(self) -> Self:
+        if not self.min_expires <= self.expires <= self.max_expires:
+            raise ValueError("expected min_expires <= expires <= max_expires")
+        return self
+
+
+class TrunkSettings(_Section):
+    """[[trunks]]: somebody else's exchange that we register with."""
+
+    name: Annotated[str, _like(r"[A-Za-z0-9_.-]{1,64}", "letters, digits, ., - and _")]
+    """How metrics, the log and the API call it."""
+    registrar: Annotated[str, AfterValidator(dialling.check_uri)]
+    """Its SIP URI: `sip:provider.example`, with `;transport=tcp` for TCP."""
+    user: str = Field(min_length=1)
+    password: SecretStr
+    expires: int = Field(default=600, ge=60)
+    """Seconds that we ask for."""
+
+
 class SipSettings(_Section):
     """[sip]: where SIP is spoken, and with whom."""
 
@@ -134,6 +172,7 @@ class SipSettings(_Section):
     """Name -> password of those who authenticate by digest."""
     realm: str = Field(default="vxml-server", min_length=1)
     """The realm of our digest challenges."""
+    registrar: RegistrarSettings = RegistrarSettings()
 
 
 class MediaSettings(_Section):
@@ -532,6 +571,7 @@ class Settings(_Section):
     store: StoreSettings = StoreSettings()
     numbers: Annotated[tuple[NumberRule, ...], Table] = ()
     dial: DialSettings = DialSettings()
+    trunks: Annotated[tuple[TrunkSettings, ...], Table] = ()
     fetch: FetchSettings = FetchSettings()
     script: ScriptSettings = ScriptSettings()
     tts: TtsSettings = TtsSettings()
@@ -562,6 +602,15 @@ class Settings(_Section):
                 "files": tuple(dict.fromkeys(folders)),
             }
         )
+
+    @model_validator(mode="after")
+    def _each_trunk_once(self) -> Self:
+        names = [trunk.name for trunk in self.trunks]
+        hosts = [trunk.registrar.partition(";")[0].lower() for trunk in self.trunks]
+        for name in (*names, *hosts):
+            if names.count(name) + hosts.count(name) > 1:
+                raise ValueError(f"expected each trunk once, got {name!r} again")
+        return self
 
     @model_validator(mode="after")
     def _each_number_once(self) -> Self:

@@ -27,11 +27,14 @@ from vxml_server.sip.offer_answer import (
     OfferAnswer,
 )
 from vxml_server.sip.outgoing import OutgoingCall
+from vxml_server.sip.registrar import Registrar, RegistrarCounters, RegistrarSettings
+from vxml_server.sip.registrar_bindings import Binding, RegistrarRules
 from vxml_server.sip.sdp import MediaDescription, SessionDescription
 from vxml_server.sip.session import CallState, InviteSession
 from vxml_server.sip.user_agent import UserAgent
 
 __all__ = [
+    "Binding",
     "CallHandler",
     "CallListener",
     "CallState",
@@ -52,6 +55,10 @@ __all__ = [
     "NegotiatedMedia",
     "OfferAnswer",
     "OutgoingCall",
+    "Registrar",
+    "RegistrarCounters",
+    "RegistrarRules",
+    "RegistrarSettings",
     "Rejection",
     "SessionDescription",
     "SipError",

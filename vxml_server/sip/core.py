@@ -21,7 +21,7 @@ from vxml_server.sip.message import Request, Response
 from vxml_server.sip.timers import Timers
 from vxml_server.sip.transaction import Timings, Transaction, TransactionUser
 from vxml_server.sip.transport import Transport, reaches
-from vxml_server.sip.uri import DEFAULT_PORT, Destination, bracketed
+from vxml_server.sip.uri import DEFAULT_PORT, Destination, SipUri, bracketed
 
 if TYPE_CHECKING:
     from vxml_server.sip.session import InviteSession
@@ -54,6 +54,26 @@ class UserAgentSettings:
     t1: float = 0.5
     t2: float = 4.0
     t4: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """Where requests to `uri` go, which need not be what it says.
+
+    `routes` are Route values (RFC 3327 section 5.3). `pinned` sends the requests of a dialog there
+    too, whatever its Contact is: behind a NAT that is an address which is not ours to reach.
+    """
+
+    uri: SipUri
+    destination: Destination
+    routes: tuple[str, ...] = ()
+    pinned: bool = False
+    otherwise: Destination | None = None
+    """Where they go when the connection that `destination` is has been closed."""
+
+
+Router = Callable[[SipUri], Hop | None]
+"""Knows where some URIs are to be found; None for the others."""
 
 
 class Way:
@@ -124,6 +144,7 @@ class Core:
         self.transports: list[Transport] = []
         self.sessions: set[InviteSession] = set()
         self.dialogs: dict[DialogKey, InviteSession] = {}
+        self.routers: list[Router] = []
         self._deferred: list[Callable[[], object]] = []
 
     def token(self) -> str:
@@ -137,10 +158,24 @@ class Core:
                 return Way(transport, destination, self.counters)
         raise InvalidUri(f"no transport to {destination}")
 
+    def hop(self, uri: SipUri) -> Hop:
+        """Where a new request to `uri` goes. Raises InvalidUri."""
+        for route in self.routers:
+            if (hop := route(uri)) is not None:
+                to = hop.destination
+                if hop.otherwise is None or self.way(to).transport.connected(to.host, to.port):
+                    return hop
+                return Hop(hop.uri, hop.otherwise)
+        return Hop(uri, uri.destination())
+
     def dialog_way(self, dialog: Dialog, flow: Destination) -> Way:
         """The way of a request in a dialog. `flow` is where the far end's last message came from:
         an open connection is used again, and its address stands in for a host name that only DNS
         could resolve. Raises InvalidUri."""
+        if dialog.pinned and not dialog.route_set:
+            back = self.way(flow)
+            if back.transport.connected(flow.host, flow.port):
+                return back
         try:
             destination = dialog.destination()
         except InvalidUri:

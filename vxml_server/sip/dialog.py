@@ -31,6 +31,8 @@ class Dialog:
     remote_target: str
     local_cseq: int = 0
     remote_cseq: int = -1
+    pinned: bool = False
+    """Whether requests go back where the far end's come from, whatever its Contact says."""
 
     @classmethod
     def as_server(cls, invite: Request, local_tag: str) -> Dialog:

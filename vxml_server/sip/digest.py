@@ -13,6 +13,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from random import Random
 
 from vxml_server.clock import Clock
@@ -201,6 +202,26 @@ def _rank(parts: Mapping[str, str] | None) -> int | None:
     return list(_HASHES).index(algorithm)
 
 
+class Proof(Enum):
+    """What the credentials of a request are worth."""
+
+    NONE = auto()  # there are none for us
+    GOOD = auto()
+    STALE = auto()  # their nonce is not one that we take (any more): nothing else is known of them
+    WRONG = auto()  # a nonce of ours, and not the password
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """`proof` of being `user`, who is only claimed unless it is good."""
+
+    proof: Proof
+    user: str = ""
+
+
+_NO_PROOF = Judgement(Proof.NONE)
+
+
 class DigestServer:
     """Asks for credentials, and checks them."""
 
@@ -225,16 +246,33 @@ class DigestServer:
         # Nonce -> highest count seen: a repeated count is a replay.
         self._counts: OrderedDict[str, int] = OrderedDict()
 
-    def accepts(self, request: Request) -> bool:
-        """Whether `request` carries good credentials with a fresh nonce."""
-        return any(
-            self._check(parts, request) and self._fresh(parts) for parts in self._offered(request)
-        )
+    def judge(self, request: Request) -> Judgement:
+        """Looks at the credentials of `request`. Good ones are good once: the count of their nonce
+        is used up."""
+        judgement = _NO_PROOF
+        for parts in self._offered(request):
+            if parts.get("realm") == self._realm:
+                judgement = Judgement(self._proof(parts, request), parts.get("username", ""))
+            if judgement.proof is Proof.GOOD:
+                break
+        return judgement
+
+    def _proof(self, parts: Mapping[str, str], request: Request) -> Proof:
+        if not self._is_ours(parts.get("nonce", "")):
+            return Proof.STALE
+        if not self._check(parts, request):
+            return Proof.WRONG
+        return Proof.GOOD if self._fresh(parts) else Proof.STALE
 
     def challenge(self, request: Request) -> Headers:
         """The WWW-Authenticate lines to refuse `request` with."""
-        # Good credentials with an old nonce: the client need not ask its user again.
-        stale = any(self._check(parts, request) for parts in self._offered(request))
+        # The client need not ask its user again (RFC 7616 section 3.3): good credentials with an
+        # old nonce, and a nonce from before we were started.
+        stale = any(
+            parts.get("realm") == self._realm
+            and (not self._is_ours(parts.get("nonce", "")) or self._check(parts, request))
+            for parts in self._offered(request)
+        )
         salt = self._random.getrandbits(64)
         nonce = self._sealed(f"{self._clock.monotonic():.0f}-{salt:016x}")
         headers = Headers()
@@ -254,6 +292,10 @@ class DigestServer:
         seal = hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
         return f"{text}-{seal[:32]}"
 
+    def _is_ours(self, nonce: str) -> bool:
+        sealed = self._sealed(nonce.rpartition("-")[0])
+        return hmac.compare_digest(nonce.encode(), sealed.encode())
+
     def _check(self, parts: Mapping[str, str], request: Request) -> bool:
         algorithm = parts.get("algorithm", "MD5").upper()
         username = parts.get("username", "")
@@ -264,9 +306,7 @@ class DigestServer:
             or algorithm not in self._algorithms
             or parts.get("realm") != self._realm
             or parts.get("qop") != "auth"
-            or not hmac.compare_digest(
-                nonce.encode(), self._sealed(nonce.rpartition("-")[0]).encode()
-            )
+            or not self._is_ours(nonce)
         ):
             return False
         expected = digest_response(

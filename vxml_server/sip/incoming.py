@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 
 from vxml_server.clock import Timer
@@ -14,15 +15,15 @@ from vxml_server.sip.message import Response
 from vxml_server.sip.sdp import SessionDescription
 from vxml_server.sip.session import CallEvent, CallState, InviteSession, put_sdp
 from vxml_server.sip.transaction import Transaction
-from vxml_server.sip.uri import Destination, SipUri
+from vxml_server.sip.uri import Destination, SipUri, ip_address
 
 REPEAT_PROVISIONAL_SECONDS = 60.0
 
 
 class IncomingCall(InviteSession):
     """What a `CallHandler` is given. Beside the attributes of every call: `remote_offer`, the
-    offer of the INVITE (None: we offer in `answer`), and `source`, the address and port that the
-    INVITE came from."""
+    offer of the INVITE (None: we offer in `answer`), `source`, the address and port that the INVITE
+    came from, and `user`, who has proved by digest who he is ("": nobody was asked)."""
 
     owns_call_id = False
 
@@ -33,16 +34,19 @@ class IncomingCall(InviteSession):
         way: Way,
         flow: Destination,
         offer: SessionDescription | None,
+        user: str = "",
     ) -> None:
         """Raises Malformed when the INVITE cannot make a dialog."""
         invite = transaction.request
         dialog = Dialog.as_server(invite, core.token())
+        dialog.pinned = _is_behind_nat(dialog.remote_target, flow.host)
         super().__init__(core, invite=invite, way=way, flow=flow)
         self.local_uri = invite.to.uri
         self.remote_uri = invite.from_.uri
         self.remote_display_name = invite.from_.display_name
         self.remote_offer = offer
         self.source = (flow.host, flow.port)
+        self.user = user
         self.dialog = dialog
         self._contact_user = _user(invite.uri)
         self._invite = transaction
@@ -148,6 +152,17 @@ class IncomingCall(InviteSession):
         if self._repeat is not None:
             self._repeat.cancel()
             self._repeat = None
+
+
+def _is_behind_nat(contact: str, source: str) -> bool:
+    """Whether a Contact is of a private network, and the INVITE came from outside of any: what is
+    sent there does not arrive, and what goes back where it came from does."""
+    host = ip_address(SipUri.parse(contact).host)
+    return (
+        host is not None
+        and not ipaddress.ip_address(host).is_global
+        and ipaddress.ip_address(source.partition("%")[0]).is_global
+    )
 
 
 def _user(uri: str) -> str:

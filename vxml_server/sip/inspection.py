@@ -23,15 +23,16 @@ _BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]{1,70})"|([^\s;"]{1,70}))',
 _SDP = "application/sdp"
 
 
-def inspect(request: Request) -> None:
-    """Sections 8.2.1 to 8.2.3. Raises Rejection."""
-    if request.method not in _ALLOWED:
+def inspect(request: Request, also: frozenset[str] = frozenset()) -> None:
+    """Sections 8.2.1 to 8.2.3; `also` are methods and extensions beside those of calls. Raises
+    Rejection."""
+    if request.method not in _ALLOWED | also:
         if request.method in _EVENTS:
             raise Rejection(489, headers={"Allow-Events": ""})
         raise Rejection(405 if request.method in _KNOWN else 501, headers={"Allow": ALLOW})
     if request.uri.partition(":")[0].lower() not in _SCHEMES:
         raise Rejection(416)
-    required = request.headers.values("Require")
+    required = [tag for tag in request.headers.values("Require") if tag not in also]
     if required and request.method != "CANCEL":
         # We have no extension that anybody could require (100rel, timer, replaces, ...).
         raise Rejection(420, headers={"Unsupported": ", ".join(required)})

@@ -11,14 +11,18 @@ raises is logged and does not harm other calls; `Rejection` from `reoffered` is 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from vxml_server.sip.errors import Rejection
     from vxml_server.sip.headers import Headers
     from vxml_server.sip.incoming import IncomingCall
+    from vxml_server.sip.message import Request
     from vxml_server.sip.sdp import SessionDescription
+    from vxml_server.sip.uri import Destination
 
 
 class EndCause(StrEnum):
@@ -92,3 +96,28 @@ class CallHandler(Protocol):
 
         The handler may call `ring`, `answer` or `reject` at once or later. None means that nobody
         wants it: 404, unless the handler has already called `call.reject()`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A REGISTER: who has proved to send it ("": nobody was asked), the address that it came from,
+    and our own IP address as that sees it."""
+
+    request: Request
+    user: str
+    source: Destination
+    own_host: str
+
+
+class RegistrationHandler(Protocol):
+    """Who answers REGISTER."""
+
+    @property
+    def trusts_networks(self) -> bool:
+        """Whether trusted networks may register without a password."""
+
+    def register(
+        self, registration: Registration, answer: Callable[[Headers | Rejection], None]
+    ) -> None:
+        """Answers once, now or later: with the headers of a 200, or with a refusal. Raises
+        `Rejection` or `Malformed` instead, and then does not answer."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vxml_server.clock import Timer
-from vxml_server.sip.core import ACCEPT, ALLOW, Core, Way, add_extra
+from vxml_server.sip.core import ACCEPT, ALLOW, Core, Hop, Way, add_extra
 from vxml_server.sip.dialog import Dialog
 from vxml_server.sip.errors import NO_HEADERS, InvalidUri
 from vxml_server.sip.headers import Headers
@@ -32,15 +32,16 @@ class OutgoingCall(InviteSession):
         self,
         core: Core,
         *,
-        target: SipUri,
+        hop: Hop,
         caller: Address,
         offer: SessionDescription | None,
         listener: CallListener,
         headers: Mapping[str, str],
         credentials: Credentials | None,
     ) -> None:
-        """Raises InvalidUri when no transport reaches `target`."""
-        way = core.way(target.destination())
+        """Raises InvalidUri when no transport reaches `hop`."""
+        way = core.way(hop.destination)
+        target = hop.uri
         name = f"{quote(caller.display_name)} " if caller.display_name else ""
         try:
             self._contact_name = SipUri.parse(caller.uri).user
@@ -50,6 +51,7 @@ class OutgoingCall(InviteSession):
             target.scheme, target.user, target.host, target.port, target.parameters
         )  # without headers, section 19.1.5
         fields = Headers()
+        fields.set_lines("Route", list(hop.routes))
         fields.add("Max-Forwards", "70")
         fields.add("From", f"{name}<{caller.uri}>;tag={core.token()}")
         fields.add("To", f"<{uri}>")
@@ -70,6 +72,7 @@ class OutgoingCall(InviteSession):
         self._contact_user = self._contact_name
         self._listener = listener
         self._late_offer = offer is None
+        self._pinned = hop.pinned
         self._way = way
         self._cseq = 0
         self._heard = False
@@ -206,6 +209,7 @@ class OutgoingCall(InviteSession):
     def _answered(self, invite: Request, response: Response) -> None:
         """The first 2xx. It is acknowledged before anything else leaves in the dialog."""
         dialog = Dialog.as_client(invite, response)
+        dialog.pinned = self._pinned
         self.dialog = dialog
         self.core.dialogs[dialog.key] = self
         self.digest.succeeded(response)
@@ -242,6 +246,7 @@ class OutgoingCall(InviteSession):
     def _hang_up_branch(self, invite: Request, response: Response) -> None:
         """Another phone answered too (section 13.2.2.4): ACK and BYE."""
         dialog = Dialog.as_client(invite, response)
+        dialog.pinned = self._pinned
         ack = acknowledge(self, dialog, invite)
         if ack is None:
             return

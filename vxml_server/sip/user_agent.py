@@ -11,28 +11,48 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from vxml_server.clock import Clock
 from vxml_server.sip.asyncio_transport import AsyncioNetwork
-from vxml_server.sip.core import ACCEPT, ALLOW, Core, UserAgentSettings, Way, response_way
-from vxml_server.sip.digest import DigestServer
+from vxml_server.sip.core import (
+    ACCEPT,
+    ALLOW,
+    Core,
+    Hop,
+    Router,
+    UserAgentSettings,
+    Way,
+    response_way,
+)
+from vxml_server.sip.digest import DigestClient
 from vxml_server.sip.errors import NO_HEADERS, InvalidUri, Malformed, Rejection, SipError
 from vxml_server.sip.headers import Headers
 from vxml_server.sip.incoming import IncomingCall
 from vxml_server.sip.inspection import inspect, session_description
-from vxml_server.sip.interface import CallHandler, CallListener, Credentials
+from vxml_server.sip.interface import (
+    CallHandler,
+    CallListener,
+    Credentials,
+    Registration,
+    RegistrationHandler,
+)
 from vxml_server.sip.layer import Counters, Unheard
 from vxml_server.sip.message import MalformedRequest, Request, Response, parse_message, phrase
 from vxml_server.sip.outgoing import OutgoingCall
+from vxml_server.sip.registrar_limits import Answer, DoorCounters, Doorkeeper
 from vxml_server.sip.sdp import SessionDescription
 from vxml_server.sip.session import InviteSession
+from vxml_server.sip.standalone import StandaloneRequest
 from vxml_server.sip.transaction import Event, Transaction
 from vxml_server.sip.transport import Network, Transport, listen_address, parse_listen
 from vxml_server.sip.uri import Address, Destination, SipUri
 
 logger = logging.getLogger(__name__)
+
+
+_REGISTER = frozenset({"REGISTER", "path"})
 
 
 class UserAgent:
@@ -54,13 +74,15 @@ class UserAgent:
         self._handler = handler
         self._network = network or AsyncioNetwork()
         self._trusted = [ipaddress.ip_network(network) for network in settings.trusted]
-        self._digest = DigestServer(
+        self._door = Doorkeeper(
             settings.users,
             settings.realm,
             clock=clock,
             random=random,
             algorithms=settings.algorithms,
         )
+        self._registrations: RegistrationHandler | None = None
+        self._partners: list[Callable[[str], bool]] = []
         self._retry_after: int | None = None
         self._stopped = False
 
@@ -132,7 +154,7 @@ class UserAgent:
             raise InvalidUri(f"not an address: {from_!r}") from error
         return OutgoingCall(
             self._core,
-            target=SipUri.parse(target),
+            hop=self._core.hop(SipUri.parse(target)),
             caller=caller,
             offer=offer,
             listener=listener,
@@ -140,11 +162,65 @@ class UserAgent:
             credentials=credentials,
         )
 
+    def request(
+        self,
+        method: str,
+        target: str,
+        *,
+        done: Callable[[Response], None],
+        hop: Hop | None = None,
+        from_: str = "",
+        to: str = "",
+        call_id: str = "",
+        cseq: int = 1,
+        digest: DigestClient | None = None,
+        headers: Mapping[str, str] = NO_HEADERS,
+        contact_user: str | None = None,
+    ) -> StandaloneRequest:
+        """Sends a request outside any call, such as OPTIONS; see `StandaloneRequest`. `done` gets
+        its final response, after this has returned. Raises InvalidUri."""
+        return StandaloneRequest(
+            self._core,
+            method,
+            hop or self._core.hop(SipUri.parse(target)),
+            done=done,
+            from_=from_,
+            to=to,
+            call_id=call_id,
+            cseq=cseq,
+            digest=digest,
+            headers=headers,
+            contact_user=contact_user,
+        )
+
+    # What others add.
+
+    def register_with(self, registrations: RegistrationHandler) -> None:
+        """From now on REGISTER is answered by `registrations`; without it is refused."""
+        self._registrations = registrations
+
+    def route_by(self, router: Router) -> None:
+        """Asks `router`, after those before, where a URI that is called is to be found."""
+        self._core.routers.append(router)
+
+    def trust(self, is_partner: Callable[[str], bool]) -> None:
+        """Takes calls without authentication from the IP addresses that `is_partner` knows."""
+        self._partners.append(is_partner)
+
     # Figures.
 
     @property
     def counters(self) -> Counters:
         return self._core.counters
+
+    @property
+    def door_counters(self) -> DoorCounters:
+        return self._door.counters
+
+    @property
+    def locked_out(self) -> tuple[int, int]:
+        """How many sources and how many user names are locked out now."""
+        return self._door.sources.locked(), self._door.names.locked()
 
     @property
     def idle(self) -> bool:
@@ -204,8 +280,15 @@ class UserAgent:
             return
         invite = core.layer.find_invite(request) if request.method == "CANCEL" else None
         flow = Destination(transport.protocol, host, port)
-        if session is None and invite is None and not self._may_ask(request, transport, flow):
-            return
+        user = ""
+        if session is None and invite is None:
+            if request.method == "REGISTER" and self._registrations is not None:
+                self._register(request, transport, flow, self._registrations)
+                return
+            who = self._who_asks(request, transport, flow)
+            if who is None:
+                return
+            user = who
         way = response_way(request, transport, host, port, core.counters)
         merged = core.layer.merged(request)
         transaction = core.layer.server(request, way, session or Unheard())
@@ -222,7 +305,7 @@ class UserAgent:
             elif request.method == "OPTIONS":
                 self._answer_options(transaction)
             else:
-                self._begin_call(transaction, way, flow)
+                self._begin_call(transaction, way, flow, user)
         except Rejection as rejection:
             self._reject(transaction, rejection)
         except Malformed as error:
@@ -231,11 +314,11 @@ class UserAgent:
 
     # New requests.
 
-    def _begin_call(self, transaction: Transaction, way: Way, flow: Destination) -> None:
+    def _begin_call(self, transaction: Transaction, way: Way, flow: Destination, user: str) -> None:
         """Section 13.3: the INVITE becomes a call, and the call gets its owner."""
         self._refuse_when_draining()
         offer = session_description(transaction.request)
-        call = IncomingCall(self._core, transaction, way, flow, offer)
+        call = IncomingCall(self._core, transaction, way, flow, offer, user)
         self._core.respond(transaction, transaction.request.response(100))
         owners: list[CallListener | None] = []
         self._core.guarded(lambda: owners.append(self._handler.incoming(call)))
@@ -286,24 +369,81 @@ class UserAgent:
             address.version == network.version and address in network for network in self._trusted
         )
 
-    def _may_ask(self, request: Request, transport: Transport, flow: Destination) -> bool:
-        """Whether a request outside what we know may go on. A stranger is challenged when there
-        are users, without keeping state and once for each request (section 26.3.2.4), and met
-        with silence when there are none."""
-        if self._is_trusted(flow.host):
-            return True
+    def _who_asks(
+        self,
+        request: Request,
+        transport: Transport,
+        flow: Destination,
+    ) -> str | None:
+        """The user who sent a request outside what we know, "" for those whom we trust; None when
+        it does not go on."""
+        if self._is_trusted(flow.host) or any(known(flow.host) for known in self._partners):
+            return ""
+        if request.method == "CANCEL":
+            self._core.counters.refused_sources += 1
+            return None
+        return self._admitted(request, transport, flow)
+
+    def _admitted(self, request: Request, transport: Transport, flow: Destination) -> str | None:
+        """The user who has proved who he is. A stranger is challenged when there are users,
+        without keeping state and once for each request (section 26.3.2.4), and met with silence
+        when there are none, or when he was wrong too often."""
+        answer, user = self._door.ask(request, flow.host)
+        if answer is Answer.WELCOME:
+            return user
         self._core.counters.refused_sources += 1
-        if not self._core.settings.users or request.method == "CANCEL":
-            return False
-        if self._digest.accepts(request):
-            self._core.counters.refused_sources -= 1
-            return True
-        response = request.response(401, tag=_stateless_tag(request))
-        for name, value in self._digest.challenge(request).items():
-            response.headers.add(name, value)
+        if answer is Answer.CHALLENGE:
+            response = request.response(401, tag=_stateless_tag(request))
+            for name, value in self._door.challenge(request).items():
+                response.headers.add(name, value)
+        elif answer is Answer.FORBIDDEN:
+            response = request.response(403, tag=_stateless_tag(request))
+        else:
+            return None
         way = response_way(request, transport, flow.host, flow.port, self._core.counters)
         self._send_stateless(response, way)
-        return False
+        return None
+
+    def _register(
+        self,
+        request: Request,
+        transport: Transport,
+        flow: Destination,
+        registrations: RegistrationHandler,
+    ) -> None:
+        """Section 10.3, up to where the registrar's own matters begin."""
+        user = ""
+        if not (registrations.trusts_networks and self._is_trusted(flow.host)):
+            admitted = self._admitted(request, transport, flow)
+            if admitted is None:
+                return
+            user = admitted
+        core = self._core
+        way = response_way(request, transport, flow.host, flow.port, core.counters)
+        transaction = core.layer.server(request, way, Unheard())
+        try:
+            inspect(request, _REGISTER)
+            own = transport.advertised(flow.host)
+            registrations.register(
+                Registration(request, user, flow, own),
+                lambda found: self._answer_registration(transaction, found),
+            )
+        except Rejection as rejection:
+            self._reject(transaction, rejection)
+        except Malformed as error:
+            core.counters.malformed += 1
+            self._reject(transaction, Rejection(400, str(error)))
+
+    def _answer_registration(self, transaction: Transaction, found: Headers | Rejection) -> None:
+        if self._stopped:
+            return
+        if isinstance(found, Rejection):
+            self._reject(transaction, found)
+            return
+        response = transaction.request.response(200, tag=self._core.token())
+        for name, value in found.items():
+            response.headers.add(name, value)
+        self._core.respond(transaction, response)
 
     def _refuse_malformed(
         self, error: MalformedRequest, transport: Transport, host: str, port: int

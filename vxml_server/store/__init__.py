@@ -5,7 +5,7 @@ telling: `call_started()`, `call_answered()`, `leg_ended()`, `call_ended()` and 
 once, and one writer puts what it was told into the database in batches, in order.
 """
 
-from vxml_server.store import queue_tables, recording_tables
+from vxml_server.store import queue_tables, recording_tables, registration_tables
 from vxml_server.store.cursor import BadCursor, Cursor
 from vxml_server.store.records import (
     CallEnd,
@@ -41,5 +41,6 @@ __all__ = [
     "fit",
     "queue_tables",
     "recording_tables",
+    "registration_tables",
     "storable_json",
 ]

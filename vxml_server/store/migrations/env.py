@@ -7,6 +7,7 @@ from alembic import context
 from vxml_server.store import (  # noqa: F401 (their tables are of the metadata)
     queue_tables,
     recording_tables,
+    registration_tables,
 )
 from vxml_server.store.tables import metadata
 
