@@ -51,7 +51,7 @@ class World:
                 return
             await self.clock.elapse(min(left, 2.0))
 
-    async def _quiet(self, rounds: int = 4) -> None:
+    async def _quiet(self, rounds: int = 6) -> None:
         """Until the log has not grown while the database was asked a few times."""
         seen, quiet = -1, 0
         while quiet < rounds:
@@ -312,7 +312,7 @@ async def test_two_workers_never_offer_to_one_agent_twice(
 async def killed(world: World, centre: ContactCentre) -> None:
     """The process is gone, in the middle of whatever it did."""
     world.centres.remove(centre)
-    for task in (centre._deciding, *centre._replica._tasks):
+    for task in (*centre._tasks, *centre._replica._tasks):
         assert task is not None
         task.cancel()
     for offering in centre._offerings.values():
@@ -355,7 +355,7 @@ async def test_a_worker_that_stood_still_has_its_callers_begin_again(
     await world.settle()
     ledger = centre._replica.ledger
     await ledger.bury(other.worker)
-    await centre._replica._put_right(await ledger.left_by([centre.worker]))
+    await centre._replica._put_right(await ledger.abandoned())
     await world.settle(BEAT * 2)
     assert caller.heard == ["lost"]
     assert DEAD_AFTER + 2 * BEAT <= 10.0

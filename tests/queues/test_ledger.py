@@ -139,8 +139,12 @@ async def test_what_a_dead_worker_had_is_found_and_put_right_by_one(
         True,
     ]
     assert not await other.beat(), "it learns that it is taken for dead"
-    left = await ledger.left_by(["main.1"])
-    assert (left.entries, left.offers) == (claimed.entries, claimed.offers)
+    left = await ledger.abandoned()
+    assert (left.agents, left.entries, left.offers) == (
+        claimed.agents,
+        claimed.entries,
+        claimed.offers,
+    )
 
 
 async def test_a_wrap_up_goes_on_without_its_worker(ledger: Ledger) -> None:
@@ -154,7 +158,7 @@ async def test_a_wrap_up_goes_on_without_its_worker(ledger: Ledger) -> None:
         change = advance(offer, event, row, ANN, entry, now=NOW, today=TODAY)
         changes.append(change)
     assert await ledger.commit(*changes)
-    assert await ledger.left_by([]) == Change()
+    assert await ledger.abandoned() == Change()
 
 
 async def test_a_queue_and_its_agents_may_be_called_as_they_like(ledger: Ledger) -> None:

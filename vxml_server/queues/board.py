@@ -45,6 +45,8 @@ class Board:
         self._queues_of: dict[str, set[str]] = {}
         self._offers_of_agent: dict[str, dict[str, Offer]] = {}
         self._offers_of_entry: dict[str, dict[str, Offer]] = {}
+        self.wrap_ups: dict[str, Offer] = {}
+        """Those of the offers whose agents wrap up."""
         self._over: OrderedDict[str, int] = OrderedDict()
         self._touched: set[str] = set()
         self._wakes: dict[str, float] = {}
@@ -65,6 +67,7 @@ class Board:
         self.rosters = {name: roster(queue, self.groups) for name, queue in self.queues.items()}
         for name in personal:
             self.roster(name)
+        self._wakes = {name: at for name, at in self._wakes.items() if name in self.rosters}
         self._queues_of = {}
         for name, one in self.rosters.items():
             for agent_name in one.order:
@@ -110,9 +113,12 @@ class Board:
         if self._is_old(entry, known):
             return
         self.roster(entry.queue)
+        if known is not None and known.queue != entry.queue:
+            self._waiting[known.queue].pop(known.id, None)
+            self._touched.add(known.queue)
         if entry.state is EntryState.LEFT:
             self.entries.pop(entry.id, None)
-            self._end(entry)
+            self._end(entry.id, entry.generation)
         else:
             self.entries[entry.id] = entry
         waiting = self._waiting.setdefault(entry.queue, {})
@@ -132,9 +138,12 @@ class Board:
             self.offers.pop(offer.id, None)
             of_agent.pop(offer.id, None)
             of_entry.pop(offer.id, None)
-            self._end(offer)
+            self.wrap_ups.pop(offer.id, None)
+            self._end(offer.id, offer.generation)
         else:
             self.offers[offer.id] = of_agent[offer.id] = of_entry[offer.id] = offer
+            if offer.state is OfferState.WRAPPING_UP:
+                self.wrap_ups[offer.id] = offer
         if not of_entry:
             del self._offers_of_entry[offer.entry]
         if known is None and offer.state is OfferState.RESERVED:
@@ -144,21 +153,21 @@ class Board:
     def forget(self, entries: Iterable[str], offers: Iterable[str]) -> None:
         """These are over: they are not stored any more."""
         for entry_id in entries:
-            self._over[entry_id] = sys.maxsize
             if (entry := self.entries.pop(entry_id, None)) is not None:
                 self._waiting[entry.queue].pop(entry_id, None)
                 self._touched.add(entry.queue)
+            self._end(entry_id, sys.maxsize)
         for offer_id in offers:
             if (offer := self.offers.get(offer_id)) is not None:
                 self._take_offer(replace(offer, state=OfferState.CLOSED, generation=sys.maxsize))
-            self._over[offer_id] = sys.maxsize
+            self._end(offer_id, sys.maxsize)
 
     def _is_old(self, row: Entry | Offer, known: Entry | Offer | None) -> bool:
         at_least = self._over.get(row.id, 0) if known is None else known.generation
         return at_least >= row.generation
 
-    def _end(self, row: Entry | Offer) -> None:
-        self._over[row.id] = row.generation
+    def _end(self, row_id: str, generation: int) -> None:
+        self._over[row_id] = max(generation, self._over.get(row_id, 0))
         if len(self._over) > REMEMBERED:
             self._over.popitem(last=False)
 

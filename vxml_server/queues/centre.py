@@ -8,11 +8,12 @@ reserved for each other always come to an end with each other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from math import inf
 from random import Random
+from typing import Any
 
 import structlog
 
@@ -22,16 +23,31 @@ from vxml_server.queues.definitions import Definition, Kind, kind_of
 from vxml_server.queues.estimate import expected_wait, standing
 from vxml_server.queues.matching import Assignment
 from vxml_server.queues.offering import Offering
-from vxml_server.queues.replica import RETRY, Replica, to_the_end
+from vxml_server.queues.replica import BEAT, RETRY, Counters, Replica
 from vxml_server.queues.rows import Change, Entry, EntryState, Exit, Offer, OfferState, Presence
 from vxml_server.queues.secrets import Pins
+from vxml_server.queues.tasks import to_the_end
 from vxml_server.queues.telephony import Caller
-from vxml_server.queues.transitions import IllegalTransition, OfferEvent, claim, enter, present
+from vxml_server.queues.transitions import (
+    IllegalTransition,
+    OfferEvent,
+    claim,
+    enter,
+    is_free,
+    present,
+    prioritise,
+)
 from vxml_server.store import Store, StoreError
 
 _log = structlog.get_logger(__name__)
 # Another worker's wrap-up is ended this long after its time, in case that worker is not there.
 _OTHERS = 3.0
+# A caller who comes while the database is away hears so many seconds later that he cannot wait.
+ENTER_PATIENCE = 10.0
+STOP_PATIENCE = 5.0
+"""Seconds for which a worker that stops still tries to store how everything ended."""
+# Timers may come a little early; nothing is looked at more often than this (seconds).
+_SOONEST = 0.01
 
 
 class NoSuchQueue(LookupError):
@@ -76,28 +92,47 @@ class ContactCentre:
             clock,
             f"{worker}.{random.getrandbits(48):012x}",
             zone=zone,
-            buried=self._begin_again,
+            moved=self._were_moved,
         )
         self._pins = Pins(store, clock, random.randbytes)
         self._callers: dict[str, Caller] = {}
         self._offerings: dict[str, Offering] = {}
-        self._deciding: asyncio.Task[None] | None = None
+        self._entering: dict[str, str] = {}
+        """Queues by the ids of entries that are about to be stored."""
+        self._claiming: dict[str, asyncio.Future[None]] = {}
+        """Entries that are about to be offered: who leaves meanwhile waits until it is known."""
+        self._promised: dict[str, str] = {}
+        """Agents by the entries that are offered to them and, until that is over, to nobody else."""
+        self._tasks: list[asyncio.Task[None]] = []
+        self._errands: set[asyncio.Task[None]] = set()
 
     # Life --------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Reads everything and begins. Raises `StoreError`."""
         await self._replica.start()
-        self._deciding = asyncio.create_task(self._decide(), name="queues decide")
+        self._tasks = [self._replica.keep_up(work) for work in (self._decide, self._audit)]
 
     async def stop(self) -> None:
-        """Ends every offer and conversation; callers who still wait have been let go before."""
-        if self._deciding is not None:
-            self._deciding.cancel()
-            await asyncio.wait([self._deciding])
-        for offering in list(self._offerings.values()):
-            await offering.stop(OfferEvent.WITHDRAW)
+        """Ends every offer and conversation; callers who still wait have been let go before.
+
+        Without a database it gives up after `STOP_PATIENCE`; other workers put right the rest.
+        """
+        timer = self._clock.call_later(STOP_PATIENCE, self._replica.give_up)
+        for task in (*self._tasks, *self._errands):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait([*self._tasks, *self._errands])
+        if self._offerings:
+            offerings = list(self._offerings.values())
+            await asyncio.gather(*(one.stop(OfferEvent.WITHDRAW) for one in offerings))
         await self._replica.stop()
+        timer.cancel()
+
+    @property
+    def counters(self) -> Counters:
+        """What went wrong so far."""
+        return self._replica.counters
 
     @property
     def board(self) -> Board:
@@ -130,8 +165,10 @@ class ContactCentre:
         language: str = "",
         data: Mapping[str, str] | None = None,
         entered_at: float | None = None,
+        first: str = "",
     ) -> str:
-        """A caller comes to wait; the id of his entry. `entered_at` gives him his old place back.
+        """A caller comes to wait; the id of his entry. `entered_at` gives him his old place back,
+        `first` is the agent to whom he is offered before others, if that can take him.
 
         Raises `NoSuchQueue`, `QueueIsFull` and `StoreError`.
         """
@@ -139,7 +176,7 @@ class ContactCentre:
         if roster is None:
             raise NoSuchQueue(queue)
         limit = roster.queue.max_waiting
-        if limit and entered_at is None and len(self.board.waiting([queue])) >= limit:
+        if limit and entered_at is None and self._waiting_in(queue) >= limit:
             raise QueueIsFull(queue)
         entry = Entry(
             id=self._id(),
@@ -155,23 +192,47 @@ class ContactCentre:
         )
         # Before it is stored: the offer may come in the same moment.
         self._callers[entry.id] = caller
+        self._entering[entry.id] = queue
+        if first:
+            self._promised[entry.id] = first
+        entered = enter(entry, self.now())
         try:
-            await to_the_end(self._replica.stored(enter(entry, self.now())))
+            await to_the_end(self._replica.stored(entered, patience=ENTER_PATIENCE))
         except asyncio.CancelledError:
             await self.leave(entry.id, Exit.ABANDONED)
             raise
-        except StoreError:
-            del self._callers[entry.id]
+        except BaseException:
+            self._callers.pop(entry.id, None)
+            self._promised.pop(entry.id, None)
             raise
+        finally:
+            del self._entering[entry.id]
+        # Others may have put him out again at once: they take this worker for dead.
+        self._look_after(entry.id)
+        if first:
+            await self.offer_to(entry.id, first)
         return entry.id
+
+    def _waiting_in(self, queue: str) -> int:
+        """Those who wait, and those who are about to."""
+        about_to = self._entering.keys() - self.board.entries.keys()
+        return len(self.board.waiting([queue])) + sum(
+            self._entering[one] == queue for one in about_to
+        )
 
     async def leave(self, entry_id: str, reason: Exit) -> None:
         """A caller goes; what is being offered is ended first. One who has left stays as he left.
 
-        A conversation is ended, and he leaves as served.
+        A conversation is ended, and he leaves as served. Once begun it is done, also when it is
+        cancelled.
         """
-        gone = OfferEvent.CALLER_GONE if reason is Exit.ABANDONED else OfferEvent.WITHDRAW
         self._callers.pop(entry_id, None)
+        await to_the_end(self._leave(entry_id, reason))
+
+    async def _leave(self, entry_id: str, reason: Exit) -> None:
+        gone = OfferEvent.CALLER_GONE if reason is Exit.ABANDONED else OfferEvent.WITHDRAW
+        if (claiming := self._claiming.get(entry_id)) is not None:
+            await asyncio.wait([claiming])
         for offering in self._offerings_of(entry_id):
             await offering.stop(gone)
         await self._replica.take_out(entry_id, reason)
@@ -192,6 +253,8 @@ class ContactCentre:
         entry = board.entries.get(entry_id)
         if entry is None or entry.state is not EntryState.WAITING:
             return None
+        if board.roster(entry.queue) is None:
+            return None
         waiting = {name: board.waiting([name]) for name in board.rosters}
         own = {entry.queue: waiting[entry.queue]}
         mine = next(one for one in own[entry.queue] if one.entry.id == entry_id)
@@ -208,24 +271,97 @@ class ContactCentre:
             elapsed=now - entry.entered_at,
         )
 
-    def _begin_again(self) -> None:
-        """Others took us for dead and put our callers out: those who still wait begin again."""
-        for entry_id, caller in list(self._callers.items()):
-            if entry_id not in self.board.entries:
-                del self._callers[entry_id]
+    # Putting right -----------------------------------------------------------------------------
+
+    def _were_moved(self, entries: Collection[str], offers: Collection[str]) -> None:
+        """Others may have changed these: they took us for dead, or put right what we left."""
+        for offer_id in offers:
+            offering = self._offerings.get(offer_id)
+            offer = self.board.offers.get(offer_id)
+            if offering is not None and (offer is None or offer.outcome is not None):
+                # Nobody may go on ringing or talking as if nothing had happened.
+                offering.end(OfferEvent.LOSE)
+        for entry_id in entries:
+            self._look_after(entry_id)
+
+    def _look_after(self, entry_id: str) -> None:
+        """A caller who is in no queue any more, and knows nothing of it, is told."""
+        if entry_id not in self.board.entries and entry_id not in self._entering:
+            caller = self._callers.pop(entry_id, None)
+            if caller is not None:
                 caller.lost()
+
+    async def _audit(self) -> None:
+        """Compares what this worker has with what the board says of it, for ever.
+
+        What is found twice is a defect, which must not keep an agent or a caller for ever.
+        """
+        before: set[str] = set()
+        while True:
+            await self._clock.sleep(BEAT)
+            for entry_id in list(self._callers):
+                self._look_after(entry_id)
+            found = {*self._forsaken_offers(), *self._forsaken_entries()}
+            for offer_id in self._forsaken_offers() & before:
+                _log.error("nobody makes an offer of ours", offer=offer_id)
+                await self._replica.advance(offer_id, OfferEvent.LOSE)
+            for entry_id in self._forsaken_entries() & before:
+                _log.error("nobody is a caller of ours", entry=entry_id)
+                await self._replica.take_out(entry_id, Exit.LOST)
+            before = found
+
+    def _forsaken_offers(self) -> set[str]:
+        return {
+            offer.id
+            for offer in self.board.offers.values()
+            if offer.worker == self.worker
+            and offer.outcome is None
+            and offer.id not in self._offerings
+        }
+
+    def _forsaken_entries(self) -> set[str]:
+        return {
+            entry.id
+            for entry in self.board.entries.values()
+            if entry.worker == self.worker
+            and entry.state is EntryState.WAITING
+            and entry.id not in self._callers
+        }
+
+    def _put_out_of_removed_queues(self) -> None:
+        """A queue that is not defined any more has no agents: who waits there is told."""
+        for entry_id in self._callers:
+            entry = self.board.entries.get(entry_id)
+            if entry is not None and self.board.roster(entry.queue) is None:
+                self._errand(self._put_out(entry_id))
+
+    async def _put_out(self, entry_id: str) -> None:
+        await self.put_out(entry_id)
+
+    def _errand(self, work: Coroutine[Any, Any, None]) -> None:
+        async def done() -> None:
+            try:
+                await work
+            except StoreError as error:
+                _log.warning("cannot be done", error=str(error))
+
+        task = asyncio.create_task(done(), name="queues errand")
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
 
     # Agents ------------------------------------------------------------------------------------
 
-    async def present(self, agent: str, presence: Presence, reason: str = "") -> None:
-        """An agent signs in or out, takes a break or is back.
+    async def present(
+        self, agent: str, presence: Presence, reason: str = "", by: str = ""
+    ) -> None:
+        """An agent signs in or out, takes a break or is back; `by` is who says so, if not he.
 
         Raises `NoSuchAgent` and `StoreError`.
         """
         if agent not in self.board.agents:
             raise NoSuchAgent(agent)
         await self._replica.change(
-            lambda: (present(self.board.row(agent), presence, self.now(), reason),)
+            lambda: (present(self.board.row(agent), presence, self.now(), reason, by),)
         )
 
     async def release(self, agent: str) -> bool:
@@ -265,10 +401,16 @@ class ContactCentre:
         """What the settings say holds, and nothing else that they ever said."""
         ledger, now = self._replica.ledger, self.now()
         declared = {(kind_of(one), one.name): one for one in definitions}
-        for kind, name in self._replica.declared - declared.keys():
+        known = await ledger.definitions()
+        for kind, name in sorted(known.declared - declared.keys()):
+            await self._sign_out(kind, name)
             await ledger.undefine(kind, name, now)
-        for definition in declared.values():
-            await ledger.define(definition, now, declared=True)
+        # Several workers of the same settings start at once: what is so already stays.
+        defined: list[Definition] = [*known.agents, *known.groups, *known.queues]
+        there = {(kind_of(one), one.name): one for one in defined}
+        for key, definition in declared.items():
+            if there.get(key) != definition or key not in known.declared:
+                await ledger.define(definition, now, declared=True)
         await self._replica.redefine()
 
     async def define(self, definition: Definition) -> None:
@@ -278,11 +420,17 @@ class ContactCentre:
 
     async def undefine(self, kind: Kind, name: str) -> bool:
         """Removes a definition; False when there is none. Raises `StoreError`."""
+        await self._sign_out(kind, name)
         removed = await self._replica.ledger.undefine(kind, name, self.now())
         if kind == "agent":
             await self._pins.remove(name)
         await self._replica.redefine()
         return removed
+
+    async def _sign_out(self, kind: Kind, name: str) -> None:
+        """Who is not an agent any more does not come back as one who is available."""
+        if kind == "agent" and name in self.board.agents:
+            await self.present(name, Presence.SIGNED_OUT)
 
     def is_declared(self, kind: Kind, name: str) -> bool:
         """Whether the settings alone may change it."""
@@ -298,21 +446,92 @@ class ContactCentre:
         await offering.stop(OfferEvent.WITHDRAW)
         return True
 
+    def offering(self, offer_id: str) -> Offering | None:
+        """An offer or a conversation of this worker that has not ended."""
+        return self._offerings.get(offer_id)
+
+    def caller(self, entry_id: str) -> Caller | None:
+        """A waiting caller of this worker."""
+        return self._callers.get(entry_id)
+
+    def can_take(self, agent: str, medium: str = "voice") -> bool:
+        """Whether an agent may be offered something now. Raises `NoSuchAgent`."""
+        candidate = self.board.agents.get(agent)
+        if candidate is None:
+            raise NoSuchAgent(agent)
+        row = candidate.row
+        has_room = row.busy.get(medium, 0) < candidate.profile.capacity.get(medium, 0)
+        return has_room and is_free(row, self.now())
+
+    async def offer_to(self, entry_id: str, agent: str) -> bool:
+        """Offers a waiting caller of this worker to an agent, whatever the strategy; what else was
+        offered of him is withdrawn, and nobody else is asked until the agent has answered or not.
+
+        False when he does not wait here, or the agent cannot take him now: then nothing changes.
+        """
+        self._promised[entry_id] = agent
+        if (claiming := self._claiming.get(entry_id)) is not None:
+            await asyncio.wait([claiming])
+        others = [one for one in self._offerings_of(entry_id) if one.offer.agent != agent]
+        if not self._is_offered_to(entry_id, agent):
+            await to_the_end(self._offer(Assignment(entry_id, agent)))
+        if not self._is_offered_to(entry_id, agent):
+            self._redeem(entry_id, agent)
+            return False
+        await asyncio.gather(*(one.stop(OfferEvent.WITHDRAW) for one in others))
+        return True
+
+    def _is_offered_to(self, entry_id: str, agent: str) -> bool:
+        return any(one.offer.agent == agent for one in self._offerings_of(entry_id))
+
+    def _redeem(self, entry_id: str, agent: str) -> None:
+        """The agent has been asked: the caller is anybody's again."""
+        if self._promised.get(entry_id) == agent:
+            del self._promised[entry_id]
+            if (entry := self.board.entries.get(entry_id)) is not None:
+                self.board.touch([entry.queue])
+                self._replica.news.set()
+
+    async def prioritise(self, entry_id: str, priority: float) -> bool:
+        """Gives a waiting caller another priority; False when he does not wait (any more)."""
+
+        def change() -> tuple[Change, ...]:
+            entry = self.board.entries.get(entry_id)
+            if entry is None:
+                raise IllegalTransition(f"entry {entry_id} has left")
+            return (prioritise(entry, priority, self.now()),)
+
+        return await self._replica.change(change)
+
     def _offerings_of(self, entry_id: str) -> list[Offering]:
         return [one for one in self._offerings.values() if one.offer.entry == entry_id]
 
     async def _make(self, assignments: Iterable[Assignment]) -> None:
         for assignment in assignments:
-            change = self._claim(assignment)
-            if change is not None and await to_the_end(self._replica.stored(change)):
+            if assignment.entry not in self._promised:
+                await to_the_end(self._offer(assignment))
+
+    async def _offer(self, assignment: Assignment) -> None:
+        """Reserves the agent and rings him: both, or neither."""
+        change = self._claim(assignment)
+        if change is None:
+            return
+        entry_id = assignment.entry
+        self._claiming[entry_id] = asyncio.get_running_loop().create_future()
+        try:
+            if await self._replica.stored(change):
                 await self._ring(change.offers[0])
+        finally:
+            self._claiming.pop(entry_id).set_result(None)
 
     def _claim(self, assignment: Assignment) -> Change | None:
         """None for another worker's caller, and when an earlier claim has taken the agent."""
         entry = self.board.entries.get(assignment.entry)
         if entry is None or entry.worker != self.worker or entry.id not in self._callers:
             return None
-        agent = self.board.agents[assignment.agent]
+        agent = self.board.agents.get(assignment.agent)
+        if agent is None or entry.queue not in self.board.rosters:
+            return None
         try:
             return claim(agent.row, agent.profile, entry, self._id(), self.now())
         except IllegalTransition:
@@ -320,25 +539,26 @@ class ContactCentre:
 
     async def _ring(self, offer: Offer) -> None:
         caller = self._callers.get(offer.entry)
-        if caller is None:
-            # He left while he was being reserved, and could not be taken out because of that.
-            await self._replica.advance(offer.id, OfferEvent.CALLER_GONE)
-            await self._replica.take_out(offer.entry, Exit.ABANDONED)
+        candidate = self.board.agents.get(offer.agent)
+        if caller is None or candidate is None:
+            # Gone while he was being reserved: the caller, or the agent's definition.
+            gone = OfferEvent.CALLER_GONE if caller is None else OfferEvent.WITHDRAW
+            await self._replica.advance(offer.id, gone)
             return
-        profile = self.board.agents[offer.agent].profile
-        offering = Offering(offer, profile, caller, self._offered, self._clock.monotonic)
-        self._offerings[offer.id] = offering
+        made = Offering(offer, candidate.profile, caller, self._offered, self._clock.monotonic)
+        self._offerings[offer.id] = made
 
         def done() -> None:
             del self._offerings[offer.id]
+            self._redeem(offer.entry, offer.agent)
 
-        offering.start(done)
+        made.start(done)
 
     async def _offered(self, offer_id: str, event: OfferEvent) -> bool:
         """Moves an offer that is being made; the first who is bridged ends the others."""
         done = await self._replica.advance(offer_id, event)
         if done and event is OfferEvent.BRIDGE:
-            entry_id = self.board.offers[offer_id].entry
+            entry_id = self._offerings[offer_id].offer.entry
             self._callers.pop(entry_id, None)
             others = [one for one in self._offerings_of(entry_id) if one.offer.id != offer_id]
             await asyncio.gather(*(one.stop(OfferEvent.WITHDRAW) for one in others))
@@ -354,6 +574,7 @@ class ContactCentre:
         while True:
             self._replica.news.clear()
             try:
+                self._put_out_of_removed_queues()
                 await self._make(self.board.assignments(self.now()))
                 await self._end_wrap_ups()
             except StoreError as error:
@@ -364,25 +585,24 @@ class ContactCentre:
                 await self._wait_for_news()
 
     async def _wait_for_news(self) -> None:
-        due = [self.board.next_wake(), *map(self._release_at, self._wrapping())]
+        due = [self.board.next_wake(), *map(self._release_at, self.board.wrap_ups.values())]
         timer = None
-        if (at := min(due)) < inf:
-            news = self._replica.news
-            timer = self._clock.call_later(max(0.0, at - self.now()), news.set)
-        await self._replica.news.wait()
-        if timer is not None:
-            timer.cancel()
-
-    def _wrapping(self) -> list[Offer]:
-        return [
-            offer for offer in self.board.offers.values() if offer.state is OfferState.WRAPPING_UP
-        ]
+        news = self._replica.news
+        if (at := min(due)) <= 0.0:
+            news.set()
+        elif at < inf:
+            timer = self._clock.call_later(max(_SOONEST, at - self.now()), news.set)
+        try:
+            await news.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     def _release_at(self, offer: Offer) -> float:
         is_mine = offer.worker == self.worker
         return offer.release_at + (0.0 if is_mine else _OTHERS)
 
     async def _end_wrap_ups(self) -> None:
-        for offer in self._wrapping():
+        for offer in list(self.board.wrap_ups.values()):
             if self._release_at(offer) <= self.now():
                 await self._replica.advance(offer.id, OfferEvent.WRAPPED_UP)

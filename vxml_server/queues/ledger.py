@@ -12,11 +12,20 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Table, delete, insert, select, update
+import structlog
+from sqlalchemy import Insert, Table, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from vxml_server.queues.definitions import Definition, Kind, kind_of, read, written
+from vxml_server.queues.definitions import (
+    BadDefinition,
+    Definition,
+    Kind,
+    kind_of,
+    read,
+    written,
+)
 from vxml_server.queues.profiles import Agent, Group, Queue
 from vxml_server.queues.rows import (
     AgentRow,
@@ -30,8 +39,17 @@ from vxml_server.queues.rows import (
     Outcome,
     Presence,
 )
-from vxml_server.store import NewEvent, Store, append_facts, queue_tables, storable_json
+from vxml_server.store import (
+    NewEvent,
+    Store,
+    append_facts,
+    event_table,
+    fit,
+    queue_tables,
+    storable_json,
+)
 
+_log = structlog.get_logger(__name__)
 Row = AgentRow | Entry | Offer
 
 
@@ -68,22 +86,26 @@ class Ledger:
 
     # Changes -----------------------------------------------------------------------------------
 
-    async def commit(self, *changes: Change) -> bool:
+    async def commit(self, *changes: Change, mark: str = "") -> bool:
         """Stores changes, together; False, and nothing stored, when a row has changed meanwhile.
 
         Several changes of one row follow one another. Raises `StoreError` when the database does
-        not answer.
+        not answer: then they may be stored or not, and `is_stored` tells by the `mark`, which is
+        unlike that of any other change of this worker. Raises `Unstorable` for what it will never
+        take.
         """
         merged = _merged(changes)
+        facts = [self._told(fact) for change in changes for fact in change.facts]
+        if mark and facts:
+            facts[-1] = replace(facts[-1], data={**facts[-1].data, "mark": mark})
         try:
             async with self._store.transaction() as connection:
                 # Always in the same order, so that no two wait for each other.
                 for (table, _), (row, before) in sorted(merged.items(), key=lambda item: item[0]):
                     await self._put(connection, _TABLES[table], row, before)
                 await self._point(connection, merged)
-                facts = [self._told(fact) for change in changes for fact in change.facts]
                 await append_facts(connection, facts)
-        except (_TooLate, IntegrityError):
+        except _TooLate:
             return False
         return True
 
@@ -91,7 +113,10 @@ class Ledger:
         key, value = _key(row)
         if before == 0:
             if not is_over(row):
-                await connection.execute(insert(table), _columns(row))
+                try:
+                    await connection.execute(insert(table), _columns(row))
+                except IntegrityError:
+                    raise _TooLate from None
             return
         same = (table.c[key] == value) & (table.c.generation == before)
         if is_over(row):
@@ -110,17 +135,27 @@ class Ledger:
             for row, before in merged.values()
             if isinstance(row, Offer) and before == 0
         }
-        table = queue_tables.cursors
         for queue in sorted(asked):
-            mine = table.c.queue == queue
-            done = await connection.execute(update(table).where(mine).values(agent=asked[queue]))
-            if done.rowcount == 0:
-                await connection.execute(insert(table).values(queue=queue, agent=asked[queue]))
+            row = {"queue": queue, "agent": asked[queue]}
+            await connection.execute(_upsert(connection, queue_tables.cursors, row))
 
     def _told(self, fact: Fact) -> NewEvent:
         at = datetime.fromtimestamp(fact.at, UTC)
         data = {**fact.data, "worker": self.worker}
         return NewEvent(fact.call_id, at, fact.name, data, fact.queue, fact.agent)
+
+    async def is_stored(self, mark: str, after: int) -> bool:
+        """Whether a change of this worker with that mark is in the log, after a number."""
+        table = event_table
+        query = (
+            select(table.c.seq)
+            .where(table.c.seq > after)
+            .where(table.c.data["worker"].as_string() == self.worker)
+            .where(table.c.data["mark"].as_string() == mark)
+            .limit(1)
+        )
+        async with self._store.reading() as connection:
+            return (await connection.execute(query)).first() is not None
 
     # Reading -----------------------------------------------------------------------------------
 
@@ -161,15 +196,11 @@ class Ledger:
 
     async def define(self, definition: Definition, at: float, *, declared: bool = False) -> None:
         """Makes or replaces a definition. Who may is the caller's matter."""
-        kind, table = kind_of(definition), queue_tables.definitions
-        values = {"body": written(definition), "declared": declared}
-        mine = (table.c.kind == kind) & (table.c.name == definition.name)
+        kind, name = kind_of(definition), definition.name
+        row = {"kind": kind, "name": name, "body": written(definition), "declared": declared}
         async with self._store.transaction() as connection:
-            done = await connection.execute(update(table).where(mine).values(values))
-            if done.rowcount == 0:
-                values = {"kind": kind, "name": definition.name, **values}
-                await connection.execute(insert(table).values(values))
-            await append_facts(connection, [self._told(_defined(kind, definition.name, at))])
+            await connection.execute(_upsert(connection, queue_tables.definitions, row))
+            await append_facts(connection, [self._told(_defined(kind, name, at))])
 
     async def undefine(self, kind: Kind, name: str, at: float) -> bool:
         """Removes a definition; False when there is none."""
@@ -193,10 +224,10 @@ class Ledger:
         return done.rowcount == 1
 
     async def join(self) -> None:
-        """Enters this worker among those that live."""
+        """Enters this worker among those that live; once more changes nothing."""
+        row = {"name": self.worker, "beat": 0}
         async with self._store.transaction() as connection:
-            row = {"name": self.worker, "beat": 0}
-            await connection.execute(insert(queue_tables.workers).values(row))
+            await connection.execute(_upsert(connection, queue_tables.workers, row))
 
     async def beats(self) -> Mapping[str, int]:
         """The beats of all workers so far. One whose number stands still is dead."""
@@ -211,16 +242,23 @@ class Ledger:
             done = await connection.execute(delete(table).where(table.c.name == worker))
         return done.rowcount == 1
 
-    async def left_by(self, living: Collection[str]) -> Change:
+    async def abandoned(self) -> Change:
         """The rows that belong to no living worker (of offers those that are not wrapping up)."""
         found: list[Row] = []
+        # All at one moment: of a worker that joins meanwhile nothing is seen, or it is known.
         async with self._store.reading() as connection:
+            living = select(queue_tables.workers.c.name)
             for kind in (Entry, Offer):
                 table = _KINDS[kind]
-                query = select(table).where(table.c.worker.not_in(sorted(living)))
+                query = select(table).where(table.c.worker.not_in(living))
                 if kind is Offer:
                     query = query.where(table.c.state != OfferState.WRAPPING_UP)
                 found += [_row(kind, one) for one in await connection.execute(query)]
+            agents = {row.agent for row in found if isinstance(row, Offer)}
+            if agents:
+                table = _KINDS[AgentRow]
+                mine = select(table).where(table.c.name.in_(sorted(agents)))
+                found += [_row(AgentRow, one) for one in await connection.execute(mine)]
         return _change(found)
 
 
@@ -262,7 +300,7 @@ def _columns(row: Row) -> dict[str, object]:
     for name in ("busy", "skills", "data"):
         if name in values:
             values[name] = storable_json(values[name])
-    return values
+    return fit(_KINDS[type(row)], values)
 
 
 def _row(kind: type[Row], found: Sequence[Any]) -> Row:
@@ -272,6 +310,19 @@ def _row(kind: type[Row], found: Sequence[Any]) -> Row:
         if values[name] is not None:
             values[name] = enum(values[name])
     return kind(**values)
+
+
+def _upsert(connection: AsyncConnection, table: Table, row: Mapping[str, object]) -> Insert:
+    """Inserts a row or replaces the one with its key, whoever does so at the same time."""
+    # Two classes of one form, of which SQLAlchemy has no common base with these methods.
+    made: postgresql.Insert | sqlite.Insert
+    if connection.dialect.name == "postgresql":
+        made = postgresql.insert(table).values(row)
+    else:
+        made = sqlite.insert(table).values(row)
+    keys = [column.name for column in table.primary_key]
+    rest = {name: made.excluded[name] for name in row if name not in keys}
+    return made.on_conflict_do_update(index_elements=keys, set_=rest)
 
 
 def _change(rows: Iterable[Row]) -> Change:
@@ -310,15 +361,21 @@ async def _definitions(connection: AsyncConnection) -> Definitions:
     table = queue_tables.definitions
     query = select(table).order_by(table.c.kind, table.c.name)
     for kind, name, body, is_declared in await connection.execute(query):
-        match read(kind, body):
-            case Agent() as agent:
-                agents.append(agent)
-            case Group() as group:
-                groups.append(group)
-            case Queue() as queue:
-                queues.append(queue)
         if is_declared:
             declared.add((kind, name))
+        try:
+            definition = read(kind, body)
+        except BadDefinition as error:
+            # Another version of the server has written it; that must not stop this one.
+            _log.error("a definition cannot be used", kind=kind, name=name, error=str(error))
+            continue
+        match definition:
+            case Agent():
+                agents.append(definition)
+            case Group():
+                groups.append(definition)
+            case Queue():
+                queues.append(definition)
     return Definitions(tuple(agents), tuple(groups), tuple(queues), frozenset(declared))
 
 

@@ -143,7 +143,8 @@ class Desk:
     def open_to(self, entry: Entry, now: float) -> list[tuple[Seat, Candidate]]:
         """Those who may serve a caller who has waited so long, each in the seat that is asked
         first."""
-        waited = now - entry.entered_at
+        # Another worker's clock may be a little ahead.
+        waited = max(0.0, now - entry.entered_at)
         relaxed = _relaxed(self.roster.queue.relaxations, waited)
         seen: set[str] = set()
         found = []
@@ -293,7 +294,7 @@ def next_change(
         if roster is None or entry.state is not EntryState.WAITING:
             continue
         queues.add(entry.queue)
-        waited = now - entry.entered_at
+        waited = max(0.0, now - entry.entered_at)
         if (step := bisect_right(roster.steps, waited)) < len(roster.steps):
             times.append(entry.entered_at + roster.steps[step])
         if roster.queue.strategy is Strategy.RING_PROGRESSIVELY and caller.offered:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -18,6 +19,7 @@ from vxml_server.queues.profiles import Agent
 from vxml_server.queues.rows import Offer
 from vxml_server.queues.telephony import Caller, CannotRing, Happening, Telephone
 from vxml_server.queues.transitions import OfferEvent
+from vxml_server.store import StoreError
 
 _log = structlog.get_logger(__name__)
 
@@ -48,24 +50,40 @@ class Offering:
         now: Callable[[], float],
     ) -> None:
         self.offer = offer
+        self.caller = caller
+        self.is_bridged = False
+        """Whether it became a conversation."""
         self._agent = agent
-        self._caller = caller
         self._advance = advance
         self._now = now
         self._stopped: asyncio.Future[OfferEvent] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
-        self._is_bridged = False
 
     def start(self, done: Callable[[], None]) -> None:
         """Begins; `done` is called when all is over."""
         self._task = asyncio.create_task(self._run(), name=f"offer {self.offer.id}")
-        self._task.add_done_callback(lambda _: done())
+        self._task.add_done_callback(partial(self._over, done))
 
-    async def stop(self, event: OfferEvent) -> None:
-        """Ends the offer with this event (`CALLER_GONE`, `WITHDRAW`), a conversation as one that
-        was hung up; returns when it has ended. One that has ended already stays as it ended."""
+    def _over(self, done: Callable[[], None], task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # The worker's audit ends the offer.
+            _log.error("an offer has no end", offer=self.offer.id, exc_info=error)
+        done()
+
+    async def ended(self) -> None:
+        """Returns when it has ended."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    def end(self, event: OfferEvent) -> None:
+        """Ends the offer with this event (`CALLER_GONE`, `WITHDRAW`, `LOSE`), a conversation as one
+        that was hung up. One that has ended already stays as it ended."""
         if not self._stopped.done():
             self._stopped.set_result(event)
+
+    async def stop(self, event: OfferEvent) -> None:
+        """As `end`; returns when it has ended."""
+        self.end(event)
         if self._task is not None and self._task is not asyncio.current_task():
             await asyncio.wait([self._task])
 
@@ -74,20 +92,26 @@ class Offering:
         telephone: Telephone | None = None
         event = OfferEvent.FAIL
         try:
-            telephone = self._caller.ring(self._agent, self.offer)
+            telephone = self.caller.ring(self._agent, self.offer)
             event = await self._until_over(telephone)
         except CannotRing as error:
             _log.info("agent cannot be rung", agent=self._agent.name, error=str(error))
         except _Stopped:
             event = self._stopped.result()
+        except StoreError as error:
+            _log.warning("an offer cannot go on", offer=self.offer.id, error=str(error))
         except Exception:
             # A defect of ours costs this offer and no other.
             _log.exception("an offer failed", offer=self.offer.id, agent=self._agent.name)
         if telephone is not None:
             telephone.hang_up()
-        await self._advance(self.offer.id, OfferEvent.HANG_UP if self._is_bridged else event)
-        if self._is_bridged:
-            self._caller.parted(self.offer)
+        try:
+            await self._advance(self.offer.id, OfferEvent.HANG_UP if self.is_bridged else event)
+        except StoreError as error:
+            # This worker stops without its database; another one puts right what it leaves.
+            _log.warning("an offer's end is not stored", offer=self.offer.id, error=str(error))
+        if self.is_bridged:
+            self.caller.parted(self.offer)
 
     async def _until_over(self, telephone: Telephone) -> OfferEvent:
         """From dialling to the end; the answer is how it ended."""
@@ -97,19 +121,19 @@ class Offering:
             return OfferEvent.WITHDRAW
         if self._stopped.done():
             raise _Stopped
-        if not await self._caller.connect(telephone, self.offer):
+        if not await self.caller.connect(telephone, self.offer):
             return OfferEvent.WITHDRAW
         try:
             # An agent who has gone in the gap must not be taken for one who talks.
             if await self._hear(telephone, 0.0) is Happening.HUNG_UP:
                 return OfferEvent.AGENT_DROP
-            self._is_bridged = await self._advance(self.offer.id, OfferEvent.BRIDGE)
+            self.is_bridged = await self._advance(self.offer.id, OfferEvent.BRIDGE)
         finally:
-            if not self._is_bridged:
-                self._caller.disconnect()
-        if not self._is_bridged:
+            if not self.is_bridged:
+                self.caller.disconnect()
+        if not self.is_bridged:
             return OfferEvent.WITHDRAW
-        self._caller.served(self.offer)
+        self.caller.served(self.offer)
         while await self._hear(telephone, None) is not Happening.HUNG_UP:
             pass
         return OfferEvent.HANG_UP
@@ -123,6 +147,8 @@ class Offering:
                 case Happening.ANSWERED:
                     return None
                 case Happening.RINGING:
+                    # Told once; if the offer does not stand so any more, `end` has been called or
+                    # is about to be.
                     await self._advance(self.offer.id, OfferEvent.RING)
                 case None:
                     return OfferEvent.NO_ANSWER

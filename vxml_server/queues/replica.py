@@ -8,8 +8,9 @@ from the log; a worker that dies is put right by another within ten seconds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from datetime import UTC, tzinfo
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from typing import Any, TypeVar
 
@@ -19,20 +20,56 @@ from vxml_server.clock import Clock
 from vxml_server.queues.board import Board
 from vxml_server.queues.definitions import Kind
 from vxml_server.queues.estimate import Experience
-from vxml_server.queues.ledger import Definitions, Ledger, is_over
+from vxml_server.queues.ledger import Definitions, Ledger
 from vxml_server.queues.profiles import Agent
-from vxml_server.queues.rows import Change, Entry, EntryState, Exit, Fact, Offer
+from vxml_server.queues.rows import (
+    AgentRow,
+    Change,
+    EntryState,
+    Exit,
+    Fact,
+    Offer,
+    OfferState,
+)
+from vxml_server.queues.tasks import for_ever, to_the_end
+from vxml_server.queues.timeline import Timeline
 from vxml_server.queues.transitions import IllegalTransition, OfferEvent, advance, leave
-from vxml_server.store import EventRecord, Store, StoreError
+from vxml_server.store import EventRecord, Store, StoreError, Unstorable
 
 _log = structlog.get_logger(__name__)
 BEAT = 2.0
 """Seconds between two beats of a worker, and between two looks at the others'."""
 DEAD_AFTER = 6.0
-"""A worker whose beat has stood still for so long is dead."""
+"""A worker whose beat has stood still for so long, while it was looked at, is dead."""
 RETRY = 0.5
 """Seconds before the database is asked again."""
+# So many callers of a dead worker are put right in one transaction.
+_TOGETHER = 20
 Result = TypeVar("Result")
+
+
+class GivenUp(StoreError):
+    """This worker stops, and does not wait for the database any longer."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What went wrong so far, for the metrics."""
+
+    conflicts: int = 0
+    """Changes that came too late, because another worker was faster."""
+    waits: int = 0
+    """Changes for which the database had to be asked again."""
+    restarts: int = 0
+    """Failures of work that never ends; each is a defect, and in the log."""
+    buried: int = 0
+    """Workers that this one found dead."""
+    deaths: int = 0
+    """How often others have taken this one for dead."""
+
+
+def _nobody(entries: Collection[str], offers: Collection[str]) -> None:
+    """Nobody is told."""
 
 
 class Replica:
@@ -48,25 +85,29 @@ class Replica:
         worker: str,
         *,
         zone: tzinfo = UTC,
-        buried: Callable[[], None] = lambda: None,
+        moved: Callable[[Collection[str], Collection[str]], None] = _nobody,
     ) -> None:
         """`worker` is unlike any other ever; `zone` is where the day of the agents' counters
-        begins; `buried` is told when others have taken this worker for dead, and put its callers
-        out."""
+        begins; `moved` is told the ids of entries and of offers that others may have changed."""
         self.board = Board()
         self.ledger = Ledger(store, worker)
         self.news = asyncio.Event()
         self.declared: frozenset[tuple[Kind, str]] = frozenset()
         """The definitions that the settings alone may change."""
+        self.counters = Counters()
         self._store = store
         self._clock = clock
+        self._timeline = Timeline(clock)
         self._zone = zone
-        self._buried = buried
+        self._moved = moved
         self._experience: dict[str, Experience] = {}
         self._beats: dict[str, tuple[int, float]] = {}
+        self._looked_at: float | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._is_stopping = False
+        self._given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._seq = 0
+        self._marks = 0
+        self._unknown: set[str] = set()
 
     # Life --------------------------------------------------------------------------------------
 
@@ -75,17 +116,31 @@ class Replica:
         await self.ledger.join()
         await self._load()
         for work in (self._follow, self._live):
-            self._tasks.append(asyncio.create_task(work(), name=f"queues {work.__name__}"))
+            self._tasks.append(self.keep_up(work))
+
+    def keep_up(self, work: Callable[[], Awaitable[object]]) -> asyncio.Task[None]:
+        """A task for work that goes on until it is cancelled, whatever fails."""
+        name = f"queues {getattr(work, '__name__', work)}"
+        return asyncio.create_task(for_ever(work, self._clock, self._has_failed), name=name)
+
+    def _has_failed(self) -> None:
+        self.counters.restarts += 1
+        self.board.touch(self.board.rosters)
+        self.news.set()
+
+    def give_up(self) -> None:
+        """What cannot be stored now is not tried any more: it raises `GivenUp`."""
+        if not self._given_up.done():
+            self._given_up.set_result(None)
 
     async def stop(self) -> None:
         """Signs off; changes that could not be stored are given up."""
-        self._is_stopping = True
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
         try:
-            await self.ledger.bury(self.ledger.worker)
+            await self._asked(self.ledger.bury(self.ledger.worker))
         except StoreError as error:
             _log.warning("cannot sign off", error=str(error))
 
@@ -94,15 +149,15 @@ class Replica:
         self._seq = snapshot.seq
         self._define(snapshot.definitions)
         self.board.cursors.update(snapshot.cursors)
-        self.board.apply(snapshot.rows)
+        self.board.apply(self._in_our_time(snapshot.rows))
 
     def now(self) -> float:
-        """Seconds since the epoch."""
-        return self._clock.utc_now().timestamp()
+        """Seconds since the epoch; never jumps (`timeline`)."""
+        return self._timeline.now()
 
     def today(self) -> str:
         """The day for the agents' counters, as an ISO date."""
-        return self._clock.utc_now().astimezone(self._zone).date().isoformat()
+        return datetime.fromtimestamp(self.now(), self._zone).date().isoformat()
 
     def experience(self, queue: str) -> Experience:
         """What the past of a queue teaches."""
@@ -121,25 +176,35 @@ class Replica:
 
     async def advance(self, offer_id: str, event: OfferEvent) -> bool:
         """Moves an offer on; False when it does not stand so any more."""
-        return await self.change(lambda: self._advancing(offer_id, event))
+        if await self.change(lambda: (self._advancing(offer_id, event),)):
+            return True
+        offer = self.board.offers.get(offer_id)
+        if offer is not None:
+            # The board may have been behind: next time it is not.
+            again = ({offer.agent}, {offer.entry}, {offer.id})
+            await to_the_end(self._patiently(lambda: self._reread(*again)))
+        return False
 
-    def _advancing(self, offer_id: str, event: OfferEvent) -> Sequence[Change]:
+    def _advancing(self, offer_id: str, event: OfferEvent) -> Change:
         offer = self.board.offers.get(offer_id)
         if offer is None:
             raise IllegalTransition(f"{event} for offer {offer_id}, which is over")
         row = self.board.row(offer.agent)
+        return advance(
+            *(offer, event, row, self._profile(offer), self.board.entries.get(offer.entry)),
+            now=self.now(),
+            today=self.today(),
+            wrap_up_time=self._wrap_up_time(offer),
+        )
+
+    def _profile(self, offer: Offer) -> Agent:
         candidate = self.board.agents.get(offer.agent)
         # Who is not defined any more ends his call all the same.
-        profile = Agent(offer.agent, line="-") if candidate is None else candidate.profile
+        return Agent(offer.agent, line="-") if candidate is None else candidate.profile
+
+    def _wrap_up_time(self, offer: Offer) -> float | None:
         roster = self.board.rosters.get(offer.queue)
-        return (
-            advance(
-                *(offer, event, row, profile, self.board.entries.get(offer.entry)),
-                now=self.now(),
-                today=self.today(),
-                wrap_up_time=roster.queue.wrap_up_time if roster is not None else None,
-            ),
-        )
+        return None if roster is None else roster.queue.wrap_up_time
 
     async def take_out(self, entry_id: str, reason: Exit) -> None:
         """Has a waiting caller leave; nothing happens when he does not wait."""
@@ -168,14 +233,30 @@ class Replica:
             if not changes or await self.stored(*changes):
                 return True
 
-    async def stored(self, *changes: Change) -> bool:
+    async def stored(self, *changes: Change, patience: float | None = None) -> bool:
         """Stores changes and takes them; False, and the board is up to date, when a row has changed
-        meanwhile. Waits for a database that does not answer. Not to be cancelled (`to_the_end`)."""
+        meanwhile. Not to be cancelled (`to_the_end`).
+
+        Waits for a database that does not answer, for `patience` seconds where that is given; then,
+        and while this worker stops, it raises `StoreError`, and the rows that may have been stored
+        appear on the board when they turn out to be. Raises `Unstorable`.
+        """
+        self._marks += 1
+        mark, since = f"{self._marks:x}", self._seq
         try:
-            done = await self.ledger.commit(*changes)
+            done = await self._asked(self.ledger.commit(*changes, mark=mark))
+        except Unstorable:
+            raise
         except StoreError as error:
             _log.warning("the database does not answer", error=str(error))
-            done = await self._patiently(lambda: self._stored_after_all(changes))
+            self.counters.waits += 1
+            try:
+                done = await self._patiently(
+                    lambda: self._stored_after_all(changes, mark, since), patience
+                )
+            except StoreError:
+                self._unknown.add(mark)
+                raise
         if done:
             for change in changes:
                 self.board.apply(change)
@@ -183,36 +264,48 @@ class Replica:
                     self._learn(fact)
             self.news.set()
         else:
+            self.counters.conflicts += 1
             await self._patiently(lambda: self._refresh(changes))
         return done
 
-    async def _stored_after_all(self, changes: Sequence[Change]) -> bool:
+    async def _stored_after_all(self, changes: Sequence[Change], mark: str, since: int) -> bool:
         """What became of a transaction whose end nobody told: it is there, or it is made now."""
-        last = {agent.name: agent for change in changes for agent in change.agents}
-        rows: dict[str, Entry | Offer] = {}
-        for change in changes:
-            rows |= {entry.id: entry for entry in change.entries}
-            rows |= {offer.id: offer for offer in change.offers}
-        found = await self.ledger.rows(set(last), set(rows), set(rows))
-        there: dict[str, Entry | Offer] = {entry.id: entry for entry in found.entries}
-        there |= {offer.id: offer for offer in found.offers}
-        if rows:
-            # Of these nobody else moves any: they are as we wanted them, or as they were.
-            wanted = {key: None if is_over(row) else row for key, row in rows.items()}
-            stored = all(there.get(key) == row for key, row in wanted.items())
-        else:
-            stored = all(agent in found.agents for agent in last.values())
-        return stored or await self.ledger.commit(*changes)
+        if await self.ledger.is_stored(mark, since):
+            return True
+        if await self.ledger.commit(*changes, mark=mark):
+            return True
+        # Another's change was in the way, or ours, which the database was still about to store.
+        return await self.ledger.is_stored(mark, since)
 
-    async def _patiently(self, ask: Callable[[], Awaitable[Result]]) -> Result:
-        """Asks until the database answers; raises `StoreError` only while this worker stops."""
+    async def _patiently(
+        self, ask: Callable[[], Coroutine[Any, Any, Result]], patience: float | None = None
+    ) -> Result:
+        """Asks until the database answers, for so long at most; raises `StoreError` only then, and
+        when it is given up."""
+        began = self._clock.monotonic()
         while True:
             try:
-                return await ask()
+                return await self._asked(ask())
+            except (Unstorable, GivenUp):
+                raise
             except StoreError:
-                if self._is_stopping:
+                if patience is not None and self._clock.monotonic() - began >= patience:
                     raise
             await self._clock.sleep(RETRY)
+
+    async def _asked(self, asking: Coroutine[Any, Any, Result]) -> Result:
+        """What the database says; `GivenUp` if that is not to be waited for."""
+        task = asyncio.ensure_future(asking)
+        either: set[asyncio.Future[Any]] = {task, self._given_up}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if is_late := not task.done():
+                task.cancel()
+                await asyncio.wait([task])
+        if is_late:
+            raise GivenUp("the worker stops")
+        return task.result()
 
     async def _refresh(self, changes: Sequence[Change]) -> None:
         """Brings the rows of changes that came too late up to date."""
@@ -221,15 +314,34 @@ class Replica:
             {row.id for change in changes for row in change.entries if row.generation > 1},
             {row.id for change in changes for row in change.offers if row.generation > 1},
         )
+        # What was wanted may be possible still, with another agent or once more.
+        self.board.touch(row.queue for change in changes for row in change.entries)
 
     async def _reread(self, agents: set[str], entries: set[str], offers: set[str]) -> None:
         found = await self.ledger.rows(agents, entries, offers)
-        self.board.apply(found)
+        self.board.apply(self._in_our_time(found))
         self.board.forget(
             entries - {entry.id for entry in found.entries},
             offers - {offer.id for offer in found.offers},
         )
+        self._moved(entries, offers)
         self.news.set()
+
+    def _in_our_time(self, found: Change) -> Change:
+        """Rows without what lies further in the future than it can: another worker's clock, or
+        ours before, was ahead."""
+        now = self.now()
+        return replace(
+            found,
+            agents=tuple(self._delayed(row, now) for row in found.agents),
+            offers=tuple(_wrapping_up(offer, now) for offer in found.offers),
+        )
+
+    def _delayed(self, row: AgentRow, now: float) -> AgentRow:
+        candidate = self.board.agents.get(row.name)
+        if candidate is None or row.not_before <= now:
+            return row
+        return replace(row, not_before=min(row.not_before, now + candidate.profile.longest_delay))
 
     def _learn(self, fact: Fact) -> None:
         if fact.queue:
@@ -240,79 +352,111 @@ class Replica:
     async def _follow(self) -> None:
         """Learns from the log what other workers have done."""
         async for events in self._store.feed.batches(self._seq):
-            theirs = [
-                event
-                for event in events
-                if (event.queue or event.agent) and event.data.get("worker") != self.ledger.worker
-            ]
-            for event in theirs:
+            news = [event for event in events if self._is_news(event)]
+            if news:
+                await self._patiently(partial(self._catch_up, news))
+            for event in news:
                 self._learn(_fact(event))
-            if theirs:
-                await self._patiently(partial(self._catch_up, theirs))
+            self._seq = events[-1].seq
+
+    def _is_news(self, event: EventRecord) -> bool:
+        """Whether the board may not know of it: another worker's, or ours that was given up."""
+        if not (event.queue or event.agent):
+            return False
+        is_mine = event.data.get("worker") == self.ledger.worker
+        return not is_mine or event.data.get("mark") in self._unknown
 
     async def _catch_up(self, events: Sequence[EventRecord]) -> None:
+        if any(event.name.endswith((".defined", ".removed")) for event in events):
+            await self.redefine()
         await self._reread(
             {event.agent for event in events if event.agent},
             {str(event.data["entry"]) for event in events if "entry" in event.data},
             {str(event.data["offer"]) for event in events if "offer" in event.data},
         )
-        if any(event.name.endswith((".defined", ".removed")) for event in events):
-            await self.redefine()
 
     async def _live(self) -> None:
         """Beats, and looks whether others still do."""
         while True:
             try:
-                if not await self.ledger.beat():
-                    await self._rejoin()
-                await self._bury_the_dead()
+                await self._look_round()
+            except Unstorable:
+                raise
             except StoreError as error:
                 _log.warning("cannot say that I live", error=str(error))
             await self._clock.sleep(BEAT)
 
-    async def _bury_the_dead(self) -> None:
+    async def _look_round(self) -> None:
+        if not await self.ledger.beat():
+            # The process stood still for long. What others have put right meanwhile is told by the
+            # log, as all that they do.
+            _log.error("taken for dead", worker=self.ledger.worker)
+            self.counters.deaths += 1
+            await self.ledger.join()
+        for worker in self._dead(await self.ledger.beats()):
+            if await self.ledger.bury(worker):
+                _log.warning("a worker is dead", worker=worker)
+                self.counters.buried += 1
+        await self._put_right(await self.ledger.abandoned())
+
+    def _dead(self, beats: Mapping[str, int]) -> list[str]:
         now = self._clock.monotonic()
-        beats = await self.ledger.beats()
+        if self._looked_at is None or now - self._looked_at > 2 * BEAT:
+            # Who did not look has not seen anybody stand still: this process did, or the database
+            # was away and nobody could beat.
+            self._beats = {}
+        self._looked_at = now
         self._beats = {
             worker: known
             if (known := self._beats.get(worker)) is not None and known[0] == beat
             else (beat, now)
             for worker, beat in beats.items()
         }
-        for worker, (_, seen) in self._beats.items():
-            if worker != self.ledger.worker and now - seen >= DEAD_AFTER:
-                _log.warning("a worker is dead", worker=worker)
-                await self.ledger.bury(worker)
-        await self._put_right(await self.ledger.left_by(sorted(await self.ledger.beats())))
+        return [
+            worker
+            for worker, (_, since) in self._beats.items()
+            if worker != self.ledger.worker and now - since >= DEAD_AFTER
+        ]
 
     async def _put_right(self, left: Change) -> None:
         """Ends what dead workers had: whoever stores it first has done it."""
-        self.board.apply(left)
-        for offer in left.offers:
-            await self.advance(offer.id, OfferEvent.LOSE)
-        for entry in left.entries:
-            await self.take_out(entry.id, Exit.LOST)
+        self.board.apply(self._in_our_time(left))
+        callers = [entry.id for entry in left.entries]
+        for first in range(0, len(callers), _TOGETHER):
+            some = callers[first : first + _TOGETHER]
+            await self.change(partial(self._losing, some))
 
-    async def _rejoin(self) -> None:
-        """We were taken for dead: the process stood still, or the database was away."""
-        _log.error("taken for dead", worker=self.ledger.worker)
-        await self.ledger.join()
-        mine = [one.id for one in self.board.entries.values() if one.worker == self.ledger.worker]
-        await self._reread(set(), set(mine), set())
-        self._buried()
+    def _losing(self, entries: Iterable[str]) -> list[Change]:
+        """Callers who are lost, and the agents that they had."""
+        agents: dict[str, AgentRow] = {}
+        changes = []
+        for entry_id in entries:
+            entry = self.board.entries.get(entry_id)
+            if entry is None:
+                continue
+            for offer in self.board.offers_of_entry(entry_id):
+                if offer.state is OfferState.WRAPPING_UP:
+                    continue
+                row = agents.get(offer.agent) or self.board.row(offer.agent)
+                lost = advance(
+                    *(offer, OfferEvent.LOSE, row, self._profile(offer), entry),
+                    now=self.now(),
+                    today=self.today(),
+                    wrap_up_time=self._wrap_up_time(offer),
+                )
+                agents |= {one.name: one for one in lost.agents}
+                (entry,) = lost.entries
+                changes.append(lost)
+            if entry.state is EntryState.WAITING:
+                changes.append(leave(entry, Exit.LOST, self.now()))
+        return changes
 
 
-async def to_the_end(work: Coroutine[Any, Any, Result]) -> Result:
-    """The result of work that is not interrupted: who is cancelled meanwhile is so afterwards.
-
-    A cancelled transaction may have been stored or not, and nobody would know.
-    """
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+def _wrapping_up(offer: Offer, now: float) -> Offer:
+    if offer.state is not OfferState.WRAPPING_UP:
+        return offer
+    longest = offer.release_at - offer.ended_at
+    return replace(offer, release_at=min(offer.release_at, now + longest))
 
 
 def _fact(event: EventRecord) -> Fact:

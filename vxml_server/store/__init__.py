@@ -7,6 +7,7 @@ once, and one writer puts what it was told into the database in batches, in orde
 
 from vxml_server.store import queue_tables, recording_tables, registration_tables
 from vxml_server.store.cursor import BadCursor, Cursor
+from vxml_server.store.errors import StoreError, Unstorable
 from vxml_server.store.records import (
     CallEnd,
     CallRecord,
@@ -19,7 +20,8 @@ from vxml_server.store.records import (
     NewEvent,
     Page,
 )
-from vxml_server.store.store import Store, StoreError, append_facts
+from vxml_server.store.store import Store, append_facts
+from vxml_server.store.tables import events as event_table
 from vxml_server.store.values import fit, storable_json
 
 __all__ = [
@@ -37,7 +39,9 @@ __all__ = [
     "Page",
     "Store",
     "StoreError",
+    "Unstorable",
     "append_facts",
+    "event_table",
     "fit",
     "queue_tables",
     "recording_tables",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, func, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.engine.url import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -20,19 +22,34 @@ if sys.platform != "win32":
 
 # WAL lets readers read while the writer writes. With synchronous=NORMAL a killed process loses
 # nothing that was committed; a power cut may lose the last transactions but damages nothing.
+# The time limit comes first, for it holds for the next ones too.
 _PRAGMAS = (
+    "busy_timeout=5000",
     "journal_mode=WAL",
     "synchronous=NORMAL",
-    "busy_timeout=5000",
     "foreign_keys=ON",
 )
+# A database that is gone without a word must not be waited for by the rules of TCP (seconds).
+_LIMITS = {"timeout": 5.0, "command_timeout": 15.0}
+# Any number that no other application of the database takes: "vxml" in ASCII.
+_UPGRADING = 0x76786D6C
+
+# Options are of any type to SQLAlchemy, hence Any.
+WRITING: Mapping[str, Any] = {"sqlite_begin": "BEGIN IMMEDIATE"}
+"""Options of a connection that is going to write: SQLite waits for its turn at the beginning, and
+so need not give up in the middle because what was read has changed."""
+SNAPSHOT: Mapping[str, Mapping[str, Any]] = {
+    "sqlite": {},
+    "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+}
+"""Options of a connection whose statements all see the same moment, by database. SQLite does."""
 
 
 def make_engine(url: str) -> AsyncEngine:
     """The engine for a database URL; makes the folder of an SQLite file."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_async_engine(parsed, pool_pre_ping=True)
+        return create_async_engine(parsed, pool_pre_ping=True, connect_args=_LIMITS)
     if parsed.database in {None, "", ":memory:"}:
         # A database in memory is its connection: one, which everybody waits for.
         engine = create_async_engine(
@@ -44,6 +61,15 @@ def make_engine(url: str) -> AsyncEngine:
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+def turns(engine: AsyncEngine) -> AbstractAsyncContextManager[object]:
+    """What each writer of this process enters before it begins.
+
+    SQLite has one writer at a time, and lets the others sleep and look again; taking turns here
+    costs no sleep. PostgreSQL needs none of it.
+    """
+    return asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
 
 
 @contextmanager
@@ -72,7 +98,10 @@ def one_at_a_time(url: str, worker: str) -> Iterator[None]:
 
 
 async def upgrade(engine: AsyncEngine) -> None:
-    """Brings the tables to the newest form; does nothing when they are."""
+    """Brings the tables to the newest form; does nothing when they are.
+
+    Processes that start together do it one after the other.
+    """
     config = Config()
     config.set_main_option("script_location", "vxml_server.store:migrations")
     config.set_main_option("path_separator", "os")
@@ -81,8 +110,25 @@ async def upgrade(engine: AsyncEngine) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
-    async with engine.begin() as connection:
-        await connection.run_sync(run)
+    async with _unhurried(engine) as patient, patient.connect() as connection:
+        await connection.execution_options(**WRITING)
+        async with connection.begin():
+            if connection.dialect.name == "postgresql":
+                await connection.execute(select(func.pg_advisory_xact_lock(_UPGRADING)))
+            await connection.run_sync(run)
+
+
+@asynccontextmanager
+async def _unhurried(engine: AsyncEngine) -> AsyncIterator[AsyncEngine]:
+    """An engine for statements that may take long: a new index on a large table."""
+    if engine.dialect.name != "postgresql":
+        yield engine
+        return
+    patient = create_async_engine(engine.url)
+    try:
+        yield patient
+    finally:
+        await patient.dispose()
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
@@ -95,4 +141,4 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))

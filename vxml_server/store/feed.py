@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from itertools import takewhile
 from typing import Protocol
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from vxml_server.clock import Clock
@@ -24,6 +24,8 @@ from vxml_server.store.records import EventRecord
 POLL = 0.2
 _KEPT = 10_000
 _CHUNK = 1000
+# How long (seconds) after a failure the database is asked again to tell of new facts.
+_AGAIN = 1.0
 _CHANNEL = "vxml_events"
 _log = structlog.get_logger(__name__)
 
@@ -44,7 +46,7 @@ class Feed:
         self._grown = asyncio.Event()
         self._news = asyncio.Condition()
         self._following: asyncio.Task[None] | None = None
-        self._listening: AsyncConnection | None = None
+        self._telling: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
         """The log has grown, or may have."""
@@ -66,9 +68,14 @@ class Feed:
         self._start(after)
         while True:
             await self._reaches_beyond(after)
-            if some := await self._after(after):
+            reached = self._last
+            some = await self._after(after)
+            if some:
                 after = some[-1].seq
                 yield some
+            else:
+                # What there was is not kept any more.
+                after = max(after, reached)
 
     async def _reaches_beyond(self, number: int) -> None:
         async with self._news:
@@ -76,29 +83,31 @@ class Feed:
 
     async def close(self) -> None:
         """Nobody is told anything any more."""
-        if self._following is not None:
-            self._following.cancel()
-            await asyncio.wait([self._following])
-        if self._listening is not None:
-            await self._listening.close()
+        for task in (self._following, self._telling):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
 
     async def _after(self, after: int) -> list[EventRecord]:
         """What is known after a number, from memory if it reaches back so far."""
         if self._kept and self._kept[0].seq <= after + 1:
-            return [event for event in self._kept if event.seq > after]
+            news = list(takewhile(lambda event: event.seq > after, reversed(self._kept)))
+            return news[::-1]
         return list(await self._read(after=after, limit=_CHUNK))
 
     def _start(self, after: int) -> None:
         if self._following is None:
             self._last = after
             self._following = asyncio.create_task(self._follow(), name="event feed")
+            if self._engine.dialect.name == "postgresql":
+                self._telling = asyncio.create_task(self._listen(), name="event listener")
 
     async def _follow(self) -> None:
-        await self._listen()
         while True:
             try:
                 news = await self._read(after=self._last, limit=_CHUNK)
-            except OSError as error:
+            except Exception as error:
+                # Whatever it is: who follows must not be left behind for ever.
                 _log.warning("the log cannot be read", error=str(error))
                 news = ()
             if news:
@@ -113,14 +122,27 @@ class Feed:
             self._grown.clear()
 
     async def _listen(self) -> None:
-        """PostgreSQL tells its listeners; without that the log is polled."""
-        if self._engine.dialect.name != "postgresql":
-            return
+        """PostgreSQL tells its listeners, at once; while it does not the log is polled."""
+        while True:
+            try:
+                async with self._engine.connect() as connection:
+                    await self._hear(connection)
+            except Exception as error:
+                _log.warning("the database does not tell of new facts", error=str(error))
+            await self._clock.sleep(_AGAIN)
+
+    async def _hear(self, connection: AsyncConnection) -> None:
+        """Returns when the connection is lost."""
+        raw = await connection.get_raw_connection()
+        driver = raw.driver_connection
+        assert driver is not None
+        lost = asyncio.Event()
+        driver.add_termination_listener(lambda _: lost.set())
+        await driver.add_listener(_CHANNEL, lambda *_: self.wake())
+        self.wake()
         try:
-            self._listening = await self._engine.connect()
-            raw = await self._listening.get_raw_connection()
-            driver = raw.driver_connection
-            assert driver is not None
-            await driver.add_listener(_CHANNEL, lambda *_: self.wake())
-        except (SQLAlchemyError, OSError) as error:
-            _log.warning("the database does not tell of new facts", error=str(error))
+            await lost.wait()
+            _log.warning("the database has stopped telling of new facts")
+        finally:
+            # Never back to the others: it listens.
+            raw.invalidate()

@@ -7,22 +7,21 @@ change of a call is also a row of the event log, written in the same batch: `cal
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, Literal
 
 import structlog
-from alembic.util import CommandError
 from sqlalchemy import Row as DatabaseRow
 from sqlalchemy import and_, func, or_, select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from vxml_server.clock import Clock
 from vxml_server.store.cursor import Cursor
-from vxml_server.store.engine import make_engine, one_at_a_time, upgrade
+from vxml_server.store.engine import SNAPSHOT, WRITING, make_engine, one_at_a_time, turns, upgrade
+from vxml_server.store.errors import store_errors
 from vxml_server.store.feed import Feed
 from vxml_server.store.log import append, event_row
 from vxml_server.store.records import (
@@ -42,10 +41,6 @@ State = Literal["active", "ended"]
 _log = structlog.get_logger(__name__)
 
 
-class StoreError(OSError):
-    """The database does not answer, or cannot be used."""
-
-
 class Store:
     """The database of the server; made by `open()`, used on one loop, ended by `close()`.
 
@@ -59,7 +54,8 @@ class Store:
         self._worker = worker
         self.feed = Feed(engine, self.events, clock)
         """The log as it grows, for whoever follows it."""
-        self._writer = Writer(engine, clock, self.feed.wake)
+        self._turns = turns(engine)
+        self._writer = Writer(engine, clock, self._turns, self.feed.wake)
         self._open_calls: set[str] = set()
 
     @classmethod
@@ -70,13 +66,15 @@ class Store:
         is started again; a second process of that name is refused (SQLite). Raises `StoreError`
         when the database cannot be used.
         """
-        with _errors(), ExitStack() as held:
+        with store_errors(), ExitStack() as held:
             engine = make_engine(url)
             try:
                 held.enter_context(one_at_a_time(url, worker))
                 await upgrade(engine)
-                async with engine.begin() as connection:
-                    await _close_abandoned(connection, worker)
+                async with engine.connect() as connection:
+                    await connection.execution_options(**WRITING)
+                    async with connection.begin():
+                        await _close_abandoned(connection, worker)
             except BaseException:
                 await engine.dispose()
                 raise
@@ -216,19 +214,26 @@ class Store:
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """A connection for changes that are made together or, when the body raises, not at all.
 
-        Facts are appended with `append_facts`, last. Raises `StoreError` when the database does not
-        answer; then nothing has changed, or all of it and nobody was told: look again.
+        Facts are appended with `append_facts`, last. Each statement sees what was committed before
+        it (READ COMMITTED), so a change is guarded by the condition of its own UPDATE or DELETE.
+
+        Raises `StoreError` when the database does not answer; then nothing has changed, or all of
+        it and nobody was told: look again. Raises `Unstorable` when it will never take this.
         """
-        with _errors():
-            async with self._engine.begin() as connection:
-                yield connection
+        with store_errors():
+            async with self._turns, self._engine.connect() as connection:
+                await connection.execution_options(**WRITING)
+                async with connection.begin():
+                    yield connection
         self.feed.wake()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for reading what is in the database; raises `StoreError` like the others."""
-        with _errors():
+        """A connection for reading what is in the database, all of it at one moment; raises
+        `StoreError` like the others."""
+        with store_errors():
             async with self._engine.connect() as connection:
+                await connection.execution_options(**SNAPSHOT[connection.dialect.name])
                 yield connection
 
     async def flush(self) -> None:
@@ -248,14 +253,6 @@ _LEG_FIELDS = tuple(field.name for field in fields(LegRecord))
 _END_FIELDS = tuple(field.name for field in fields(CallEnd))
 _CALL_COLUMNS = tuple(calls.c[name] for name in _CALL_FIELDS)
 _LEG_COLUMNS = tuple(call_legs.c[name] for name in _LEG_FIELDS)
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        yield
-    except (SQLAlchemyError, CommandError, OSError) as error:
-        raise StoreError(str(getattr(error, "orig", None) or error)) from error
 
 
 async def append_facts(connection: AsyncConnection, facts: Iterable[NewEvent]) -> int:

@@ -9,23 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import IntEnum
 
 import structlog
 from sqlalchemy import Executable, bindparam
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from vxml_server.clock import Clock
+from vxml_server.store.errors import is_transient
 from vxml_server.store.log import append
 from vxml_server.store.tables import call_legs, calls
 
 _BATCH = 500
 _FIRST_RETRY, _LAST_RETRY = 0.1, 5.0
-# The database is away or busy: the rows are kept and tried again. Everything else is about a row.
-_TRANSIENT = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
 _log = structlog.get_logger(__name__)
 
 
@@ -60,9 +58,17 @@ class Row:
 class Writer:
     """Writes rows until it is closed. Use it on one loop."""
 
-    def __init__(self, engine: AsyncEngine, clock: Clock, wrote: Callable[[], None]) -> None:
-        """`wrote` is called after each batch that is in the database."""
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        clock: Clock,
+        turns: AbstractAsyncContextManager[object],
+        wrote: Callable[[], None],
+    ) -> None:
+        """`turns` is entered for each transaction; `wrote` is called after each batch that is in
+        the database."""
         self._engine = engine
+        self._turns = turns
         self._clock = clock
         self._wrote = wrote
         self._rows: list[Row] = []
@@ -115,7 +121,8 @@ class Writer:
             batch = self._rows[:_BATCH]
             try:
                 await self._write(batch)
-            except _TRANSIENT as error:
+            except Exception as error:
+                # The database is away or busy: the rows are kept and tried again.
                 await self._set_failing(True)
                 _log.error("the database does not answer", error=str(error), rows=self.pending)
                 await self._clock.sleep(delay)
@@ -137,21 +144,21 @@ class Writer:
     async def _write(self, batch: list[Row]) -> None:
         """The batch in one transaction; row by row when one of them is to blame."""
         try:
-            async with self._engine.begin() as connection:
+            async with self._turns, self._engine.begin() as connection:
                 await _execute(connection, batch)
-        except _TRANSIENT:
-            raise
-        except Exception:  # whatever the driver makes of a value that it cannot take
+        except Exception as error:  # whatever the driver makes of a value that it cannot take
+            if is_transient(error):
+                raise
             for row in batch:
                 await self._write_one(row)
 
     async def _write_one(self, row: Row) -> None:
         try:
-            async with self._engine.begin() as connection:
+            async with self._turns, self._engine.begin() as connection:
                 await _execute(connection, [row])
-        except _TRANSIENT:
-            raise
         except Exception as error:
+            if is_transient(error):
+                raise
             _log.error("row refused", kind=row.kind.name, error=str(error))
 
 
