@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -20,13 +20,17 @@ from vxml_server.queues import (
     Dialler,
     Kind,
     QueueTransfer,
+    Reception,
     Treatments,
     read,
 )
+from vxml_server.store import NewEvent
 
 _TABLES: Mapping[str, Kind] = {"agents": "agent", "groups": "group", "queues": "queue"}
 DOCUMENTS = Path(str(resources.files("vxml_server.queues"))) / "documents"
 """Where the shipped documents of waiting callers are."""
+LANGUAGES = frozenset(path.name.split(".")[1] for path in DOCUMENTS.glob("waiting.*.vxml"))
+"""Those that they are in."""
 
 
 def definitions(path: Path | None) -> list[Definition]:
@@ -52,9 +56,9 @@ def definitions(path: Path | None) -> list[Definition]:
 
 
 def treatments(language: str) -> Treatments:
-    """The shipped documents in the language of the platform, in English when there is none."""
+    """The shipped documents in a language, in English when there are none in it."""
     primary = language.partition("-")[0].lower()
-    chosen = primary if (DOCUMENTS / f"waiting.{primary}.vxml").exists() else "en"
+    chosen = primary if primary in LANGUAGES else "en"
     return Treatments(
         waiting=(DOCUMENTS / f"waiting.{chosen}.vxml").as_uri(),
         announcement=(DOCUMENTS / f"announcement.{chosen}.vxml").as_uri(),
@@ -67,13 +71,21 @@ def destinations(
     clock: Clock,
     line: Line,
     contacts: Contacts,
+    tell: Callable[[Iterable[NewEvent]], None],
     language: str,
 ) -> Mapping[str, MakeTransferral]:
-    """Who takes callers, by the scheme of the destination."""
-    dialler = Dialler(line, contacts)
-    heard = treatments(language)
+    """Who takes callers, by the scheme of the destination; `language` is that of documents that
+    have none."""
+    reception = Reception(
+        centre=centre,
+        engine=engine,
+        clock=clock,
+        dial=Dialler(line, contacts).dial,
+        treatments=lambda wanted: treatments(wanted or language),
+        tell=tell,
+    )
 
     def make(handover: Handover, request: TransferRequest) -> Transferral:
-        return QueueTransfer(centre, engine, clock, dialler.dial, heard, handover, request)
+        return QueueTransfer(reception, handover, request)
 
     return {"queue": make, "agent": make}

@@ -218,6 +218,7 @@ class Server:
             destinations=contact_centre.destinations(
                 *(self._centre, self._engine, self._clock, line),
                 contacts=self._contacts,
+                tell=self._store.append,
                 language=settings.voicexml.language,
             ),
         )

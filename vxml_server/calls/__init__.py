@@ -1,6 +1,7 @@
 """Calls: a SIP leg, an interpreter session and a record, as one thing from INVITE to BYE."""
 
 from vxml_server.calls.call import Call, Resources
+from vxml_server.calls.ending import EndingInput
 from vxml_server.calls.exchange import Exchange, ExchangeCounters
 from vxml_server.calls.handover import Handover, MakeTransferral, Transferral
 from vxml_server.calls.leg import Leg
@@ -19,6 +20,7 @@ __all__ = [
     "Converse",
     "Ended",
     "Ending",
+    "EndingInput",
     "Exchange",
     "ExchangeCounters",
     "Handover",

@@ -160,7 +160,7 @@ class Call:
             return await self._interpreting
 
     def _new_session(
-        self, prefetcher: Prefetcher, variables: Mapping[str, Json]
+        self, prefetcher: Prefetcher, variables: Mapping[str, Json], *, is_beside: bool = False
     ) -> tuple[Session, CallPlatform]:
         resources = self._resources
         renderer = PromptRenderer(prefetcher, resources.synthesizer, resources.sounds)
@@ -170,7 +170,9 @@ class Call:
             renderer=renderer,
             observer=self._observe,
             answer=self._send_answer,
-            transfer=lambda request: self._transfer(request, renderer),
+            transfer=(
+                _refuse_transfer if is_beside else lambda request: self._transfer(request, renderer)
+            ),
             spool=self._spool,
             ear=self._ear,
         )
@@ -192,7 +194,7 @@ class Call:
     async def _converse(self, uri: str, variables: Mapping[str, Json]) -> Outcome:
         """Runs a document beside the application's: what is heard in a queue, for one."""
         with closing(Prefetcher(self._fetcher)) as prefetcher:
-            session, _ = self._new_session(prefetcher, variables)
+            session, _ = self._new_session(prefetcher, variables, is_beside=True)
             return await session.run(uri)
 
     async def _finish(self) -> None:
@@ -267,7 +269,7 @@ class Call:
         handover = Handover(
             call_id=self.id,
             leg=self.leg,
-            renderer=renderer,
+            ear=self._ear,
             connection=self._connection,
             converse=self._converse,
             transfer=lambda onwards: self._transfer(onwards, renderer, hops + 1),
@@ -372,6 +374,13 @@ class Call:
         if (ended is not None and ended.ending is Ending.FAILURE) or outcome.reason == "error":
             return "platform"
         return "application"
+
+
+async def _refuse_transfer(request: TransferRequest) -> TransferResult:
+    """Who hears a document beside the application's is in other hands already."""
+    return TransferResult(
+        f"error.unsupported.transfer.{request.type}", message="the caller is being transferred"
+    )
 
 
 def _number(dest: str) -> str:

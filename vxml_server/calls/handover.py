@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from vxml_server.calls.leg import Leg
-from vxml_server.calls.rendering import PromptRenderer
+from vxml_server.calls.voice import Ear
 from vxml_server.interpreter import Connection, Json, Outcome, TransferRequest, TransferResult
 from vxml_server.store import LegRecord
 
@@ -41,13 +41,13 @@ class Handover:
 
     `converse` runs a VoiceXML document on the leg: its URI, and the variables that it finds in its
     `session` scope; it ends when the document does or the caller hangs up, and may be cancelled at
-    any time, which ends what he hears. `transfer` sends him on to another destination, and `hops`
-    counts how often that was done.
+    any time, which ends what he hears. It cannot transfer him. `ear` hears voice. `transfer` sends
+    him on to another destination, and `hops` counts how often that was done.
     """
 
     call_id: str
     leg: Leg
-    renderer: PromptRenderer
+    ear: Ear
     connection: Connection
     converse: Callable[[str, Mapping[str, Json]], Awaitable[Outcome]]
     transfer: Callable[[TransferRequest], Awaitable[TransferResult]]

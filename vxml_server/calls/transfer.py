@@ -14,30 +14,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from vxml_server.calls.ending import EndingInput
 from vxml_server.calls.leg import Leg
-from vxml_server.calls.mailbox import (
-    Answered,
-    Ended,
-    Ending,
-    Heard,
-    KeyPressed,
-    LegEvent,
-    Progress,
-)
+from vxml_server.calls.mailbox import Answered, Ended, Ending, KeyPressed, LegEvent, Progress
 from vxml_server.calls.recorded import Recorded
 from vxml_server.calls.rendering import PromptRenderer
 from vxml_server.calls.ringback import ringback
-from vxml_server.calls.voice import Ear, Hearing
+from vxml_server.calls.voice import Ear
 from vxml_server.clock import Clock
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.interpreter import (
-    InputKind,
-    KeyCollector,
-    KeyOutcome,
-    Recognition,
-    TransferRequest,
-    TransferResult,
-)
+from vxml_server.interpreter import Recognition, TransferRequest, TransferResult
 from vxml_server.media import MediaEngine, NoPortsLeft
 from vxml_server.settings import DialRefused
 from vxml_server.sip import Credentials, InvalidUri, OutgoingCall, SessionDescription
@@ -120,9 +106,7 @@ class Transfer:
         self._answered_at: datetime | None = None
         self._answered = 0.0
         self._bridged = False
-        self._keys = _EndingKeys(line.clock, request)
-        self._ear = ear
-        self._hearing: Hearing | None = None
+        self._ending = EndingInput(line.clock, ear, request)
         self._connected: asyncio.Future[TransferResult | None] = (
             asyncio.get_running_loop().create_future()
         )
@@ -148,7 +132,7 @@ class Transfer:
         result = TransferResult("unknown")
         assert self._callee is not None, "dial comes first"
         try:
-            self._overhear()
+            self._ending.overhear()
             result = await self._await_answer(self._callee) or await self._bridge(self._callee)
         except asyncio.CancelledError:
             result = self._over(HANGUP)
@@ -160,15 +144,8 @@ class Transfer:
             self._end(result)
         return result
 
-    def _overhear(self) -> None:
-        """Listens for what the caller may end a bridge with; nothing else is waited for."""
-        request = self._request
-        if request.type == "bridge":
-            self._hearing = self._ear.overhear(request.grammars, request.properties, request.lang)
-
     def _end(self, result: TransferResult) -> None:
-        if self._hearing is not None:
-            self._hearing.close()
+        self._ending.close()
         self._caller.stop_playing()
         if self._recorded is not None:
             self._recorded.close()
@@ -304,19 +281,16 @@ class Transfer:
                 continue
             if self._caller.end is not None:
                 return _CallerGone()
-            now = self._line.clock.monotonic()
-            if (found := self._keys.expire(now)) is not None:
+            if (found := self._ending.expire()) is not None:
                 return found
-            if deadline is not None and deadline <= now:
+            if deadline is not None and deadline <= self._line.clock.monotonic():
                 return None
-            limits = [limit for limit in (deadline, self._keys.deadline) if limit is not None]
+            limits = [limit for limit in (deadline, self._ending.deadline) if limit is not None]
             heard = await self._caller.events.get(min(limits, default=None))
-            if isinstance(heard, KeyPressed):
-                if (found := self._keys.press(heard.key)) is not None:
+            if heard is not None:
+                if (found := self._ending.take(heard)) is not None:
                     return found
                 self._pass_on(heard, callee)
-            elif isinstance(heard, Heard) and (found := heard.hearing.matched(heard.event)):
-                return found
 
     def _pass_on(self, event: LegEvent, other: Leg) -> None:
         """Keys in RFC 4733 and in the audio pass through the bridge by themselves; an INFO is
@@ -327,42 +301,6 @@ class Transfer:
 
 class _CallerGone:
     """The caller has hung up."""
-
-
-class _EndingKeys:
-    """The keys by which the caller may end a transfer, when they match one of its grammars
-    (section 2.3.7). Others are passed over."""
-
-    def __init__(self, clock: Clock, request: TransferRequest) -> None:
-        self._clock = clock
-        self._request = request
-        self._is_listening = "dtmf" in request.properties.input_modes and any(
-            active.mode == "dtmf" for active in request.grammars
-        )
-        self._collector: KeyCollector | None = None
-
-    @property
-    def deadline(self) -> float | None:
-        """When `expire` is to be called."""
-        return self._collector.deadline if self._collector else None
-
-    def press(self, key: str) -> Recognition | None:
-        if not self._is_listening:
-            return None
-        if self._collector is None:
-            self._collector = KeyCollector(self._request.grammars, self._request.properties)
-        return self._found(self._collector.feed(key, self._clock.monotonic()))
-
-    def expire(self, now: float) -> Recognition | None:
-        if self._collector is None or self.deadline is None or self.deadline > now:
-            return None
-        return self._found(self._collector.expire())
-
-    def _found(self, outcome: KeyOutcome | None) -> Recognition | None:
-        if outcome is None:
-            return None
-        self._collector = None
-        return outcome.nbest[0] if outcome.kind is InputKind.MATCH else None
 
 
 def _headers(request: TransferRequest) -> dict[str, str]:

@@ -21,7 +21,8 @@ from vxml_server.queues.rows import AgentRow, Entry, Exit, Offer, OfferState, Pr
 from vxml_server.queues.secrets import BadPin, TooManyTries
 from vxml_server.queues.telephones import Contacts, Dialler, SipTelephone
 from vxml_server.queues.transitions import state_of
-from vxml_server.queues.waiting import QueueTransfer, Treatments
+from vxml_server.queues.treatment import Treatments
+from vxml_server.queues.waiting import QueueTransfer, Reception
 
 __all__ = [
     "Agent",
@@ -45,6 +46,7 @@ __all__ = [
     "Queue",
     "QueueIsFull",
     "QueueTransfer",
+    "Reception",
     "SipTelephone",
     "Standing",
     "TooManyTries",

@@ -1,42 +1,47 @@
 """A caller's time in a queue: what he hears, how long he waits, who takes him, and how it ends.
 
-This is what `<transfer dest="queue:sales">` runs. While he waits he hears a VoiceXML document,
-again and again, with `session.queue` as it stands each time; what the document returns at its exit
-may take him out of the queue. The rules that must hold: he is in the queue or with an agent until
-his way ends, and never both; what he hears ends before an agent speaks to him; however it ends, he
-has left the queue and his bridge is gone.
+This is what `<transfer dest="queue:sales">` and `<transfer dest="agent:ann">` run. The rules that
+must hold: he is in the queue or with an agent until his way ends, and never both; what he hears has
+ended before an agent speaks to him; however it ends, he has left the queue and his bridge is gone.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from enum import Enum
+from enum import Enum, auto
 from functools import partial
-from math import inf
 from typing import Protocol, runtime_checkable
-from urllib.parse import parse_qsl, unquote
+from weakref import WeakKeyDictionary
 
-from vxml_server.calls import Handover, KeyPressed, Leg
+import structlog
+
+from vxml_server.calls import Ended, Ending, EndingInput, Handover, KeyPressed, Leg
 from vxml_server.clock import Clock, Timer
-from vxml_server.interpreter import Json, TransferRequest, TransferResult
+from vxml_server.events import VoiceXmlEvent
+from vxml_server.interpreter import Json, Recognition, TransferRequest, TransferResult
 from vxml_server.media import MediaEngine
 from vxml_server.queues.centre import ContactCentre, NoSuchQueue, QueueIsFull
+from vxml_server.queues.destination import BadDestination, Wanted, wanted
 from vxml_server.queues.profiles import Agent, Queue
-from vxml_server.queues.replica import to_the_end
 from vxml_server.queues.rows import Exit, Offer, Presence
-from vxml_server.queues.telephony import Telephone
-from vxml_server.store import LegRecord, StoreError
+from vxml_server.queues.tasks import to_the_end
+from vxml_server.queues.telephony import Mode, Telephone
+from vxml_server.queues.treatment import Returned, Treatment, Treatments
+from vxml_server.store import LegRecord, NewEvent, StoreError
 
+_log = structlog.get_logger(__name__)
 HANGUP = "connection.disconnect.hangup"
-# A treatment that ends at once is not run again sooner than this (seconds).
-PAUSE = 1.0
-# How often (seconds) it is looked whether anybody is signed in, where that limits the wait.
+# How often (seconds) a caller's limits are looked at: they change with the queue's definition.
 LOOK = 1.0
+# How long (seconds) a document may still work after its caller has hung up.
+PARTING = 1.0
 # A caller is sent on from queue to queue so often at most.
 MAX_OVERFLOWS = 5
+CALLBACK = "callback"
+"""What a document returns when the caller wants to be called back at `number`."""
 
 # What becomes of the form item when nobody has spoken with the caller.
 OUTCOMES: Mapping[Exit, str] = {
@@ -44,6 +49,9 @@ OUTCOMES: Mapping[Exit, str] = {
     Exit.NO_AGENTS: "queue_no_agents",
 }
 QUEUE_FULL = "queue_full"
+REMOVED = "queue_removed"
+SENT_ON = "queue_sent_on"
+"""The outcome in the call's record of who went on to somebody else from a conversation."""
 
 
 @runtime_checkable
@@ -58,113 +66,90 @@ class AgentTelephone(Telephone, Protocol):
         """Keys that pass no bridge by themselves (SIP INFO) go to this leg from now on."""
 
 
-Dial = Callable[[Agent, Offer, "Handover", TransferRequest], AgentTelephone]
+Dial = Callable[[Agent, Offer, Handover, TransferRequest], AgentTelephone]
 """Rings an agent for a caller; raises `CannotRing`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Treatments:
-    """The documents that waiting callers hear, by URI: while they wait, and before they go on."""
+class Reception:
+    """What all waiting callers share.
 
-    waiting: str
-    announcement: str
+    `treatments` are the shipped documents in a language; `tell` appends facts to the log.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a destination asks for: `queue:sales?priority=2&language=fr&skill.loans=50`."""
-
-    queue: str
-    priority: float = 0.0
-    language: str = ""
-    skills: Mapping[str, int] | None = None
-
-
-class BadDestination(ValueError):
-    """Not a destination of a queue; the text says why."""
-
-
-def wanted(dest: str) -> Wanted:
-    """Reads a `queue:` destination; raises `BadDestination`."""
-    path, _, query = dest.partition(":")[2].partition("?")
-    name = unquote(path)
-    if not name:
-        raise BadDestination("the name of the queue is missing")
-    priority, language, skills = 0.0, "", {}
-    for key, value in parse_qsl(query, keep_blank_values=True):
-        try:
-            if key == "priority":
-                priority = float(value)
-                if not -inf < priority < inf:
-                    raise ValueError
-            elif key == "language":
-                language = value
-            elif key.startswith("skill."):
-                skills[key.removeprefix("skill.")] = int(value)
-            else:
-                raise BadDestination(f"{key!r} is not known; priority, language and skill.* are")
-        except ValueError as error:
-            if isinstance(error, BadDestination):
-                raise
-            raise BadDestination(f"{key}: expected a number, got {value!r}") from None
-    return Wanted(name, priority, language, skills)
+    centre: ContactCentre
+    engine: MediaEngine
+    clock: Clock
+    dial: Dial
+    treatments: Callable[[str], Treatments]
+    tell: Callable[[Iterable[NewEvent]], None]
+    places: WeakKeyDictionary[Leg, dict[str, float]] = field(default_factory=WeakKeyDictionary)
+    """When a caller came to each queue for the first time in his call."""
 
 
 class _Step(Enum):
     """What a waiting caller's way is told."""
 
-    SERVED = "served"
-    PARTED = "parted"
-    GONE = "gone"
-    LOST = "lost"
-    TREATED = "treated"
-    RETURNED = "returned"
-    TIMED_OUT = "timed_out"
-    NO_AGENTS = "no_agents"
+    SERVED = auto()
+    GONE = auto()
+    LOST = auto()
+    TREATED = auto()
+    RETURNED = auto()
+    PUT_OUT = auto()
+    MOVED = auto()
+    TIMED_OUT = auto()
+    NO_AGENTS = auto()
 
 
 _EXITS = {_Step.TIMED_OUT: Exit.TIMED_OUT, _Step.NO_AGENTS: Exit.NO_AGENTS}
-# In place of a number of rounds: the document has failed.
-_FAILED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class _Onwards:
+    """Where a caller goes after a conversation: to `dest`, or for "" back to the queue, where he is
+    offered first to `agent`."""
+
+    dest: str
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Seconds after which a caller waits no more, in all and with nobody signed in; None: never."""
+
+    wait: float | None
+    no_agents: float | None
 
 
 class QueueTransfer:
     """One caller's way through a queue. A `Transferral` for the call, a `Caller` for offers."""
 
-    def __init__(
-        self,
-        centre: ContactCentre,
-        engine: MediaEngine,
-        clock: Clock,
-        dial: Dial,
-        treatments: Treatments,
-        handover: Handover,
-        request: TransferRequest,
-    ) -> None:
-        self._centre = centre
-        self._engine = engine
-        self._clock = clock
-        self._dial = dial
-        self._treatments = treatments
+    def __init__(self, reception: Reception, handover: Handover, request: TransferRequest) -> None:
+        self._reception = reception
+        self._centre = reception.centre
+        self._clock = reception.clock
         self._handover = handover
         self._request = request
         self._caller = handover.leg
         self._wanted = Wanted("")
         self._entry = ""
-        self._entered_at: float | None = None
+        self._came_at = 0.0
         self._steps: asyncio.Queue[_Step] = asyncio.Queue()
-        self._treating: asyncio.Task[None] | None = None
-        self._returned: Json = None
+        self._treatment: Treatment | None = None
+        self._returned: Returned | None = None
         self._telephone: AgentTelephone | None = None
-        self._is_served = False
         self._is_parted = False
+        self._onwards: _Onwards | None = None
+        self._ending = EndingInput(reception.clock, handover.ear, request)
         self._connected: asyncio.Future[TransferResult | None] = (
             asyncio.get_running_loop().create_future()
         )
-        self._started_at = clock.utc_now()
+        self._began = reception.clock.monotonic()
+        self._started_at = reception.clock.utc_now()
         self._answered_at: datetime | None = None
         self._answered = 0.0
-        self._timers: list[Timer] = []
+        self._watching: Timer | None = None
+        self._outcome = ""
         self.record: LegRecord | None = None
         """What happened, once it is over."""
 
@@ -197,191 +182,281 @@ class QueueTransfer:
         except asyncio.CancelledError:
             result = self._over(HANGUP)
             raise
+        except VoiceXmlEvent as event:
+            # A tag of a grammar that ends the transfer has failed.
+            result = self._over(event.name, message=event.message)
         finally:
             await to_the_end(self._end(result))
         return result
 
     async def _end(self, result: TransferResult) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        await self._stop_treatment()
+        self._ending.close()
+        if self._watching is not None:
+            self._watching.cancel()
+        await self._silence()
         if self._entry:
             await self._centre.leave(self._entry, Exit.ABANDONED)
         if self._telephone is not None:
-            self._engine.unbridge(self._caller.channel)
-        self._caller.stop_playing()
+            self._reception.engine.unbridge(self._caller.channel)
         if not self._connected.done():
             self._connected.set_result(result)
         self._keep_record(result)
+
+    def _has_gone(self) -> bool:
+        return self._caller.end is not None
 
     def _keep_record(self, result: TransferResult) -> None:
         self.record = LegRecord(
             destination=self._request.dest,
             type=self._request.type,
-            outcome=result.outcome,
+            # What became of him here, not where he went on to.
+            outcome=self._outcome or result.outcome,
             started_at=self._started_at,
             answered_at=self._answered_at,
             ended_at=self._clock.utc_now(),
-            duration_s=round(result.duration, 3),
+            duration_s=0.0 if self._outcome else round(result.duration, 3),
         )
 
     # Waiting -----------------------------------------------------------------------------------
 
     async def _way(self) -> TransferResult:
         """From the end of the queue to whatever comes of it."""
-        try:
-            await self._enter()
-        except QueueIsFull:
-            return await self._go_on(QUEUE_FULL)
-        except (NoSuchQueue, StoreError) as error:
-            return TransferResult("error.connection.noresource", message=str(error))
-        self._begin_treatment()
-        self._limit()
+        if self._has_gone():
+            return self._over(HANGUP)
+        if (failed := await self._stand()) is not None:
+            return failed
+        self._treat()
         while True:
             step = await self._steps.get()
             match step:
                 case _Step.SERVED:
-                    return await self._conversation()
+                    result = await self._conversation()
+                    onwards, self._onwards = self._onwards, None
+                    if onwards is None or not self._is_parted or self._has_gone():
+                        return result
+                    self._leave_conversation()
+                    if onwards.dest and (sent := await self._send_on(onwards.dest)) is not None:
+                        return sent
+                    if (failed := await self._stand(first=onwards.agent)) is not None:
+                        return failed
+                    self._treat()
                 case _Step.GONE:
-                    return self._over(HANGUP)
+                    return await self._gone()
                 case _Step.LOST:
-                    await self._enter()
+                    if (failed := await self._stand()) is not None:
+                        return failed
                 case _Step.RETURNED:
-                    self._begin_treatment()
+                    self._treat()
+                case _Step.PUT_OUT:
+                    return self._over(REMOVED)
+                case (
+                    _Step.TREATED | _Step.MOVED | _Step.TIMED_OUT | _Step.NO_AGENTS
+                ) if self._telephone:
+                    # An agent who has answered already has him; if he drops, `RETURNED` follows.
+                    pass
+                case _Step.MOVED:
+                    await self._silence()
+                    await self._centre.leave(self._entry, Exit.MOVED)
+                    if (failed := await self._stand()) is not None:
+                        return failed
+                    self._treat()
                 case _Step.TREATED:
-                    if self._telephone is None:
-                        await self._centre.leave(self._entry, Exit.KEY)
-                        return TransferResult(f"queue_{self._returned}")
-                case _Step.TIMED_OUT | _Step.NO_AGENTS:
-                    # An agent who has answered already has him.
-                    if self._telephone is None:
-                        reason = _EXITS[step]
-                        await self._centre.leave(self._entry, reason)
-                        return await self._go_on(OUTCOMES[reason])
+                    await self._centre.leave(self._entry, Exit.KEY)
+                    return self._over(self._after_treatment())
+                case _:
+                    await self._centre.leave(self._entry, _EXITS[step])
+                    return await self._go_on(OUTCOMES[_EXITS[step]])
 
-    async def _enter(self) -> None:
+    async def _stand(self, first: str = "") -> TransferResult | None:
+        """Enters the queue, in his place if he has one there; what becomes of him if he cannot.
+
+        `first` is the agent to whom he is offered before others.
+        """
         want = self._wanted
-        self._entry = await self._centre.enter(
-            self,
-            want.queue,
-            self._handover.call_id,
-            priority=want.priority,
-            skills=want.skills,
-            language=want.language,
-            data={"aai": self._request.aai, "from": self._handover.connection.remote_uri},
-            entered_at=self._entered_at,
-        )
-        if self._entered_at is None:
-            self._entered_at = self._centre.now()
+        places = self._reception.places.setdefault(self._caller, {})
+        is_new = not self._entry
+        if is_new and not want.keeps_place:
+            places.pop(want.queue, None)
+        try:
+            self._entry = await self._centre.enter(
+                self,
+                want.queue,
+                self._handover.call_id,
+                priority=want.priority,
+                skills=want.skills,
+                language=want.language,
+                data={"aai": self._request.aai, "from": self._handover.connection.remote_uri},
+                entered_at=places.get(want.queue),
+                first=first,
+            )
+        except QueueIsFull:
+            return await self._go_on(QUEUE_FULL)
+        except (NoSuchQueue, StoreError) as error:
+            return self._over("error.connection.noresource", message=str(error))
+        places.setdefault(want.queue, self._centre.now())
+        return None
+
+    async def _gone(self) -> TransferResult:
+        """The caller has hung up; what he has asked for until then still holds."""
+        await self._centre.leave(self._entry, Exit.ABANDONED)
+        if self._treatment is not None:
+            await self._treatment.part(PARTING)
+        if self._returned is not None:
+            self._after_treatment()
+        return self._over(HANGUP)
 
     @property
-    def _queue(self) -> Queue:
+    def _queue(self) -> Queue | None:
+        """The definition as it is now; None when there is none any more."""
         roster = self._centre.board.roster(self._wanted.queue)
-        return Queue(self._wanted.queue) if roster is None else roster.queue
+        return None if roster is None else roster.queue
 
-    def _limit(self) -> None:
-        """Starts the timers of the queue's limits."""
+    def _limits(self) -> _Limits:
+        """The queue's; for an agent's own the telephone's, and no waiting for who is not there."""
         queue = self._queue
-        if queue.max_wait:
-            self._timers.append(
-                self._clock.call_later(queue.max_wait, lambda: self._tell(_Step.TIMED_OUT))
-            )
-        if queue.max_wait_no_agents:
-            self._look_for_agents(None)
+        if queue is None:
+            return _Limits(None, 0.0)
+        if self._wanted.is_personal:
+            return _Limits(self._request.connect_timeout, 0.0)
+        return _Limits(queue.max_wait or None, queue.max_wait_no_agents or None)
 
-    def _look_for_agents(self, absent_since: float | None) -> None:
-        """Looks again and again whether anybody is signed in."""
+    def _watch(self, absent_since: float | None) -> None:
+        """Looks again and again whether the caller has waited long enough."""
         now = self._clock.monotonic()
+        limits, look = self._limits(), LOOK
+        self._watching = None
+        if limits.no_agents is None or self._is_somebody_there():
+            absent_since = None
+        else:
+            absent_since = now if absent_since is None else absent_since
+            if now - absent_since >= limits.no_agents:
+                self._tell(_Step.NO_AGENTS)
+                return
+        if limits.wait is not None:
+            left = self._began + limits.wait - now
+            if left <= 0:
+                self._tell(_Step.TIMED_OUT)
+                return
+            look = min(look, left)
+        self._watching = self._clock.call_later(look, partial(self._watch, absent_since))
+
+    def _is_somebody_there(self) -> bool:
+        """Whether anybody who takes callers of the queue is signed in."""
         board = self._centre.board
         roster = board.roster(self._wanted.queue)
-        names = roster.order if roster is not None else ()
-        if any(board.row(name).presence is not Presence.SIGNED_OUT for name in names):
-            absent_since = None
-        elif absent_since is None:
-            absent_since = now
-        if absent_since is not None and now - absent_since >= self._queue.max_wait_no_agents:
-            self._tell(_Step.NO_AGENTS)
-        else:
-            look = partial(self._look_for_agents, absent_since)
-            self._timers = [*self._timers[-1:], self._clock.call_later(LOOK, look)]
+        return roster is not None and any(
+            board.row(name).presence is not Presence.SIGNED_OUT and name in board.agents
+            for name in roster.order
+        )
 
     async def _go_on(self, outcome: str) -> TransferResult:
-        """To where the queue sends those whom it cannot serve, after what it says to them."""
+        """To where the queue sends those whom it cannot serve, after what it says to them.
+
+        What the other destination cannot take for a fault of the settings is as if there were none.
+        """
+        await self._silence()
         queue = self._queue
-        if queue.announcement and self._caller.end is None:
-            said: dict[str, Json] = {
-                "queue": {"name": queue.name, "announcement": queue.announcement}
-            }
-            await self._handover.converse(self._treatments.announcement, said)
-        if not queue.overflow or self._caller.end is not None:
-            return self._over(HANGUP if self._caller.end is not None else outcome)
-        return await self._handover.transfer(
-            replace(self._request, dest=queue.overflow, prompts=())
-        )
+        if queue is not None and queue.announcement and self._caller.end is None:
+            said: dict[str, Json] = {"name": queue.name, "announcement": queue.announcement}
+            await self._announce({"queue": said})
+        if self._has_gone():
+            return self._over(HANGUP)
+        if queue is None or not queue.overflow:
+            return self._over(outcome)
+        self._outcome = outcome
+        onwards = replace(self._request, dest=queue.overflow, prompts=())
+        result = await self._handover.transfer(onwards)
+        if result.outcome.startswith("error."):
+            _log.warning("no overflow", queue=queue.name, to=queue.overflow, why=result.message)
+            return self._over(outcome)
+        return result
+
+    async def _announce(self, variables: Mapping[str, Json]) -> None:
+        try:
+            await self._handover.converse(self._documents.announcement, variables)
+        except VoiceXmlEvent as event:
+            _log.warning("the announcement failed", queue=self._wanted.queue, error=str(event))
 
     # What he hears -----------------------------------------------------------------------------
 
-    def _begin_treatment(self) -> None:
-        self._treating = asyncio.create_task(self._treat(), name=f"treatment {self._entry}")
+    @property
+    def _documents(self) -> Treatments:
+        return self._reception.treatments(self._wanted.language or self._request.lang)
 
-    async def _stop_treatment(self) -> None:
-        if self._treating is not None:
-            self._treating.cancel()
-            await asyncio.wait([self._treating])
-            self._treating = None
+    def _treat(self) -> None:
+        """He waits (again): he hears the document, and the limits hold."""
+        if self._telephone is not None:
+            return
+        if self._treatment is None:
+            self._treatment = Treatment(
+                self._clock,
+                self._handover.converse,
+                document=lambda: self._queue.treatment if self._queue is not None else "",
+                shipped=self._documents.waiting,
+                variables=self._variables,
+                done=self._treated,
+            )
+        self._treatment.begin()
+        if self._watching is None:
+            self._watch(None)
 
-    async def _treat(self) -> None:
-        """Runs the document until it takes him out of the queue; what it says is its own matter."""
-        rounds = 0
-        while self._caller.end is None:
-            began = self._clock.monotonic()
-            outcome = await self._handover.converse(self._document(rounds), self._variables(rounds))
-            if outcome.reason == "exit" and isinstance(outcome.value, str) and outcome.value:
-                self._returned = outcome.value
-                self._tell(_Step.TREATED)
-                return
-            rounds = rounds + 1 if outcome.reason == "exit" else _FAILED
-            left = PAUSE - (self._clock.monotonic() - began)
-            if left > 0:
-                await self._clock.sleep(left)
+    async def _silence(self) -> None:
+        if self._treatment is not None:
+            await self._treatment.stop()
 
-    def _document(self, rounds: int) -> str:
-        """The queue's own, and the shipped one when that has failed."""
-        own = self._queue.treatment
-        return own if own and rounds != _FAILED else self._treatments.waiting
+    def _treated(self, returned: Returned) -> None:
+        self._returned = returned
+        self._tell(_Step.TREATED)
+
+    def _after_treatment(self) -> str:
+        """The outcome for what the document returned; a wish to be called back is noted."""
+        assert self._returned is not None, "it says so"
+        outcome, data = self._returned.outcome, self._returned.data
+        self._returned = None
+        if outcome == CALLBACK:
+            queue = self._wanted.queue
+            noted = {**data, "from": self._handover.connection.remote_uri, "aai": self._request.aai}
+            call_id, now = self._handover.call_id, self._clock.utc_now()
+            self._reception.tell(
+                [NewEvent(call_id, now, "callback.requested", noted, queue=queue)],
+            )
+        return f"queue_{outcome}"
 
     def _variables(self, rounds: int) -> Mapping[str, Json]:
         standing = self._centre.standing(self._entry)
-        queue: dict[str, Json] = (
-            {"name": self._wanted.queue} if standing is None else {**asdict(standing)}
-        )
-        queue["hold_music"] = self._queue.hold_music
-        queue["round"] = max(0, rounds)
-        return {"queue": queue}
+        shown: dict[str, Json] = {"name": self._wanted.queue}
+        if standing is not None:
+            shown |= asdict(standing)
+        shown["hold_music"] = self._queue.hold_music if self._queue is not None else ""
+        shown["round"] = rounds
+        return {"queue": shown}
 
     # Caller ------------------------------------------------------------------------------------
 
     def ring(self, agent: Agent, offer: Offer) -> AgentTelephone:
-        return self._dial(agent, offer, self._handover, self._request)
+        return self._reception.dial(agent, offer, self._handover, self._request)
 
     async def connect(self, telephone: Telephone, offer: Offer) -> bool:
-        if self._caller.end is not None or self._telephone is not None:
+        if self._has_gone() or self._telephone is not None:
             return False
         assert isinstance(telephone, AgentTelephone), "what was rung by us"
         self._telephone = telephone
-        await self._stop_treatment()
-        self._caller.stop_playing()
+        await self._silence()
+        if self._has_gone():
+            self._telephone = None
+            return False
+        # What was pressed for the document is not meant for the agent.
         self._caller.events.take_keys()
         telephone.talk_to(self._caller)
-        self._engine.bridge(self._caller.channel, telephone.leg.channel)
+        self._reception.engine.bridge(self._caller.channel, telephone.leg.channel)
         return True
 
     def disconnect(self) -> None:
-        self._engine.unbridge(self._caller.channel)
         if self._telephone is not None:
+            self._reception.engine.unbridge(self._caller.channel)
             self._telephone.talk_to(None)
             self._telephone = None
-        self._tell(_Step.RETURNED)
+            self._tell(_Step.RETURNED)
 
     def served(self, offer: Offer) -> None:
         self._tell(_Step.SERVED)
@@ -389,6 +464,39 @@ class QueueTransfer:
     def parted(self, offer: Offer) -> None:
         self._is_parted = True
         self._caller.events.nudge()
+
+    def oversee(self, telephone: Telephone | None, mode: Mode) -> None:
+        engine, caller = self._reception.engine, self._caller.channel
+        if self._telephone is None or self._is_parted:
+            engine.unbridge(caller)
+            return
+        agent = self._telephone.leg.channel
+        both = {caller: [agent], agent: [caller]}
+        if telephone is None:
+            engine.mix(both, keys=both)
+            return
+        assert isinstance(telephone, AgentTelephone), "what was rung by us"
+        third = telephone.leg.channel
+        hears = {
+            caller: [agent, third] if mode is Mode.BARGE else [agent],
+            agent: [caller] if mode is Mode.LISTEN else [caller, third],
+            third: [caller, agent],
+        }
+        engine.mix(hears, keys=both)
+
+    def send_on(self, dest: str, agent: str) -> None:
+        self._onwards = _Onwards(dest, agent)
+
+    def move(self, queue: str, *, keeps_place: bool) -> None:
+        places = self._reception.places.setdefault(self._caller, {})
+        now = self._centre.now()
+        places[queue] = places.get(self._wanted.queue, now) if keeps_place else now
+        self._wanted = replace(self._wanted, queue=queue, is_personal=False)
+        self._began = self._clock.monotonic()
+        self._tell(_Step.MOVED)
+
+    def put_out(self) -> None:
+        self._tell(_Step.PUT_OUT)
 
     def lost(self) -> None:
         self._tell(_Step.LOST)
@@ -399,26 +507,62 @@ class QueueTransfer:
     # With an agent -----------------------------------------------------------------------------
 
     async def _conversation(self) -> TransferResult:
+        """What ends it: either of the two, the caller's keys or words, or the longest time."""
+        assert self._telephone is not None, "they are bridged"
+        agent = self._telephone.leg
         self._answered_at = self._clock.utc_now()
         self._answered = self._clock.monotonic()
-        self._connected.set_result(None)
+        if not self._connected.done():
+            self._connected.set_result(None)
+        self._ending.overhear()
         limit = self._request.max_time
         deadline = self._answered + limit if limit > 0 else None
         while True:
-            if self._caller.end is not None:
+            if self._has_gone():
                 return self._over(HANGUP)
             if self._is_parted:
-                return self._over("far_end_disconnect")
+                is_lost = isinstance(agent.end, Ended) and agent.end.ending is Ending.FAILURE
+                return self._over("network_disconnect" if is_lost else "far_end_disconnect")
+            if (found := self._ending.expire()) is not None:
+                return self._over("near_end_disconnect", found)
             if deadline is not None and self._clock.monotonic() >= deadline:
                 return self._over("maxtime_disconnect")
-            event = await self._caller.events.get(deadline)
-            if (
-                isinstance(event, KeyPressed)
-                and event.source == "info"
-                and self._telephone is not None
-            ):
-                self._telephone.leg.send_key(event.key)
+            limits = [one for one in (deadline, self._ending.deadline) if one is not None]
+            event = await self._caller.events.get(min(limits, default=None))
+            if event is None:
+                continue
+            if (found := self._ending.take(event)) is not None:
+                return self._over("near_end_disconnect", found)
+            if isinstance(event, KeyPressed) and event.source == "info":
+                agent.send_key(event.key)
 
-    def _over(self, outcome: str) -> TransferResult:
+    def _leave_conversation(self) -> None:
+        """He is as he was before it; that he waited, for however long, counts no more."""
+        self._reception.engine.unbridge(self._caller.channel)
+        self._telephone = None
+        self._is_parted = False
+        self._ending.close()
+        self._ending = EndingInput(self._clock, self._handover.ear, self._request)
+        self._began = self._clock.monotonic()
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
+        while not self._steps.empty():
+            # Of his waiting before; that he has gone is seen otherwise.
+            self._steps.get_nowait()
+
+    async def _send_on(self, dest: str) -> TransferResult | None:
+        """To where an agent or a supervisor sends him; None when he cannot be had there."""
+        onwards = replace(self._request, dest=dest, prompts=())
+        result = await self._handover.transfer(onwards)
+        if not result.outcome.startswith("error."):
+            self._outcome = SENT_ON
+            return result
+        _log.warning("cannot be sent on", to=dest, why=result.message)
+        return self._over(HANGUP) if self._has_gone() else None
+
+    def _over(
+        self, outcome: str, recognition: Recognition | None = None, *, message: str = ""
+    ) -> TransferResult:
         talked = self._clock.monotonic() - self._answered if self._answered_at is not None else 0.0
-        return TransferResult(outcome, talked)
+        return TransferResult(outcome, talked, recognition, message)
