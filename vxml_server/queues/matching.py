@@ -136,7 +136,7 @@ class Desk:
             (seat, agent)
             for seat in roster.seats
             if (agent := agents.get(seat.agent)) is not None
-            and (everybody or is_free(agent.row, now))
+            and (everybody or (_has_room(agent) and is_free(agent.row, now)))
         ]
         self._opens = _tier_openings(roster, agents)
 
@@ -201,6 +201,12 @@ def _tier_openings(roster: Roster, agents: Mapping[str, Candidate]) -> Mapping[i
 
 def _is_signed_in(agent: Candidate | None) -> bool:
     return agent is not None and agent.row.presence is not Presence.SIGNED_OUT
+
+
+def _has_room(agent: Candidate) -> bool:
+    """For whatever medium: most agents of a busy queue have none, and are not looked at again."""
+    busy = agent.row.busy
+    return any(busy.get(medium, 0) < calls for medium, calls in agent.profile.capacity.items())
 
 
 def _room(agent: Candidate, medium: str) -> int:
