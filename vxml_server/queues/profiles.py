@@ -7,6 +7,7 @@ what makes no sense is refused when it is made (`ValueError`, with the field and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,6 +19,9 @@ from pydantic import ConfigDict
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 MAX_CALLS = 8
 MAX_LEVEL = 100
+KEYS = "0123456789*#"
+WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""What takes a waiting caller out of his queue; a dot would make it the name of an event."""
 
 
 def _named(name: str) -> None:
@@ -209,6 +213,9 @@ class Queue:
     announcement: str = ""
     follow_forwarding: bool = False
     hold_music: str = ""
+    choices: Mapping[str, str] = field(default_factory=dict)
+    """What a waiting caller may press in the shipped document: a key, and the word that takes him
+    out of the queue (`callback` asks for his number first)."""
     treatment: str = ""
     priority: float = 0.0
     weight: float = 1.0
@@ -222,6 +229,9 @@ class Queue:
         _check(self.weight > 0, "weight", "more than 0", self.weight)
         _check(self.ageing > 0, "ageing", "seconds over 0", self.ageing)
         _check(self.max_waiting >= 0, "max_waiting", "0 or more", self.max_waiting)
+        for key, word in self.choices.items():
+            _check(len(key) == 1 and key in KEYS, "choices", "keys 0 to 9, * and #", key)
+            _check(bool(WORD.fullmatch(word)), f"choices.{key}", "letters, digits, _ and -", word)
         for name in _QUEUE_SECONDS:
             value = getattr(self, name)
             _check(value >= 0, name, "seconds, 0 or more", value)

@@ -9,7 +9,6 @@ hears the shipped one; and when `stop` has returned nothing is heard any more.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -19,12 +18,11 @@ from vxml_server.calls import Converse
 from vxml_server.clock import Clock
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.interpreter import Json, Outcome
+from vxml_server.queues.profiles import WORD
 
 _log = structlog.get_logger(__name__)
 # A round that ends at once is not begun again sooner than this (seconds).
 PAUSE = 1.0
-# The dot would make it the name of an event.
-_WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ def returned(value: Json) -> Returned | None:
     outcome = data.pop("outcome", None)
     if outcome is None or outcome == "":
         return None
-    if not isinstance(outcome, str) or not _WORD.fullmatch(outcome):
+    if not isinstance(outcome, str) or not WORD.fullmatch(outcome):
         _log.warning("a waiting caller's document returned no word", value=repr(outcome)[:100])
         return None
     return Returned(outcome, data)

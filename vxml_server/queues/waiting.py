@@ -427,7 +427,8 @@ class QueueTransfer:
         shown: dict[str, Json] = {"name": self._wanted.queue}
         if standing is not None:
             shown |= asdict(standing)
-        shown["hold_music"] = self._queue.hold_music if self._queue is not None else ""
+        queue = self._queue or Queue(self._wanted.queue)
+        shown["hold_music"], shown["choices"] = queue.hold_music, dict(queue.choices)
         shown["round"] = rounds
         return {"queue": shown}
 
