@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 import vxml_server
 from vxml_server import cli
+from vxml_server.cli import calling
 
 DOCUMENTS = Path(__file__).parent / "interpreter" / "documents"
 TRAVEL = str(DOCUMENTS / "travel.vxml")
@@ -207,7 +208,7 @@ def at_the_keyboard(
     reader, writer = os.pipe()
     os.write(writer, typed)
     os.close(writer)
-    monkeypatch.setattr(cli, "StandardInput", partial(cli.StandardInput, reader))
+    monkeypatch.setattr(calling, "StandardInput", partial(calling.StandardInput, reader))
     try:
         return call(*arguments)
     finally:
@@ -236,7 +237,7 @@ def test_an_error_at_the_keyboard_is_status_3(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_closed_standard_input_is_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "StandardInput", partial(cli.StandardInput, -1))
+    monkeypatch.setattr(calling, "StandardInput", partial(calling.StandardInput, -1))
     status, records = call(TRAVEL)
     assert status == 0
     assert records[-1]["reason"] == "hangup"
@@ -244,7 +245,7 @@ def test_a_closed_standard_input_is_its_end(monkeypatch: pytest.MonkeyPatch) -> 
 
 async def test_lines_that_come_after_the_call_are_dropped() -> None:
     reader, writer = os.pipe()
-    standard_input = cli.StandardInput(reader)
+    standard_input = calling.StandardInput(reader)
     os.write(writer, b"one\n")
     assert await standard_input.read_line() == "one"
     loop = asyncio.new_event_loop()

@@ -4,6 +4,5 @@ Each command reads its arguments and calls one function; whatever is slow is imp
 """
 
 from vxml_server.cli.commands import app, main
-from vxml_server.cli.terminal import StandardInput
 
-__all__ = ["StandardInput", "app", "main"]
+__all__ = ["app", "main"]
