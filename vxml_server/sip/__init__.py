@@ -31,6 +31,7 @@ from vxml_server.sip.registrar import Registrar, RegistrarCounters, RegistrarSet
 from vxml_server.sip.registrar_bindings import Binding, RegistrarRules
 from vxml_server.sip.sdp import MediaDescription, SessionDescription
 from vxml_server.sip.session import CallState, InviteSession
+from vxml_server.sip.trunk import Trunk, TrunkAccount, Trunks, TrunkState, TrunkStatus
 from vxml_server.sip.user_agent import UserAgent
 
 __all__ = [
@@ -62,6 +63,11 @@ __all__ = [
     "Rejection",
     "SessionDescription",
     "SipError",
+    "Trunk",
+    "TrunkAccount",
+    "TrunkState",
+    "TrunkStatus",
+    "Trunks",
     "UserAgent",
     "UserAgentSettings",
 ]
