@@ -174,10 +174,9 @@ def test_both_parties_are_recorded_sample_by_sample_and_aligned(site: Site) -> N
 
     out = site.folder / "out.flac"
     config = site.folder / "server" / "settings.toml"
-    command = [COMMAND, "recordings", "export", str(recording["id"]), "--out", out]
-    done = subprocess.run(
-        [*command, "--config", config], cwd=site.folder / "server", check=True, capture_output=True
-    )
+    command: list[str | Path] = [COMMAND, "recordings", "export", str(recording["id"])]
+    command += ["--out", out, "--config", config]
+    done = subprocess.run(command, cwd=site.folder / "server", check=True, capture_output=True)
     assert done.stdout
     assert out.read_bytes() == whole
 
@@ -216,7 +215,7 @@ def test_a_crash_loses_less_than_a_second_of_a_conversation(
             server.wait(10)
             [left] = spool_files()
             playable = tmp_path / "left.wav"
-            command = [COMMAND, "recordings", "decrypt", left, "--out", playable]
+            command: list[str | Path] = [COMMAND, "recordings", "decrypt", left, "--out", playable]
             command += ["--config", tmp_path / "server" / "settings.toml"]
             subprocess.run(command, check=True, capture_output=True)
             kept = both(playable.read_bytes())

@@ -125,7 +125,8 @@ async def test_a_notice_that_cannot_be_played_costs_the_recording_and_not_the_ca
 
 async def test_a_caller_who_is_gone_during_the_notice_leaves_no_open_record(tmp_path: Path) -> None:
     async def waits(uri: str, variables: Mapping[str, Json]) -> Outcome:
-        return await asyncio.get_running_loop().create_future()
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError("nobody ends it")
 
     async with world_of(tmp_path) as world:
         one = world.recordings.recorder.for_call(conversation())

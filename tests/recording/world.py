@@ -93,11 +93,12 @@ class World:
             self.media.run()
             self.clock.advance(0.02)
 
-    async def settled(self, state: str = "stored") -> Recording:
-        """The newest recording, which comes to that state."""
+    async def settled(self, state: str = "stored", call_id: str = "call-1") -> Recording:
+        """The newest recording of a call, which comes to that state."""
+        wanted = Wanted(call_id=call_id)
         for _ in range(5000):
             await self.clock.settle(3)
-            found = (await self.recordings.library.search(Wanted())).recordings
+            found = (await self.recordings.library.search(wanted)).recordings
             if found and found[0].state == state:
                 return found[0]
             await asyncio.sleep(0.001)

@@ -9,6 +9,7 @@ from vxml_server.recording.archive import Archive, Held, NotStored, Retention
 from vxml_server.recording.envelope import EnvelopeError, Keyring
 from vxml_server.recording.ledger import Ledger, TooLate
 from vxml_server.recording.library import Audio, Library, NoRecording, decrypt
+from vxml_server.recording.packing import MEDIA_TYPES
 from vxml_server.recording.recorder import (
     NOTICES,
     Action,
@@ -21,6 +22,7 @@ from vxml_server.recording.setup import CannotRecord, Recordings, keyring, make_
 from vxml_server.recording.transitions import IllegalTransition, State
 
 __all__ = [
+    "MEDIA_TYPES",
     "NOTICES",
     "Action",
     "Archive",

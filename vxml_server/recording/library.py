@@ -14,7 +14,6 @@ from typing import BinaryIO
 from vxml_server.clock import Clock
 from vxml_server.recording.archive import Archive, NotStored
 from vxml_server.recording.envelope import EnvelopeError, Keyring, Opened, is_encrypted
-from vxml_server.recording.packing import MEDIA_TYPES
 from vxml_server.recording.records import Found, Recording, Wanted
 from vxml_server.recording.spool import SEALED, samples_of, wav_header
 from vxml_server.recording.transitions import State
@@ -32,7 +31,6 @@ class Audio:
     """The audio of a recording from `start` up to `end`, in octets of a file of `length`."""
 
     recording: Recording
-    media_type: str
     start: int
     end: int
     pieces: AsyncIterator[bytes]
@@ -78,7 +76,7 @@ class Library:
         pieces = self._pieces(found, start, end)
         # What is wrong from the beginning is told before anything is sent.
         first = await anext(pieces, b"")
-        return Audio(found, MEDIA_TYPES[found.format], start, end, _with(first, pieces))
+        return Audio(found, start, end, _with(first, pieces))
 
     async def hold(self, recording: str, who: str, reason: str, *, held: bool) -> Recording:
         """Sets or ends a legal hold. Raises `NoRecording`, `NotStored` (there is nothing to hold),

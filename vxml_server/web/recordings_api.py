@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from vxml_server.recording import (
-    Audio,
+    MEDIA_TYPES,
     EnvelopeError,
     Held,
     IllegalTransition,
@@ -95,14 +95,12 @@ class RecordingsApi:
         with _problems():
             recording = await self._library.get(request.match_info["id"])
             start, end, is_part = _range(request, recording.octets)
-            if request.method == "HEAD":
-                end = start
+            headers = _headers(recording, start, end, is_part=is_part)
+            status = HTTPStatus.PARTIAL_CONTENT if is_part else HTTPStatus.OK
+            if request.method == "HEAD" and recording.state is State.STORED:
+                return web.Response(status=status, headers=headers)
             audio = await self._library.audio(recording.id, who(request), start, end)
-        response = web.StreamResponse(
-            status=HTTPStatus.PARTIAL_CONTENT if is_part else HTTPStatus.OK,
-            headers=_headers(audio, is_part=is_part),
-        )
-        response.content_length = audio.end - audio.start
+        response = web.StreamResponse(status=status, headers=headers)
         await response.prepare(request)
         try:
             async for piece in audio.pieces:
@@ -211,16 +209,16 @@ def _problems() -> Iterator[None]:
         ) from None
 
 
-def _headers(audio: Audio, *, is_part: bool) -> dict[str, str]:
-    recording = audio.recording
+def _headers(recording: Recording, start: int, end: int, *, is_part: bool) -> dict[str, str]:
     headers = {
-        "Content-Type": audio.media_type,
+        "Content-Type": MEDIA_TYPES.get(recording.format, "application/octet-stream"),
+        "Content-Length": str(end - start),
         "Accept-Ranges": "bytes",
         "ETag": f'"{recording.checksum}"',
         "Content-Disposition": f'attachment; filename="{recording.id}.{recording.format}"',
     }
     if is_part:
-        headers["Content-Range"] = f"bytes {audio.start}-{audio.end - 1}/{audio.length}"
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{recording.octets}"
     return headers
 
 

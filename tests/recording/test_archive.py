@@ -1,0 +1,297 @@
+"""What becomes of recordings behind the bridge: away, over a crash, with keys, until their time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.media.world import ramp
+from tests.recording.test_recorder import SECOND, accepted
+from tests.recording.world import KEY, World, until, world_of
+from vxml_server.recording import (
+    EnvelopeError,
+    Held,
+    NotStored,
+    Recording,
+    Wanted,
+    decrypt,
+    keyring,
+)
+from vxml_server.recording.journal import Journal
+from vxml_server.recording.target import Target, TargetError
+from vxml_server.settings import RecordingSettings
+
+OLD = {"id": "old", "key": "//////////////////////////////////////////8="}
+
+
+async def recorded(world: World, seconds: float = 1.0, **facts: Any) -> Recording:
+    """A conversation that has come to the target."""
+    one = await accepted(world, **facts)
+    a, b, far_a, far_b = world.parties()
+    one.start(a, b)
+    said = ramp(round(seconds * SECOND))
+    world.talk(far_a, far_b, said, -said)
+    one.close()
+    a.close()
+    b.close()
+    world.media.run()
+    return await world.settled(call_id=facts.get("call_id", "call-1"))
+
+
+async def crash(world: World, seconds: float = 2.0) -> None:
+    """A process that dies in the middle: nothing is closed, and its lock is gone."""
+    one = await accepted(world)
+    a, b, far_a, far_b = world.parties()
+    one.start(a, b)
+    world.talk(far_a, far_b, ramp(round(seconds * SECOND)), ramp(round(seconds * SECOND)))
+    await world.recordings.recorder._shared.journal.settled()
+    # 16000 octets are half a second
+    await until(lambda: world.spooled() and world.spooled()[0].stat().st_size > seconds * 31_000)
+
+
+@pytest.mark.parametrize("keys", [[], [KEY]], ids=["plain", "encrypted"])
+@pytest.mark.parametrize("torn", [0, 1, 7001])
+async def test_what_a_crash_has_left_is_brought_to_its_end_by_the_next_process(
+    tmp_path: Path, keys: list[dict[str, str]], torn: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world_of(tmp_path, keys=keys) as world:
+        await crash(world)
+        [path] = world.spooled()
+        octets = path.read_bytes()
+        row = (await world.recordings.library.search(Wanted())).recordings[0]
+        left = path.parent
+        # From now on the database hears nothing of it.
+        monkeypatch.setattr(Journal, "put", lambda self, write: None)
+    monkeypatch.undo()
+    # As the kill left it: the folder that nobody holds, the row that says "recording".
+    for found in world.spooled():
+        found.unlink()
+    left.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(octets[: len(octets) - torn])
+    async with world_of(tmp_path, keys=keys) as world:
+        recording = await world.settled()
+        assert recording.id == row.id
+        assert recording.interrupted
+        assert 1.0 <= recording.duration_s <= 2.0
+        assert recording.duration_s == pytest.approx(2.0, abs=0.51 if torn else 0.01)
+        samples, _ = await world.audio(recording)
+        assert len(samples) == pytest.approx(recording.duration_s * 8000, abs=8)
+        await until(lambda: world.spooled() == [])
+        assert "interrupted" in await world.told()
+
+
+async def test_a_record_whose_process_is_gone_with_its_disk_is_closed(tmp_path: Path) -> None:
+    async with world_of(tmp_path) as world:
+        await accepted(world)
+        await world.recordings.recorder._shared.journal.settled()
+        world.recordings.recorder._running.clear()
+    async with world_of(tmp_path) as world:
+        assert (await world.settled("failed")).trouble == "lost with the process that made it"
+
+
+async def test_a_file_that_no_record_knows_is_set_aside_and_not_deleted(tmp_path: Path) -> None:
+    folder = tmp_path / "spool" / "main-abcdefgh"
+    folder.mkdir(parents=True)
+    (folder / "unknown.wav").write_bytes(b"RIFF")
+    (folder / "unknown.part").write_bytes(b"")
+    async with world_of(tmp_path) as world:
+        assert [path.relative_to(tmp_path) for path in world.spooled()] == [
+            Path("spool/orphans/unknown.wav")
+        ]
+        assert not folder.exists()
+
+
+def _has_tried(world: World, attempts: list[float], number: int, delay: float) -> bool:
+    """Whether that is the last attempt, and the next one comes after so many seconds."""
+    return len(attempts) == number and world.clock.next_due() == pytest.approx(delay)
+
+
+async def test_a_target_that_is_away_is_tried_again_and_nothing_leaves_the_spool_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world_of(tmp_path) as world:
+        attempts: list[float] = []
+        put = Target.put
+
+        def away(self: Target, *arguments: Any) -> None:
+            attempts.append(world.clock.monotonic())
+            if len(attempts) < 5:
+                raise TargetError("away")
+            put(self, *arguments)
+
+        monkeypatch.setattr(Target, "put", away)
+        one = await accepted(world)
+        a, b, far_a, far_b = world.parties()
+        one.start(a, b)
+        world.talk(far_a, far_b, ramp(SECOND), ramp(SECOND))
+        one.stop()
+        for number, delay in enumerate((1, 2, 4, 8), 1):
+            await until(partial(_has_tried, world, attempts, number, delay))
+            assert (await world.settled("stopped")).path == ""
+            assert any(path.suffix == ".wav" for path in world.spooled())
+            world.clock.advance(delay)
+        await world.settled()
+        assert np.diff(attempts) == pytest.approx([1, 2, 4, 8])
+        await until(lambda: world.spooled() == [])
+
+
+@pytest.mark.parametrize("damage", ["shorter", "changed"])
+def test_a_target_that_has_something_else_than_it_was_given_is_not_believed(
+    tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"audio")
+    target = Target(str(tmp_path / "target"))
+
+    def copies(source: str, place: str) -> None:
+        Path(place).write_bytes(b"audi" if damage == "shorter" else b"Audio")
+
+    monkeypatch.setattr(target._files, "put_file", copies)
+    checksum = "6ed8919ce20490a5e3ad8630a4fab69475297abd07db73918dd5f36fcafbab14"
+    with pytest.raises(TargetError, match="arrived"):
+        target.put(source, "a/b", 5, checksum)
+
+
+def test_a_target_in_memory_is_written_read_and_emptied(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"")
+    target = Target("memory://recordings")
+    empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    target.put(source, "2026/01/x.flac", 0, empty)
+    with target.open("2026/01/x.flac") as file:
+        assert file.read() == b""
+    for _ in range(2):
+        target.remove("2026/01/x.flac")
+    with pytest.raises(TargetError):
+        target.open("2026/01/x.flac")
+    with pytest.raises(TargetError, match=r"x\.flac"):
+        target.put(source, "2026/01/x.flac", 5, empty)
+
+
+def test_a_target_that_nobody_knows_is_told_without_its_password() -> None:
+    with pytest.raises(TargetError) as error:
+        Target("nosuch://me:secret@host/folder")
+    assert "secret" not in str(error.value)
+
+
+async def test_recordings_are_deleted_when_their_time_is_over_but_not_those_on_hold(
+    tmp_path: Path,
+) -> None:
+    async with world_of(tmp_path, retention_days=60, retention={"short": 7}) as world:
+        library, archive = world.recordings.library, world.recordings.archive
+        usual = await recorded(world)
+        short = await recorded(world, queue="short", call_id="call-2")
+        held = await recorded(world, queue="short", call_id="call-3")
+        await library.hold(held.id, "eve", "case 12", held=True)
+        assert usual.ended_at is not None
+        assert usual.expires_at == usual.ended_at + timedelta(days=60)
+        world.clock.advance(8 * 86400)
+        await archive.sweep()
+        states = {one.id: one.state for one in (await library.search(Wanted())).recordings}
+        assert states == {usual.id: "stored", short.id: "deleted", held.id: "stored"}
+        world.clock.advance(60 * 86400)
+        await archive.sweep()
+        assert [path.name.partition(".")[0] for path in world.kept()] == [held.id]
+        with pytest.raises(Held):
+            await library.delete(held.id, "mallory", "")
+        await library.hold(held.id, "eve", "settled", held=False)
+        await archive.sweep()
+        assert world.kept() == []
+        told = [fact for fact in await world.facts() if fact.data["recording"] == held.id]
+        assert [fact.name.partition(".")[2] for fact in told[-5:]] == [
+            *("stored", "held", "released", "deleted", "erased")
+        ]
+        assert told[-4].data["by"] == "eve"
+        assert told[-4].data["reason"] == "case 12"
+        assert told[-2].data["by"] == "retention"
+
+
+async def test_the_sweeper_looks_by_itself(tmp_path: Path) -> None:
+    async with world_of(tmp_path, retention_days=1) as world:
+        await recorded(world)
+        for _ in range(26):
+            await until(lambda: world.clock.next_due() is not None)
+            world.clock.advance(3600)
+            await world.clock.settle()
+        await world.settled("deleted")
+
+
+async def test_what_is_deleted_is_gone_for_everybody_though_the_target_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world_of(tmp_path) as world:
+        recording = await recorded(world)
+
+        def away(self: Target, path: str) -> None:
+            raise TargetError("away")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Target, "remove", away)
+            deleted = await world.recordings.library.delete(recording.id, "bob", "asked for")
+            assert deleted.state == "deleted"
+        with pytest.raises(NotStored):
+            await world.recordings.library.audio(recording.id, "bob")
+        assert len(world.kept()) == 1
+        await world.recordings.archive.sweep()
+        assert world.kept() == []
+        assert (await world.told())[-2:] == ["deleted", "erased"]
+
+
+async def test_keys_are_rotated_and_old_recordings_are_still_heard(tmp_path: Path) -> None:
+    async with world_of(tmp_path, keys=[OLD]) as world:
+        before = await recorded(world)
+    async with world_of(tmp_path, keys=[KEY, OLD]) as world:
+        after = await recorded(world, call_id="call-2")
+        assert (before.key_id, after.key_id) == ("old", "one")
+        for recording in (before, after):
+            assert len((await world.audio(recording))[0]) == SECOND
+    async with world_of(tmp_path, keys=[KEY]) as world:
+        with pytest.raises(EnvelopeError, match="old"):
+            await world.recordings.library.audio(before.id, "eve")
+
+
+async def test_audio_that_was_tampered_with_is_refused_and_told(tmp_path: Path) -> None:
+    async with world_of(tmp_path, keys=[KEY], format="wav") as world:
+        recording = await recorded(world, seconds=4)
+        [path] = world.kept()
+        octets = bytearray(path.read_bytes())
+        octets[100_000] ^= 1
+        path.write_bytes(octets)
+        first = await world.recordings.library.audio(recording.id, "eve", 0, 60_000)
+        assert len(b"".join([piece async for piece in first.pieces])) == 60_000
+        with pytest.raises(EnvelopeError):
+            await world.recordings.library.audio(recording.id, "eve", 90_000, 90_001)
+        assert (await world.told())[-1] == "tampered"
+
+
+async def test_before_anybody_hears_a_recording_the_log_says_who(tmp_path: Path) -> None:
+    async with world_of(tmp_path) as world:
+        recording = await recorded(world)
+        await world.recordings.library.audio(recording.id, "eve", 10, 20)
+        fact = (await world.facts())[-1]
+        assert (fact.name, fact.call_id) == ("recording.accessed", "call-1")
+        assert {**fact.data, "recording": ""} == {
+            "recording": "",
+            "by": "eve",
+            "start": 10,
+            "end": 20,
+            "length": recording.octets,
+        }
+
+
+async def test_a_file_of_the_target_is_decrypted_by_itself(tmp_path: Path) -> None:
+    settings = RecordingSettings.model_validate({"keys": [KEY]})
+    async with world_of(tmp_path, keys=[KEY]) as world:
+        recording = await recorded(world)
+        [path] = world.kept()
+        out = tmp_path / "out.flac"
+        assert decrypt(path, out, keyring(settings)) == recording.octets == out.stat().st_size
+        path.write_bytes(path.read_bytes()[:-1])
+        with pytest.raises(EnvelopeError):
+            decrypt(path, tmp_path / "other.flac", keyring(settings))
+        assert not (tmp_path / "other.flac").exists()
