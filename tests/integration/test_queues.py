@@ -1,0 +1,352 @@
+"""Callers handed to queues: agents at real telephones, and every way in which waiting can end.
+
+Each scenario has a queue and agents of its own in one server, and all run at the same time.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
+
+import pytest
+
+from tests.integration.caller import Caller, FinishedCall, together
+from tests.integration.caller_audio import Script
+from tests.integration.documents import DocumentServer
+from tests.integration.server import Json, VxmlServer
+from tests.integration.sipp import Sipp, SippResult
+from tests.integration.waiting import until
+from tests.integration.wire import Wire
+from tests.integration.witness import Witness
+
+STRATEGIES = (
+    "ring_all",
+    "longest_idle",
+    "round_robin",
+    "fewest_calls",
+    "least_talk_time",
+    "top_down",
+    "random",
+    "weighted_random",
+    "ring_progressively",
+    "best_skilled",
+)
+OTHERS = (
+    "busy",
+    "declines",
+    "rings",
+    "abandons",
+    "drops",
+    "both-ring",
+    "two-callers",
+    "stands",
+    "leaves",
+    "waits-long",
+    "nobody",
+    "full",
+    "by-name",
+)
+FOUND = "far-hangs-up"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What became of the callers and the agents' telephones of a scenario."""
+
+    calls: dict[str, FinishedCall]
+    agents: dict[str, SippResult]
+    states: dict[str, str] = field(default_factory=dict)
+    """Of the agents, when the last call had ended."""
+
+    @property
+    def call(self) -> FinishedCall:
+        [only] = self.calls.values()
+        return only
+
+    @property
+    def outcome(self) -> str:
+        told = [one["outcome"] for one in self.call.told if "outcome" in one]
+        assert len(told) == 1, told
+        return told[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Centre:
+    """The server's contact centre by its API, and its callers."""
+
+    server: VxmlServer
+    caller: Caller
+
+    def ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Json:
+        uri = f"http://127.0.0.1:{self.server.web_port}/api/v1/{path}"
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"} if data else {}
+        request = urllib.request.Request(uri, data, headers, method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            text = answer.read()
+            found = json.loads(text) if text else {}
+            assert isinstance(found, dict)
+            return found
+
+    @contextmanager
+    def agents(
+        self,
+        name: str,
+        *scenarios: tuple[str, ...],
+        agent: Mapping[str, object] = MappingProxyType({}),
+        **queue: object,
+    ) -> Iterator[Agents]:
+        """Agents of these scenarios of SIPp (with arguments), signed in, and a queue of them."""
+        profile = {"wrap_up_time": 60, "max_no_answer": 0, **agent}
+        with ExitStack() as stack:
+            far: dict[str, Sipp] = {}
+            for number, (scenario, *arguments) in enumerate(scenarios):
+                agent_name = f"{name}-{number}"
+                far[agent_name] = stack.enter_context(
+                    self.caller.far_end(agent_name, scenario, *arguments)
+                )
+                line = self.caller.documents.values[agent_name]
+                self.ask("PUT", f"agents/{agent_name}", {"line": line, **profile})
+                self.ask("POST", f"agents/{agent_name}/presence", {"presence": "available"})
+            members = [{"agent": one, "position": place} for place, one in enumerate(far, start=1)]
+            self.ask("PUT", f"queues/{name}", {"strategy": "top_down", "members": members} | queue)
+            yield far
+
+    def state(self, agent: str) -> str:
+        return str(self.ask("GET", f"agents/{agent}/presence")["state"])
+
+    def scene(
+        self,
+        name: str,
+        *scenarios: tuple[str, ...],
+        script: Script = (20.0,),
+        scenario: str = "caller",
+        arguments: tuple[str, ...] = (),
+        callers: tuple[str, ...] = (),
+        agent: Mapping[str, object] = MappingProxyType({}),
+        **queue: object,
+    ) -> Scene:
+        """One caller (or several) in a queue of these agents, until all has ended."""
+        with self.agents(name, *scenarios, agent=agent, **queue) as far:
+            one = partial(
+                self.caller.call,
+                number=f"to-{name}",
+                script=script,
+                scenario=scenario,
+                arguments=arguments,
+            )
+            made = together({who: partial(one, who) for who in callers or (f"caller-{name}",)})
+            calls = {who: call.result() for who, call in made.items()}
+            states = {agent: self.state(agent) for agent in far}
+            return Scene(calls, {agent: sipp.result(10) for agent, sipp in far.items()}, states)
+
+
+Agents = dict[str, Sipp]
+Scenes = dict[str, Future[Scene]]
+
+
+@pytest.fixture(scope="module")
+def centre(
+    documents: DocumentServer,
+    wire: Wire,
+    witness: Witness,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Centre]:
+    folder = tmp_path_factory.mktemp("queues")
+    (folder / "calls").mkdir()
+    (folder / "server").mkdir()
+    numbers = {
+        f"to-{name}": documents.uri(f"queue.vxml?dest=queue:{name}")
+        for name in (*STRATEGIES, *OTHERS)
+    }
+    numbers["to-by-name"] = documents.uri("queue.vxml?dest=agent:by-name-0")
+    numbers["to-nowhere"] = documents.uri("queue.vxml?dest=queue:nowhere")
+    server = VxmlServer(folder / "server", numbers, (documents.origin,))
+    caller = Caller(server, documents, wire, witness, folder / "calls")
+    try:
+        server.start()
+        yield Centre(server, caller)
+        server.stop()
+    finally:
+        caller.close()
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def scenes(centre: Centre) -> Scenes:
+    scene = centre.scene
+    talks = (FOUND, "-d", "1000")
+    work: dict[str, Callable[[], Scene]] = {
+        strategy: partial(scene, strategy, talks, strategy=strategy) for strategy in STRATEGIES
+    }
+    work |= {
+        "busy": partial(scene, "busy", ("far-busy",), talks),
+        "declines": partial(scene, "declines", ("far-declines",), talks),
+        "rings": partial(scene, "rings", ("far-rings",), talks, agent={"ring_time": 1.5}),
+        "abandons": partial(
+            scene,
+            "abandons",
+            ("far-rings",),
+            scenario="caller-hangs-up",
+            arguments=("-d", "2000"),
+        ),
+        "drops": partial(scene, "drops", ("far-drops",), talks),
+        "both-ring": partial(scene, "both-ring", ("far-rings",), talks, strategy="ring_all"),
+        "two-callers": partial(
+            scene,
+            "two-callers",
+            (*talks, "-m", "2"),
+            callers=("first", "second"),
+            agent={"wrap_up_time": 1},
+        ),
+        "stands": partial(
+            scene,
+            "stands",
+            treatment=centre.caller.documents.uri("treatment.vxml"),
+            max_wait=5,
+        ),
+        "leaves": partial(
+            scene, "leaves", choices={"9": "leave"}, script=(3.0, "5", 1.0, "9", 9.0)
+        ),
+        "nobody": partial(scene, "nobody", max_wait_no_agents=1),
+        "full": partial(scene, "full", callers=("in-time", "too-late"), max_waiting=1, max_wait=4),
+        "waits-long": partial(waits_long, centre),
+        "by-name": partial(scene, "by-name", talks),
+    }
+    return together(work)
+
+
+def waits_long(centre: Centre) -> Scene:
+    """A caller whom nobody takes is sent on to a telephone."""
+    with centre.caller.far_end("overflow", FOUND, "-d", "1000") as night:
+        target = centre.caller.documents.values["overflow"]
+        scene = centre.scene("waits-long", max_wait=1, announcement="Sorry.", overflow=target)
+        return Scene(scene.calls, {"overflow": night.result(10)})
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_each_strategy_finds_the_agent(scenes: Scenes, strategy: str) -> None:
+    scene = scenes[strategy].result()
+    scene.call.sip.assert_success()
+    assert scene.outcome == "far_end_disconnect"
+    assert float(scene.call.told[0]["duration"]) == pytest.approx(1.0, abs=0.7)
+    scene.call.assert_one_record("exit", "application")
+    assert scene.states == {f"{strategy}-0": "wrapping_up"}
+
+
+def test_the_agents_telephone_is_told_whose_call_it_is(scenes: Scenes) -> None:
+    [invite] = scenes["top_down"].result().agents["top_down-0"].received("INVITE")
+    assert invite.header("User-to-User") == f"{b'order 42'.hex()};encoding=hex"
+    assert invite.header("X-Queue") == "top_down"
+    assert "caller-top_down" in str(invite.header("X-Caller"))
+
+
+@pytest.mark.parametrize("refusal", ["busy", "declines", "rings", "drops"])
+def test_an_agent_who_does_not_take_the_caller_leaves_him_to_the_next(
+    scenes: Scenes, refusal: str
+) -> None:
+    scene = scenes[refusal].result()
+    scene.call.sip.assert_success()
+    assert scene.outcome == "far_end_disconnect"
+    for telephone in scene.agents.values():
+        telephone.assert_success()
+    assert scene.states == {f"{refusal}-0": "available", f"{refusal}-1": "wrapping_up"}
+
+
+def test_a_caller_who_hangs_up_while_it_rings_frees_the_agent_at_once(scenes: Scenes) -> None:
+    scene = scenes["abandons"].result()
+    scene.call.sip.assert_success()
+    assert scene.outcome == "connection.disconnect.hangup"
+    telephone = scene.agents["abandons-0"]
+    telephone.assert_success()
+    [cancel], [bye] = telephone.received("CANCEL"), scene.call.sip.sent("BYE")
+    assert 0 <= cancel.at - bye.at < 0.5
+    assert scene.states == {"abandons-0": "available"}
+    scene.call.assert_one_record("hangup", "caller")
+
+
+def test_of_two_telephones_that_ring_one_has_the_caller_and_the_other_stops(
+    scenes: Scenes,
+) -> None:
+    scene = scenes["both-ring"].result()
+    assert scene.outcome == "far_end_disconnect"
+    rings, talks = scene.agents["both-ring-0"], scene.agents["both-ring-1"]
+    rings.assert_success()
+    talks.assert_success()
+    [cancel], [answer] = rings.received("CANCEL"), talks.sent(200)[:1]
+    assert 0 <= cancel.at - answer.at < 0.5
+    assert scene.states == {"both-ring-0": "available", "both-ring-1": "wrapping_up"}
+
+
+def test_two_callers_have_one_agent_one_after_the_other_with_wrap_up_between(
+    scenes: Scenes,
+) -> None:
+    scene = scenes["two-callers"].result()
+    telephone = scene.agents["two-callers-0"]
+    telephone.assert_success()
+    for call in scene.calls.values():
+        assert [one["outcome"] for one in call.told] == ["far_end_disconnect"]
+    _, second = telephone.received("INVITE")
+    first_bye = telephone.sent("BYE")[0]
+    assert second.at - first_bye.at == pytest.approx(1.0, abs=0.5)
+
+
+def test_a_waiting_caller_is_told_how_he_stands_in_each_round(scenes: Scenes) -> None:
+    call = scenes["stands"].result().call
+    rounds = [one for one in call.told if "round" in one]
+    assert [one["round"] for one in rounds] == ["0", "1", "2"]
+    assert {one["position"] for one in rounds} == {"1"}
+    assert {one["queue"] for one in rounds} == {"stands"}
+    assert scenes["stands"].result().outcome == "queue_timeout"
+
+
+def test_a_key_takes_the_caller_out_of_the_queue(scenes: Scenes) -> None:
+    scene = scenes["leaves"].result()
+    assert scene.outcome == "queue_leave"
+    scene.call.assert_one_record("exit", "application")
+
+
+def test_nobody_waits_for_agents_who_are_not_there(scenes: Scenes) -> None:
+    assert scenes["nobody"].result().outcome == "queue_no_agents"
+
+
+def test_a_full_queue_takes_nobody_more(scenes: Scenes) -> None:
+    calls = scenes["full"].result().calls.values()
+    assert {call.told[0]["outcome"] for call in calls} == {"queue_full", "queue_timeout"}
+
+
+def test_who_has_waited_long_enough_is_sent_on(scenes: Scenes) -> None:
+    scene = scenes["waits-long"].result()
+    assert scene.outcome == "far_end_disconnect"
+    scene.agents["overflow"].assert_success()
+    legs = scene.call.records[0]["legs"]
+    assert isinstance(legs, list)
+    outcomes = {leg["destination"].partition(":")[0]: leg["outcome"] for leg in legs}
+    assert outcomes == {"queue": "queue_timeout", "sip": "far_end_disconnect"}
+
+
+def test_an_agent_may_be_wanted_by_name(scenes: Scenes) -> None:
+    scene = scenes["by-name"].result()
+    assert scene.outcome == "far_end_disconnect"
+    assert scene.states == {"by-name-0": "wrapping_up"}
+
+
+def test_a_queue_that_is_not_there_is_a_bad_destination(centre: Centre) -> None:
+    call = centre.caller.call("lost", "to-nowhere")
+    assert [one["outcome"] for one in call.told] == ["error.connection.baddestination"]
+
+
+def test_nothing_is_left_of_callers_and_offers(scenes: Scenes, centre: Centre) -> None:
+    def waiting() -> list[object]:
+        queues = centre.ask("GET", "queues")["queues"]
+        assert isinstance(queues, list)
+        return [queue for queue in queues if queue["waiting"]]
+
+    until(lambda: not waiting(), 2, "nobody waits")
+    centre.server.assert_nothing_left()
