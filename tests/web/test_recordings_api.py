@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -255,6 +256,27 @@ async def test_a_target_that_is_away_is_told(
         recording = await recorded(site.world)
         monkeypatch.setattr(Target, "open", away)
         assert (await site.ask("GET", f"{LIST}/{recording.id}/audio"))[0] == 503
+
+
+async def test_a_recording_and_all_that_can_be_asked_are_described(tmp_path: Path) -> None:
+    text = (resources.files("vxml_server.web") / "openapi.json").read_text("utf-8")
+    document = json.loads(text)
+    async with site_of(tmp_path) as site:
+        recording = await recorded(site.world)
+        _, shown = await site.ask("GET", f"{LIST}/{recording.id}")
+        assert shown.keys() == document["components"]["schemas"]["Recording"]["properties"].keys()
+        routes = {
+            (route.method.lower(), route.resource.canonical)
+            for route in site.client.app.router.routes()
+            if route.resource is not None
+        }
+        described = {
+            (method, path)
+            for path, item in document["paths"].items()
+            for method in (*item, *(["head"] if "get" in item else []))
+            if "recording" in path
+        }
+        assert routes == described
 
 
 @given(st.text(alphabet="bytes=-0123456789, ", max_size=20))
