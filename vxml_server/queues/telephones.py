@@ -38,8 +38,10 @@ _MEANINGS: Mapping[str, Happening] = {
     "busy": Happening.BUSY,
     "noanswer": Happening.NO_ANSWER,
 }
-# The telephone's own "decline" is not the network's "busy" (RFC 3261 sections 21.6.2, 21.4.24).
-_DECLINED = frozenset({403, 603})
+# A person's own "decline" or "unwanted" is not the network's "busy" (RFC 3261 section 21.6.2, RFC
+# 8197 section 4). A 3xx sends on to somewhere else: the queue has more agents to ask, so it is a
+# failure, and counts as missed: who forwards his calls is put on a break in the end.
+_DECLINED = frozenset({603, 607})
 # Of several telephones that refused, the answer of a person counts more than that of a machine.
 _WEIGHTS = (Happening.REFUSED, Happening.BUSY, Happening.NO_ANSWER, Happening.FAILED)
 
@@ -56,6 +58,7 @@ class SipTelephone:
         self._clock = clock
         self._news = news
         self._other: Leg | None = None
+        self._pressed: Callable[[str], None] | None = None
 
     @property
     def leg(self) -> Leg:
@@ -64,6 +67,10 @@ class SipTelephone:
 
     def talk_to(self, other: Leg | None) -> None:
         self._other = other
+
+    def on_key(self, pressed: Callable[[str], None]) -> None:
+        """Keys are told here from now on, and go nowhere else."""
+        self._pressed = pressed
 
     async def next(self, seconds: float | None) -> Happening | None:
         deadline = None if seconds is None else self._clock.monotonic() + seconds
@@ -113,8 +120,11 @@ class SipTelephone:
         while (event := leg.events.take()) is not None:
             if isinstance(event, Ended):
                 return Happening.HUNG_UP
-            if isinstance(event, KeyPressed) and event.source == "info" and self._other:
-                self._other.send_key(event.key)
+            if isinstance(event, KeyPressed):
+                if self._pressed is not None:
+                    self._pressed(event.key)
+                elif event.source == "info" and self._other is not None:
+                    self._other.send_key(event.key)
         return None
 
     def hang_up(self) -> None:
@@ -146,24 +156,27 @@ class Dialler:
         self, agent: Agent, offer: Offer, handover: Handover, request: TransferRequest
     ) -> SipTelephone:
         """Rings; raises `CannotRing`."""
+        return self.ring(agent.line, _headers(offer, handover, request))
+
+    def ring(self, line: str, headers: Mapping[str, str]) -> SipTelephone:
+        """Rings the telephones of a line: a user name, a number or a URI; raises `CannotRing`."""
         news = asyncio.Event()
-        headers = _headers(offer, handover, request)
         legs = []
         problem = ""
-        for target in self._targets(agent):
+        for target in self._targets(line):
             try:
                 legs.append(self._invite(target, headers, news))
             except (InvalidUri, NoPortsLeft) as error:
                 problem = str(error)
         if not legs:
-            raise CannotRing(problem or f"no telephone is registered for {agent.line!r}")
+            raise CannotRing(problem or f"no telephone is registered for {line!r}")
         return SipTelephone(legs, self._line.clock, news)
 
-    def _targets(self, agent: Agent) -> Sequence[str]:
-        if ":" not in agent.line and not agent.line.startswith("+"):
-            return self._contacts(agent.line)
+    def _targets(self, line: str) -> Sequence[str]:
+        if ":" not in line and not line.startswith("+"):
+            return self._contacts(line)
         try:
-            return [self._line.destination(agent.line)]
+            return [self._line.destination(line)]
         except DialRefused as refused:
             raise CannotRing(refused.message) from None
 
