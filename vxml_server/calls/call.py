@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
@@ -35,6 +35,7 @@ from vxml_server.interpreter import (
     GrammarStore,
     Json,
     Limits,
+    Objects,
     Outcome,
     Session,
     TransferRequest,
@@ -75,6 +76,8 @@ class Resources:
     """None hears no voice."""
     destinations: Mapping[str, MakeTransferral] = field(default_factory=dict)
     """Who takes callers beside telephones, by scheme (`queue`)."""
+    objects: Callable[[IncomingCall], Objects] = lambda call: {}
+    """What a call's `<object>`s may be."""
     records: Records | None = None
     """Records callers and the telephones that they are put through to; None records nobody."""
 
@@ -92,6 +95,7 @@ class Call:
         self.leg = leg
         self._resources = resources
         self._connection = connection_of(incoming)
+        self._objects = resources.objects(incoming)
         self._record = record
         self._answered_at = 0.0
         self._is_answer_told = False
@@ -188,6 +192,7 @@ class Call:
             grammars=resources.grammars,
             limits=resources.limits,
             prefetch=prefetcher.prefetch,
+            objects=self._objects,
         )
         return session, platform
 

@@ -69,6 +69,8 @@ class Agent:
     name: str
     line: str
     description: str = ""
+    number: str = ""
+    """What the agent dials to say who he is, up to 16 digits; "" is `name`, if that is digits."""
     ring_time: float = 20.0
     wrap_up_time: float = 10.0
     capacity: Mapping[str, int] = field(default_factory=lambda: {"voice": 1})
@@ -83,6 +85,8 @@ class Agent:
     def __post_init__(self) -> None:
         _named(self.name)
         _check(bool(self.line), "line", "a user name or a URI", self.line)
+        fits = self.number == "" or re.fullmatch("[0-9]{1,16}", self.number) is not None
+        _check(fits, "number", "up to 16 digits", self.number)
         _check(self.ring_time > 0, "ring_time", "seconds over 0", self.ring_time)
         for medium, calls in self.capacity.items():
             _check(1 <= calls <= MAX_CALLS, f"capacity.{medium}", "1 to 8 calls", calls)

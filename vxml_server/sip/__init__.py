@@ -32,6 +32,7 @@ from vxml_server.sip.registrar_bindings import Binding, RegistrarRules
 from vxml_server.sip.sdp import MediaDescription, SessionDescription
 from vxml_server.sip.session import CallState, InviteSession
 from vxml_server.sip.trunk import Trunk, TrunkAccount, Trunks, TrunkState, TrunkStatus
+from vxml_server.sip.uri import SipUri
 from vxml_server.sip.user_agent import UserAgent
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "Rejection",
     "SessionDescription",
     "SipError",
+    "SipUri",
     "Trunk",
     "TrunkAccount",
     "TrunkState",

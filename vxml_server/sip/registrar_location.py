@@ -115,9 +115,9 @@ class LocationService:
         known = list(self._by_id.values())
         return len(known), sum(not one.reachable for one in known)
 
-    def user_at(self, user: str, source: Destination) -> bool:
-        """Whether a telephone of `user` is registered from exactly there."""
-        return any(one.source == source for one in self.bindings(user))
+    def user_at(self, user: str, source: tuple[str, int]) -> bool:
+        """Whether a telephone of `user` is registered from exactly that address and port."""
+        return any((one.source.host, one.source.port) == source for one in self.bindings(user))
 
     # Changes.
 
