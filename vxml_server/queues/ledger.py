@@ -7,13 +7,25 @@ told that it came too late. What is over is deleted; the log has it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import Insert, Table, delete, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Delete,
+    Insert,
+    Table,
+    Update,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -40,9 +52,12 @@ from vxml_server.queues.rows import (
     Presence,
 )
 from vxml_server.store import (
+    Json,
     NewEvent,
     Store,
     append_facts,
+    append_rows,
+    event_row,
     event_table,
     fit,
     queue_tables,
@@ -98,46 +113,23 @@ class Ledger:
         facts = [self._told(fact) for change in changes for fact in change.facts]
         if mark and facts:
             facts[-1] = replace(facts[-1], data={**facts[-1].data, "mark": mark})
+        # Always in the same order, so that no two wait for each other.
+        steps = [_step(*merged[key]) for key in sorted(merged)]
+        asked = _asked(merged)
+        rows = [event_row(fact) for fact in facts]
+
+        def work(connection: Connection) -> None:
+            for step in steps:
+                step(connection)
+            if asked:
+                connection.execute(_POINT[connection.dialect.name], asked)
+            append_rows(connection, rows)
+
         try:
-            async with self._store.transaction() as connection:
-                # Always in the same order, so that no two wait for each other.
-                for (table, _), (row, before) in sorted(merged.items(), key=lambda item: item[0]):
-                    await self._put(connection, _TABLES[table], row, before)
-                await self._point(connection, merged)
-                await append_facts(connection, facts)
+            await self._store.write(work)
         except _TooLate:
             return False
         return True
-
-    async def _put(self, connection: AsyncConnection, table: Table, row: Row, before: int) -> None:
-        key, value = _key(row)
-        if before == 0:
-            if not is_over(row):
-                try:
-                    await connection.execute(insert(table), _columns(row))
-                except IntegrityError:
-                    raise _TooLate from None
-            return
-        same = (table.c[key] == value) & (table.c.generation == before)
-        if is_over(row):
-            done = await connection.execute(delete(table).where(same))
-        else:
-            done = await connection.execute(update(table).where(same).values(_columns(row)))
-        if done.rowcount != 1:
-            raise _TooLate
-
-    async def _point(
-        self, connection: AsyncConnection, merged: Mapping[tuple[str, str], tuple[Row, int]]
-    ) -> None:
-        """Remembers whom a queue asked last."""
-        asked = {
-            row.queue: row.agent
-            for row, before in merged.values()
-            if isinstance(row, Offer) and before == 0
-        }
-        for queue in sorted(asked):
-            row = {"queue": queue, "agent": asked[queue]}
-            await connection.execute(_upsert(connection, queue_tables.cursors, row))
 
     def _told(self, fact: Fact) -> NewEvent:
         at = datetime.fromtimestamp(fact.at, UTC)
@@ -199,8 +191,10 @@ class Ledger:
         kind, name = kind_of(definition), definition.name
         row = {"kind": kind, "name": name, "body": written(definition), "declared": declared}
         async with self._store.transaction() as connection:
-            await connection.execute(_upsert(connection, queue_tables.definitions, row))
-            await append_facts(connection, [self._told(_defined(kind, name, at))])
+            await connection.execute(
+                _upsert(connection.dialect.name, queue_tables.definitions), row
+            )
+            await append_facts(connection, [self._told(_defined(kind, name, at, definition))])
 
     async def undefine(self, kind: Kind, name: str, at: float) -> bool:
         """Removes a definition; False when there is none."""
@@ -209,7 +203,7 @@ class Ledger:
         async with self._store.transaction() as connection:
             done = await connection.execute(delete(table).where(mine))
             if done.rowcount:
-                fact = _defined(kind, name, at, removed=True)
+                fact = _defined(kind, name, at)
                 await append_facts(connection, [self._told(fact)])
         return done.rowcount > 0
 
@@ -227,7 +221,7 @@ class Ledger:
         """Enters this worker among those that live; once more changes nothing."""
         row = {"name": self.worker, "beat": 0}
         async with self._store.transaction() as connection:
-            await connection.execute(_upsert(connection, queue_tables.workers, row))
+            await connection.execute(_upsert(connection.dialect.name, queue_tables.workers), row)
 
     async def beats(self) -> Mapping[str, int]:
         """The beats of all workers so far. One whose number stands still is dead."""
@@ -270,7 +264,6 @@ _KINDS: Mapping[type[Row], Table] = {
     Offer: queue_tables.offers,
 }
 _KEYS: Mapping[type[Row], str] = {AgentRow: "name", Entry: "id", Offer: "id"}
-_TABLES = {table.name: table for table in _KINDS.values()}
 _NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS}
 # What a column's text is in Python, by kind and column.
 _ENUMS: Mapping[type[Row], Mapping[str, Any]] = {
@@ -295,6 +288,60 @@ def is_over(row: Row) -> bool:
             return False
 
 
+_INSERT = {kind: insert(table) for kind, table in _KINDS.items()}
+# Made once: to make a statement takes longer than to send it. No column has a name with a stop.
+_SAME = {
+    kind: (table.c[_KEYS[kind]] == bindparam("its.key"))
+    & (table.c.generation == bindparam("its.generation"))
+    for kind, table in _KINDS.items()
+}
+_UPDATE = {
+    kind: update(table)
+    .where(_SAME[kind])
+    .values({name: bindparam(name) for name in _NAMES[kind] if name != _KEYS[kind]})
+    for kind, table in _KINDS.items()
+}
+_DELETE = {kind: delete(table).where(_SAME[kind]) for kind, table in _KINDS.items()}
+
+
+def _step(row: Row, before: int) -> Callable[[Connection], None]:
+    """What puts a row in the place of the one of that generation, or raises `_TooLate`."""
+    kind = type(row)
+    values = {} if is_over(row) else _columns(row)
+    if before == 0:
+        return partial(_insert, _INSERT[kind], values) if values else _nothing
+    same = {"its.key": _key(row)[1], "its.generation": before}
+    return partial(_replace, _UPDATE[kind] if values else _DELETE[kind], {**values, **same})
+
+
+def _nothing(_connection: Connection) -> None:
+    """A row that came and went within one change."""
+
+
+def _insert(statement: Insert, values: Mapping[str, object], connection: Connection) -> None:
+    try:
+        connection.execute(statement, values)
+    except IntegrityError:
+        raise _TooLate from None
+
+
+def _replace(
+    statement: Update | Delete, values: Mapping[str, object], connection: Connection
+) -> None:
+    if connection.execute(statement, values).rowcount != 1:
+        raise _TooLate
+
+
+def _asked(merged: Mapping[tuple[str, str], tuple[Row, int]]) -> list[dict[str, object]]:
+    """Whom each queue has asked last."""
+    asked = {
+        row.queue: row.agent
+        for row, before in merged.values()
+        if isinstance(row, Offer) and before == 0
+    }
+    return [{"queue": queue, "agent": asked[queue]} for queue in sorted(asked)]
+
+
 def _columns(row: Row) -> dict[str, object]:
     values = {name: getattr(row, name) for name in _NAMES[type(row)]}
     for name in ("busy", "skills", "data"):
@@ -312,17 +359,17 @@ def _row(kind: type[Row], found: Sequence[Any]) -> Row:
     return kind(**values)
 
 
-def _upsert(connection: AsyncConnection, table: Table, row: Mapping[str, object]) -> Insert:
+def _upsert(dialect: str, table: Table) -> Insert:
     """Inserts a row or replaces the one with its key, whoever does so at the same time."""
     # Two classes of one form, of which SQLAlchemy has no common base with these methods.
     made: postgresql.Insert | sqlite.Insert
-    if connection.dialect.name == "postgresql":
-        made = postgresql.insert(table).values(row)
-    else:
-        made = sqlite.insert(table).values(row)
+    made = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
     keys = [column.name for column in table.primary_key]
-    rest = {name: made.excluded[name] for name in row if name not in keys}
+    rest = {one.name: made.excluded[one.name] for one in table.c if one.name not in keys}
     return made.on_conflict_do_update(index_elements=keys, set_=rest)
+
+
+_POINT = {name: _upsert(name, queue_tables.cursors) for name in ("postgresql", "sqlite")}
 
 
 def _change(rows: Iterable[Row]) -> Change:
@@ -379,8 +426,12 @@ async def _definitions(connection: AsyncConnection) -> Definitions:
     return Definitions(tuple(agents), tuple(groups), tuple(queues), frozenset(declared))
 
 
-def _defined(kind: Kind, name: str, at: float, *, removed: bool = False) -> Fact:
+def _defined(kind: Kind, name: str, at: float, definition: Definition | None = None) -> Fact:
+    """What has been defined, or None: it was removed."""
     queue = name if kind == "queue" else ""
     agent = name if kind == "agent" else ""
-    fact_name = f"{kind}.{'removed' if removed else 'defined'}"
-    return Fact(fact_name, at, queue, agent, data={"name": name})
+    data: dict[str, Json] = {"name": name}
+    if definition is None:
+        return Fact(f"{kind}.removed", at, queue, agent, data=data)
+    data["definition"] = written(definition)
+    return Fact(f"{kind}.defined", at, queue, agent, data=data)

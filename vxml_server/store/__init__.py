@@ -8,6 +8,8 @@ once, and one writer puts what it was told into the database in batches, in orde
 from vxml_server.store import queue_tables, recording_tables, registration_tables
 from vxml_server.store.cursor import BadCursor, Cursor
 from vxml_server.store.errors import StoreError, Unstorable
+from vxml_server.store.log import append as append_rows
+from vxml_server.store.log import event_row
 from vxml_server.store.records import (
     CallEnd,
     CallRecord,
@@ -41,6 +43,8 @@ __all__ = [
     "StoreError",
     "Unstorable",
     "append_facts",
+    "append_rows",
+    "event_row",
     "event_table",
     "fit",
     "queue_tables",

@@ -11,7 +11,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, event, func, select
+from sqlalchemy import URL, Connection, Engine, event, func, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.engine.url import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -50,7 +50,7 @@ def make_engine(url: str) -> AsyncEngine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         return create_async_engine(parsed, pool_pre_ping=True, connect_args=_LIMITS)
-    if parsed.database in {None, "", ":memory:"}:
+    if is_in_memory(parsed):
         # A database in memory is its connection: one, which everybody waits for.
         engine = create_async_engine(
             parsed, poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0
@@ -58,8 +58,19 @@ def make_engine(url: str) -> AsyncEngine:
     else:
         Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
         engine = create_async_engine(parsed)
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    prepare(engine.sync_engine)
+    return engine
+
+
+def is_in_memory(url: URL) -> bool:
+    """Whether a URL of SQLite names no file."""
+    return url.database in {None, "", ":memory:"}
+
+
+def prepare(engine: Engine) -> Engine:
+    """The engine, with its connections to SQLite tuned as they must be."""
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
@@ -80,11 +91,7 @@ def one_at_a_time(url: str, worker: str) -> Iterator[None]:
     system lets go of the lock when the process dies, however it dies.
     """
     parsed = make_url(url)
-    if (
-        sys.platform == "win32"
-        or parsed.get_backend_name() != "sqlite"
-        or parsed.database in {None, "", ":memory:"}
-    ):
+    if sys.platform == "win32" or parsed.get_backend_name() != "sqlite" or is_in_memory(parsed):
         yield
         return
     with Path(f"{parsed.database}.{worker}.lock").open("w") as file:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import BigInteger, Connection, bindparam
 
 from vxml_server.store.records import NewEvent
 from vxml_server.store.tables import counters, events
@@ -33,17 +33,19 @@ def event_row(event: NewEvent) -> dict[str, object]:
     return fit(events, values)
 
 
-async def append(connection: AsyncConnection, rows: Sequence[Mapping[str, object]]) -> int:
+def append(connection: Connection, rows: Sequence[Mapping[str, object]]) -> int:
     """Appends rows of `event_row` in this order; the number of the last."""
-    taken = await connection.execute(
-        counters.update()
-        .where(counters.c.name == COUNTER)
-        .values(value=counters.c.value + len(rows))
-        .returning(counters.c.value)
-    )
-    last: int = taken.scalar_one()
+    last: int = connection.execute(_TAKE, {"count": len(rows)}).scalar_one()
     first = last - len(rows) + 1
     if rows:
-        numbered = [{**row, "seq": seq} for seq, row in enumerate(rows, first)]
-        await connection.execute(events.insert(), numbered)
+        connection.execute(_INSERT, [{**row, "seq": seq} for seq, row in enumerate(rows, first)])
     return last
+
+
+_TAKE = (
+    counters.update()
+    .where(counters.c.name == COUNTER)
+    .values(value=counters.c.value + bindparam("count", type_=BigInteger))
+    .returning(counters.c.value)
+)
+_INSERT = events.insert()

@@ -168,4 +168,4 @@ async def _execute(connection: AsyncConnection, batch: list[Row]) -> None:
         if values:
             await connection.execute(statement, values)
     if facts := [row.values for row in batch if row.kind is Kind.EVENT]:
-        await append(connection, facts)
+        await connection.run_sync(append, facts)
