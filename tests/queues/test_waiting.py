@@ -12,7 +12,7 @@ import pytest
 from tests.calls.world import FakeOutgoing
 from tests.queues.contact_centre import agent, queue
 from tests.queues.test_centre import World, state
-from tests.queues.waiters import ROUND, Switchboard, Waiter, failure, names, thrown
+from tests.queues.waiters import ROUND, Switchboard, Tape, Waiter, failure, names, thrown
 from vxml_server.asr import Understood, VoiceEnding, VoiceResult
 from vxml_server.clock import VirtualClock
 from vxml_server.grammar import builtin, phrase
@@ -572,3 +572,31 @@ async def test_the_ringing_of_where_he_is_sent_on_goes_on(hall: Hall) -> None:
     waiter.elsewhere = TransferResult("connection.disconnect.transfer")
     await hall.settle(30 + ROUND + 5)
     assert await hall.outcome(waiter) == "connection.disconnect.transfer"
+
+
+# Recording ---------------------------------------------------------------------------------------
+
+
+async def test_the_notice_comes_before_the_waiting_and_the_recording_with_the_bridge(
+    hall: Hall,
+) -> None:
+    tape = Tape()
+    waiter = Waiter(hall.board, "queue:sales", recorded=tape)
+    await hall.settle()
+    assert tape.queue == "sales"
+    assert tape.happened == ["notice"]
+    telephone = await hall.answers()
+    assert waiter.is_bridged
+    assert tape.happened == ["notice", "agent ann", "start"]
+    telephone.listener.key("4", "rfc4733", 0.0)
+    await hall.settle()
+    telephone.bye()
+    assert await hall.outcome(waiter) == "far_end_disconnect"
+    assert tape.happened == ["notice", "agent ann", "start", "key 4", "close"]
+
+
+async def test_nobody_is_recorded_whom_no_agent_has_taken(hall: Hall) -> None:
+    tape = Tape()
+    waiter = Waiter(hall.board, "agent:bob", recorded=tape)
+    assert await hall.outcome(waiter) == "queue_no_agents"
+    assert tape.happened == ["notice", "close"]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tests.calls.world import FakeEngine, FakeIncoming, FakeOutgoing, FakeRecogniser
-from vxml_server.calls import Handover, Leg, Line
+from vxml_server.calls import Converse, Handover, Leg, Line
 from vxml_server.calls.voice import Ear
 from vxml_server.clock import VirtualClock
 from vxml_server.events import VoiceXmlEvent
@@ -100,6 +100,37 @@ class Round:
         return told
 
 
+class Tape:
+    """Records one caller, and what it was told, in order."""
+
+    def __init__(self) -> None:
+        self.queue = ""
+        self.happened: list[str] = []
+
+    def asked(self, queue: str) -> Tape:
+        self.queue = queue
+        return self
+
+    async def notice(self, converse: Converse) -> bool:
+        self.happened.append("notice")
+        return True
+
+    def agent(self, name: str, data: Mapping[str, Json] | None = None) -> None:
+        self.happened.append(f"agent {name}")
+
+    def start(self, caller: object, agent: object) -> None:
+        self.happened.append("start")
+
+    def key(self, key: str) -> None:
+        self.happened.append(f"key {key}")
+
+    def stop(self) -> None:
+        self.happened.append("stop")
+
+    def close(self) -> None:
+        self.happened.append("close")
+
+
 class Waiter:
     """A caller whose call is up, and his way through a queue."""
 
@@ -111,6 +142,7 @@ class Waiter:
         *,
         hops: int = 0,
         leg: Leg | None = None,
+        recorded: Tape | None = None,
         **request: object,
     ) -> None:
         self.board = board
@@ -134,6 +166,7 @@ class Waiter:
             converse=self._converse,
             transfer=self._transfer,
             hops=hops,
+            recorded=lambda request, queue: recorded.asked(queue) if recorded else None,
         )
         self.transfer = QueueTransfer(
             board.reception, handover, TransferRequest(dest, type_, lang="en", **request)

@@ -243,7 +243,8 @@ class Call:
         self, request: TransferRequest, renderer: PromptRenderer, hops: int = 0
     ) -> TransferResult:
         """Section 2.3.7: a bridge is waited for to its end, a consultation to its answer."""
-        recorded = self._recorded(request)
+        is_ours = scheme_of(request.dest) not in self._resources.destinations
+        recorded = self._recorded(request) if is_ours else None
         if recorded is not None and not await self._tell(recorded):
             return TransferResult(HANGUP)
         transfer = self._transferral(request, renderer, hops, recorded)
@@ -279,14 +280,15 @@ class Call:
             converse=self._converse,
             transfer=lambda onwards: self._transfer(onwards, renderer, hops + 1),
             hops=hops,
+            recorded=self._recorded,
         )
         return make(handover, request)
 
-    def _recorded(self, request: TransferRequest) -> Recorded | None:
+    def _recorded(self, request: TransferRequest, queue: str = "") -> Recorded | None:
         """Who records what the caller and another telephone are going to say, if anybody does.
-        Other destinations see to that themselves."""
+        Other destinations than telephones see to it themselves."""
         records = self._resources.records
-        if records is None or scheme_of(request.dest) in self._resources.destinations:
+        if records is None:
             return None
         return records(
             Conversation(
@@ -295,7 +297,8 @@ class Call:
                 caller=user_part(self._record.from_uri),
                 number=user_part(self._record.to_uri),
                 application=self._record.application,
-                destination=_number(request.dest),
+                queue=queue,
+                destination="" if queue else _number(request.dest),
                 language=request.lang,
             )
         )

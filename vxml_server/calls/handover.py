@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from vxml_server.calls.leg import Leg
+from vxml_server.calls.recorded import Recorded
 from vxml_server.calls.voice import Ear
 from vxml_server.interpreter import Connection, Json, Outcome, TransferRequest, TransferResult
 from vxml_server.store import LegRecord
@@ -35,6 +36,10 @@ class Transferral(Protocol):
         the caller's call is over."""
 
 
+def _nobody_records(request: TransferRequest, queue: str) -> Recorded | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Handover:
     """A caller who is handed over.
@@ -42,7 +47,8 @@ class Handover:
     `converse` runs a VoiceXML document on the leg: its URI, and the variables that it finds in its
     `session` scope; it ends when the document does or the caller hangs up, and may be cancelled at
     any time, which ends what he hears. It cannot transfer him. `ear` hears voice. `transfer` sends
-    him on to another destination, and `hops` counts how often that was done.
+    him on to another destination, and `hops` counts how often that was done. `recorded` says who
+    records what is said with an agent of a queue, if anybody does.
     """
 
     call_id: str
@@ -52,6 +58,7 @@ class Handover:
     converse: Callable[[str, Mapping[str, Json]], Awaitable[Outcome]]
     transfer: Callable[[TransferRequest], Awaitable[TransferResult]]
     hops: int = 0
+    recorded: Callable[[TransferRequest, str], Recorded | None] = _nobody_records
 
 
 MakeTransferral: TypeAlias = Callable[[Handover, TransferRequest], Transferral]

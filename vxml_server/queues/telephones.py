@@ -58,6 +58,7 @@ class SipTelephone:
         self._clock = clock
         self._news = news
         self._other: Leg | None = None
+        self._told: Callable[[str], None] | None = None
         self._pressed: Callable[[str], None] | None = None
 
     @property
@@ -65,8 +66,8 @@ class SipTelephone:
         assert self._answered is not None, "only who has answered is spoken to"
         return self._answered
 
-    def talk_to(self, other: Leg | None) -> None:
-        self._other = other
+    def talk_to(self, other: Leg | None, told: Callable[[str], None] | None = None) -> None:
+        self._other, self._told = other, told
 
     def on_key(self, pressed: Callable[[str], None]) -> None:
         """Keys are told here from now on, and go nowhere else."""
@@ -121,6 +122,8 @@ class SipTelephone:
             if isinstance(event, Ended):
                 return Happening.HUNG_UP
             if isinstance(event, KeyPressed):
+                if self._told is not None:
+                    self._told(event.key)
                 if self._pressed is not None:
                     self._pressed(event.key)
                 elif event.source == "info" and self._other is not None:

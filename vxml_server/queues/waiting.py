@@ -18,7 +18,15 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
-from vxml_server.calls import Ended, Ending, EndingInput, Handover, KeyPressed, Leg
+from vxml_server.calls import (
+    Ended,
+    Ending,
+    EndingInput,
+    Handover,
+    KeyPressed,
+    Leg,
+    Recorded,
+)
 from vxml_server.clock import Clock, Timer
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.interpreter import Json, Recognition, TransferRequest, TransferResult
@@ -62,8 +70,9 @@ class AgentTelephone(Telephone, Protocol):
     def leg(self) -> Leg:
         """The leg that was answered."""
 
-    def talk_to(self, other: Leg | None) -> None:
-        """Keys that pass no bridge by themselves (SIP INFO) go to this leg from now on."""
+    def talk_to(self, other: Leg | None, told: Callable[[str], None] | None = None) -> None:
+        """Keys that pass no bridge by themselves (SIP INFO) go to this leg from now on; `told` is
+        told of all keys."""
 
 
 Dial = Callable[[Agent, Offer, Handover, TransferRequest], AgentTelephone]
@@ -138,6 +147,8 @@ class QueueTransfer:
         self._treatment: Treatment | None = None
         self._returned: Returned | None = None
         self._telephone: AgentTelephone | None = None
+        self._agent = ""
+        self._recorded: Recorded | None = None
         self._is_parted = False
         self._onwards: _Onwards | None = None
         self._ending = EndingInput(reception.clock, handover.ear, request)
@@ -191,6 +202,8 @@ class QueueTransfer:
 
     async def _end(self, result: TransferResult) -> None:
         self._ending.close()
+        if self._recorded is not None:
+            self._recorded.close()
         if self._watching is not None:
             self._watching.cancel()
         await self._silence()
@@ -223,6 +236,12 @@ class QueueTransfer:
         """From the end of the queue to whatever comes of it."""
         if self._has_gone():
             return self._over(HANGUP)
+        self._recorded = self._handover.recorded(self._request, self._wanted.queue)
+        if self._recorded is not None:
+            # Before he waits: the agent who takes him does not wait for it.
+            await self._recorded.notice(self._handover.converse)
+            if self._has_gone():
+                return self._over(HANGUP)
         if (failed := await self._stand()) is not None:
             return failed
         self._treat()
@@ -249,9 +268,9 @@ class QueueTransfer:
                     self._treat()
                 case _Step.PUT_OUT:
                     return self._over(REMOVED)
-                case (
-                    _Step.TREATED | _Step.MOVED | _Step.TIMED_OUT | _Step.NO_AGENTS
-                ) if self._telephone:
+                case _Step.TREATED | _Step.MOVED | _Step.TIMED_OUT | _Step.NO_AGENTS if (
+                    self._telephone
+                ):
                     # An agent who has answered already has him; if he drops, `RETURNED` follows.
                     pass
                 case _Step.MOVED:
@@ -448,7 +467,7 @@ class QueueTransfer:
             return False
         # What was pressed for the document is not meant for the agent.
         self._caller.events.take_keys()
-        telephone.talk_to(self._caller)
+        telephone.talk_to(self._caller, self._recorded.key if self._recorded else None)
         self._reception.engine.bridge(self._caller.channel, telephone.leg.channel)
         return True
 
@@ -460,6 +479,7 @@ class QueueTransfer:
             self._tell(_Step.RETURNED)
 
     def served(self, offer: Offer) -> None:
+        self._agent = offer.agent
         self._tell(_Step.SERVED)
 
     def parted(self, offer: Offer) -> None:
@@ -516,6 +536,9 @@ class QueueTransfer:
         if not self._connected.done():
             self._connected.set_result(None)
         self._ending.overhear()
+        if self._recorded is not None:
+            self._recorded.agent(self._agent, {"entry": self._entry})
+            self._recorded.start(self._caller.channel, agent.channel)
         limit = self._request.max_time
         deadline = self._answered + limit if limit > 0 else None
         while True:
@@ -539,6 +562,8 @@ class QueueTransfer:
 
     def _leave_conversation(self) -> None:
         """He is as he was before it; that he waited, for however long, counts no more."""
+        if self._recorded is not None:
+            self._recorded.stop()
         self._reception.engine.unbridge(self._caller.channel)
         self._telephone = None
         self._is_parted = False
