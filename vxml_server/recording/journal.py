@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from vxml_server.clock import Clock
+from vxml_server.clock import Clock, deadline
 from vxml_server.recording.ledger import TooLate
 from vxml_server.store import StoreError
 
@@ -40,9 +40,14 @@ class Journal:
         """Returns when everything that was put is written."""
         await self._waiting.join()
 
-    async def close(self) -> None:
-        """Stops; what is not written by now is found at the next start."""
+    async def close(self, seconds: float = 5.0) -> None:
+        """Writes what is left, for at most `seconds`; the next start puts right what is not."""
         if self._task is not None:
+            try:
+                async with deadline(self._clock, seconds):
+                    await self.settled()
+            except TimeoutError:
+                _log.error("changes of recordings were not written", changes=self._waiting.qsize())
             self._task.cancel()
             await asyncio.wait([self._task])
 

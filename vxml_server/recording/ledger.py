@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, Select, and_, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
 
 from vxml_server.recording.records import Found, Recording, Wanted
 from vxml_server.recording.transitions import Event, State, advance
@@ -50,12 +49,11 @@ class Ledger:
     async def announce(self, recording: Recording) -> None:
         """A new one. Once more is harmless: whether the first time was stored may be unknown."""
         fact = _fact(recording, "announced", recording.announced_at, {"rule": recording.rule})
-        try:
-            async with self._store.transaction() as connection:
+        same = select(_TABLE.c.id).where(_TABLE.c.id == recording.id)
+        async with self._store.transaction() as connection:
+            if (await connection.execute(same)).first() is None:
                 await connection.execute(insert(_TABLE), _row(recording))
                 await append_facts(connection, [fact])
-        except IntegrityError:
-            return
 
     async def advance(
         self,

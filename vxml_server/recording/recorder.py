@@ -121,7 +121,6 @@ class Recorder:
         while self._ending:
             await asyncio.wait([asyncio.ensure_future(take.ended.wait()) for take in self._ending])
         await asyncio.to_thread(self._shared.writer.stop)
-        await self._shared.journal.settled()
         await self._shared.journal.close()
 
     @property
@@ -177,8 +176,8 @@ class _Take:
         """Changes the row at once, and the database after what came before."""
         before, at = self.row, self._shared.clock.utc_now()
         after = self.row = changed(before, event, **changes)
-        write = self._shared.ledger.write
-        self._shared.journal.put(lambda: write(before, after, event, at, about))
+        ledger = self._shared.ledger
+        self._shared.journal.put(lambda: ledger.write(before, after, event, at, about))
 
     def begin(self, caller: Channel, agent: Channel) -> None:
         shared = self._shared
