@@ -5,11 +5,29 @@ from types import SimpleNamespace
 
 from prometheus_client import CollectorRegistry, generate_latest
 
+from tests.queues.contact_centre import ContactCentre, agent, queue
 from vxml_server.app.metrics import ServerCollector
 from vxml_server.asr import EngineCounters
 from vxml_server.calls import ExchangeCounters
 from vxml_server.media import EngineStatistics
+from vxml_server.queues import Presence
+from vxml_server.queues.replica import Counters as QueueCounters
+from vxml_server.queues.transitions import OfferEvent
 from vxml_server.sip import Counters
+
+
+def contact_centre() -> SimpleNamespace:
+    """One caller waits, one talks with ann; bob is on a break."""
+    centre = ContactCentre([agent("ann"), agent("bob")], [queue("sales", ["ann"]), queue("empty")])
+    centre.sign_in("ann")
+    centre.present("bob", Presence.ON_BREAK, "lunch")
+    centre.call("sales")
+    centre.make_offers()
+    centre.happen(centre.offer("ann"), OfferEvent.ANSWER, OfferEvent.BRIDGE)
+    centre.call("sales")
+    counters = QueueCounters(conflicts=31)
+    counters.outcomes["completed"] = 30
+    return SimpleNamespace(board=centre.board, counters=counters)
 
 
 def exposed(
@@ -25,6 +43,8 @@ def exposed(
             active_dialogs=2, active_transactions=6, counters=Counters(malformed=9)
         ),
         store=SimpleNamespace(pending=11),
+        centre=contact_centre(),
+        summaries=SimpleNamespace(service_levels=lambda: {"sales": 0.75}),
         recogniser=None if ears is None else SimpleNamespace(pool=ears),
         synthesizer=SimpleNamespace(hits=12, misses=13, bytes=14, disk_hits=18),
         voices=SimpleNamespace(spoken=Counter(espeak=16), failed=Counter(piper=17)),
@@ -66,6 +86,13 @@ def test_every_room_s_figures_are_exposed_under_their_names() -> None:
         'tts_sentences_total{engine="espeak"}': 16,
         'tts_failures_total{engine="piper"}': 17,
         "store_rows_pending": 11,
+        'queue_waiting{queue="sales"}': 1,
+        'queue_waiting{queue="empty"}': 0,
+        'agents{state="talking"}': 1,
+        'agents{state="on_break"}': 1,
+        'offers_total{outcome="completed"}': 30,
+        "queues_conflicts_total": 31,
+        'queue_service_level{queue="sales"}': 0.75,
         "tasks": 15,
     }
     assert {name: found[f"vxml_server_{name}"] for name in expected} == expected

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from tests.queues.contact_centre import TODAY, ContactCentre, agent, queue
 from vxml_server.queues import (
     Agent,
@@ -15,10 +17,13 @@ from vxml_server.queues import (
     OfferState,
     Presence,
     Queue,
+    Report,
     Standing,
 )
 from vxml_server.queues.transitions import OfferEvent
 from vxml_server.store import StoreError
+
+_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class FakeCentre:
@@ -120,3 +125,29 @@ class FakeCentre:
             [one for one in known.values() if isinstance(one, Group)],
             [one for one in known.values() if isinstance(one, Queue)],
         )
+
+
+class FakeStatistics:
+    """Figures that the test says; `asked` is what the last report was asked for."""
+
+    def __init__(self) -> None:
+        self.levels: dict[str, float] = {}
+        self.answer: Report | Exception = Report(_DAY, _DAY, (), ())
+        self.asked: list[object] = []
+
+    def service_levels(self) -> dict[str, float]:
+        return self.levels
+
+    async def report(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        minutes: int | None = None,
+        *,
+        queue: str | None = None,
+        agent: str | None = None,
+    ) -> Report:
+        self.asked = [start, end, minutes, queue, agent]
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer

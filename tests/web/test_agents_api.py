@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.web.described import check_answer
 from tests.web.problems import problem
 from tests.web.world import Client, World
 from vxml_server.queues.transitions import OfferEvent
@@ -21,6 +22,7 @@ async def presence(client: Client, **body: Any) -> dict[str, Any]:
     response = await client.post(f"{ANN}/presence", json=body)
     assert response.status == 200
     found: dict[str, Any] = await response.json()
+    check_answer("/api/v1/agents/{name}/presence", "post", 200, found)
     return found
 
 
@@ -44,6 +46,7 @@ async def test_an_agent_shows_what_he_is_doing_and_for_whom(world: World, client
     centre.happen(offer, OfferEvent.ANSWER, OfferEvent.BRIDGE)
     centre.now += 60
     shown = await (await client.get(f"{ANN}/presence")).json()
+    check_answer("/api/v1/agents/{name}/presence", "get", 200, shown)
     assert shown == {
         "name": "ann",
         "description": "",
@@ -125,6 +128,7 @@ async def test_agents_come_in_pages_and_by_queue_and_state(world: World, client:
     assert await listed(client, "?state=available") == ["bob"]
     assert await listed(client, "?queue=sales&state=signed_out") == ["ann"]
     body = await (await client.get("/api/v1/agents?limit=2")).json()
+    check_answer("/api/v1/agents", "get", 200, body)
     assert ([one["name"] for one in body["agents"]], body["cursor"]) == (["ann", "bob"], "bob")
     assert await listed(client, "?limit=2&cursor=bob") == ["cyd"]
     await problem(client, "GET", "/api/v1/agents?queue=none", 404)

@@ -9,6 +9,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from tests.web.problems import problem
 from tests.web.world import ENDED, START, Client, World, call
 from vxml_server.clock import VirtualClock
+from vxml_server.queues.transitions import OfferEvent
 from vxml_server.store import EventRecord, Store
 
 
@@ -49,7 +50,33 @@ async def test_a_call_has_the_fields_of_the_contract(world: World, client: Clien
                 "duration_s": 0.0,
             }
         ],
+        "queue": None,
     }
+
+
+async def test_the_call_of_a_caller_shows_how_he_stands_in_the_queue(
+    world: World, client: Client
+) -> None:
+    centre = world.centre.world
+    world.running["call1"] = world.kept["call1"] = call("call1")
+    entry = centre.call("sales")
+    waiting = {
+        "name": "sales",
+        "entry": entry,
+        "state": "waiting",
+        "entered_at": "1970-01-01T00:16:40.000Z",
+        "connected_at": None,
+        "agent": None,
+    }
+    body = await (await client.get("/api/v1/calls/call1")).json()
+    assert body["queue"] == waiting
+    centre.sign_in("ann")
+    centre.make_offers()
+    centre.now += 1
+    centre.happen(centre.offer("ann"), OfferEvent.ANSWER, OfferEvent.BRIDGE)
+    body = await (await client.get("/api/v1/calls")).json()
+    talking = {"state": "connected", "connected_at": "1970-01-01T00:16:41.000Z", "agent": "ann"}
+    assert body["calls"][0]["queue"] == waiting | talking
 
 
 async def test_running_calls_are_shown_as_they_are_now(world: World, client: Client) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.web.described import check_answer
 from tests.web.problems import problem
 from tests.web.world import Client, World
 
@@ -36,6 +37,7 @@ async def test_a_definition_is_put_read_put_again_and_removed(
     made = await client.put(url, json=body)
     assert made.status == 201
     whole = await made.json()
+    check_answer(f"/api/v1/{path.partition('/')[0]}/{{name}}", "put", 201, whole)
     assert whole["name"] == path.partition("/")[2]
     response = await client.get(url)
     assert await response.json() == whole

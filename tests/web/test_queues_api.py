@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.web.described import check_answer
 from tests.web.problems import problem
 from tests.web.world import Client, World
 from vxml_server.queues.transitions import OfferEvent
@@ -10,6 +11,7 @@ from vxml_server.queues.transitions import OfferEvent
 async def queues(client: Client) -> dict[str, Any]:
     response = await client.get("/api/v1/queues")
     assert response.status == 200
+    check_answer("/api/v1/queues", "get", 200, await response.json())
     return {one["name"]: one for one in (await response.json())["queues"]}
 
 
@@ -22,7 +24,7 @@ async def test_a_queue_shows_its_callers_and_what_its_agents_are_doing(
     centre.make_offers()
     centre.now += 12.5
     centre.call("sales")
-    world.service_levels["sales"] = 0.8
+    world.statistics.levels["sales"] = 0.8
     world.centre.declared.add(("queue", "sales"))
     assert await queues(client) == {
         "sales": {
@@ -73,6 +75,7 @@ async def test_callers_wait_in_their_order_with_what_they_bring(
     centre.now += 2
     response = await client.get("/api/v1/queues/sales/waiting")
     body = await response.json()
+    check_answer("/api/v1/queues/{name}/waiting", "get", 200, body)
     assert (body["queue"], body["total"]) == ("sales", 2)
     assert body["waiting"][0] == {
         "entry": first,
@@ -137,6 +140,7 @@ async def test_open_offers_are_shown_with_their_times(world: World, client: Clie
     offer = centre.offer("ann")
     centre.happen(offer, OfferEvent.RING)
     body = await (await client.get("/api/v1/offers?agent=ann")).json()
+    check_answer("/api/v1/offers", "get", 200, body)
     assert body == {
         "offers": [
             {

@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient
 from aiohttp.web import Application, Request
 from prometheus_client import CollectorRegistry
 
-from tests.web.centre import FakeCentre
+from tests.web.centre import FakeCentre, FakeStatistics
 from vxml_server.clock import VirtualClock
 from vxml_server.settings import WebSettings
 from vxml_server.store import CallRecord, Cursor, EventRecord, LegRecord, Page, StoreError
@@ -109,7 +109,7 @@ class World:
     events: list[EventRecord] = field(default_factory=list)
     clock: VirtualClock = field(default_factory=VirtualClock)
     centre: FakeCentre = field(default_factory=FakeCentre)
-    service_levels: dict[str, float] = field(default_factory=dict)
+    statistics: FakeStatistics = field(default_factory=FakeStatistics)
     feed: FakeFeed = field(default_factory=FakeFeed)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     draining: bool = False
@@ -138,7 +138,7 @@ class World:
             directory=self,
             history=history or History(self),
             centre=self.centre,
-            service_levels=lambda: self.service_levels,
+            statistics=self.statistics,
             feed=feed or self.feed,
             registry=self.registry,
             is_draining=lambda: self.draining,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -22,6 +23,7 @@ from prometheus_client.registry import Collector
 from vxml_server.asr import LATENCIES, Recogniser
 from vxml_server.calls import Exchange
 from vxml_server.media import MediaEngine
+from vxml_server.queues import ContactCentre, Summaries, state_of
 from vxml_server.sip import UserAgent
 from vxml_server.store import Store
 from vxml_server.tts import CachingSynthesizer, Voices
@@ -38,6 +40,10 @@ class Observed(Protocol):
     def engine(self) -> MediaEngine: ...
     @property
     def user_agent(self) -> UserAgent: ...
+    @property
+    def centre(self) -> ContactCentre: ...
+    @property
+    def summaries(self) -> Summaries: ...
     @property
     def store(self) -> Store: ...
     @property
@@ -63,6 +69,7 @@ class ServerCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._calls()
         yield from self._sip()
+        yield from self._queues()
         yield from self._media()
         yield from self._recognition()
         yield from self._rest()
@@ -84,6 +91,46 @@ class ServerCollector(Collector):
         )
         for name, value in dataclasses.asdict(agent.counters).items():
             yield _counter(f"sip_{name}", f"SIP: {name.replace('_', ' ')}.", value)
+
+    def _queues(self) -> Iterator[Metric]:
+        """Of the whole contact centre, but for the offers: those are this worker's."""
+        centre = self._server.centre
+        board = centre.board
+        waiting = GaugeMetricFamily(
+            f"{PREFIX}_queue_waiting", "Callers who wait.", labels=["queue"]
+        )
+        counts = Counter(
+            entry.queue for entry in board.entries.copy().values() if entry.state == "waiting"
+        )
+        for name in counts.keys() | board.queues.keys():
+            waiting.add_metric([name], counts[name])
+        yield waiting
+        agents = GaugeMetricFamily(
+            f"{PREFIX}_agents", "Agents by what they are doing.", labels=["state"]
+        )
+        offers = defaultdict(list)
+        for offer in board.offers.copy().values():
+            offers[offer.agent].append(offer)
+        states = Counter(
+            state_of(candidate.row, offers.get(name, ()))
+            for name, candidate in board.agents.copy().items()
+        )
+        for state, count in states.items():
+            agents.add_metric([state], count)
+        yield agents
+        counters = centre.counters
+        outcomes = counters.outcomes.copy()
+        yield _by_label("offers", "Offers that have ended.", "outcome", outcomes)
+        for name in ("conflicts", "waits", "restarts", "buried", "deaths"):
+            yield _counter(f"queues_{name}", f"Queues: {name}.", getattr(counters, name))
+        levels = GaugeMetricFamily(
+            f"{PREFIX}_queue_service_level",
+            "Today: answered within the target, of those answered or abandoned.",
+            labels=["queue"],
+        )
+        for name, level in self._server.summaries.service_levels().items():
+            levels.add_metric([name], level)
+        yield levels
 
     def _media(self) -> Iterator[Metric]:
         media = self._server.engine.statistics()

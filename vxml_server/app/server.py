@@ -31,7 +31,7 @@ from vxml_server.clock import Clock
 from vxml_server.fetch import Fetcher
 from vxml_server.interpreter import Document, DocumentStore, GrammarStore, Limits
 from vxml_server.media import MediaEngine
-from vxml_server.queues import ContactCentre
+from vxml_server.queues import ContactCentre, Summaries
 from vxml_server.recording import NOTICES, CannotRecord, Recordings
 from vxml_server.settings import FetchSettings, Settings, destination
 from vxml_server.sip import (
@@ -107,6 +107,7 @@ class Server:
             worker=settings.store.worker,
             zone=ZoneInfo(settings.queues.zone),
         )
+        self._summaries = Summaries(self._store, clock, ZoneInfo(settings.queues.zone))
         self._recordings = self._make_recordings()
         await self._recordings.start()
         closing.push_async_callback(self._recordings.close)
@@ -130,7 +131,7 @@ class Server:
                 history=self._store,
                 recordings=self._recordings,
                 centre=self._centre,
-                service_levels=dict,
+                statistics=self._summaries,
                 feed=self._store.feed,
                 registry=self._registry(),
                 is_draining=lambda: self._is_draining,
@@ -143,6 +144,8 @@ class Server:
         closing.push_async_callback(self._centre.stop)
         await self._centre.start()
         await self._centre.declare(declared)
+        closing.push_async_callback(self._summaries.stop)
+        self._summaries.start()
         self._engine.start()
         closing.callback(self._engine.stop)
         closing.push_async_callback(self._web.stop)
@@ -272,6 +275,14 @@ class Server:
     @property
     def registrar(self) -> Registrar:
         return self._registrar
+
+    @property
+    def centre(self) -> ContactCentre:
+        return self._centre
+
+    @property
+    def summaries(self) -> Summaries:
+        return self._summaries
 
     @property
     def store(self) -> Store:

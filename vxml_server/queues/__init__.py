@@ -19,6 +19,10 @@ from vxml_server.queues.matching import in_order
 from vxml_server.queues.profiles import Agent, Group, Queue
 from vxml_server.queues.rows import AgentRow, Entry, Exit, Offer, OfferState, Presence
 from vxml_server.queues.secrets import BadPin, TooManyTries
+from vxml_server.queues.statistics import of_agent as figures_of_agent
+from vxml_server.queues.statistics import of_queue as figures_of_queue
+from vxml_server.queues.summaries import Report, Summaries, TooManyIntervals
+from vxml_server.queues.summaries import Row as SummaryRow
 from vxml_server.queues.telephones import Contacts, Dialler, SipTelephone
 from vxml_server.queues.transitions import state_of
 from vxml_server.queues.treatment import Treatments
@@ -47,10 +51,16 @@ __all__ = [
     "QueueIsFull",
     "QueueTransfer",
     "Reception",
+    "Report",
     "SipTelephone",
     "Standing",
+    "Summaries",
+    "SummaryRow",
+    "TooManyIntervals",
     "TooManyTries",
     "Treatments",
+    "figures_of_agent",
+    "figures_of_queue",
     "in_order",
     "kind_of",
     "read",

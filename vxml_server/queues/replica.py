@@ -8,8 +8,9 @@ from the log; a worker that dies is put right by another within ten seconds.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from functools import partial
 from typing import Any, TypeVar
@@ -54,8 +55,10 @@ class GivenUp(StoreError):
 
 @dataclass(slots=True)
 class Counters:
-    """What went wrong so far, for the metrics."""
+    """What has happened so far, and what went wrong, for the metrics."""
 
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """Offers that this worker ended, by outcome."""
     conflicts: int = 0
     """Changes that came too late, because another worker was faster."""
     waits: int = 0
@@ -108,6 +111,7 @@ class Replica:
         self._seq = 0
         self._marks = 0
         self._unknown: set[str] = set()
+        """Marks of changes of which this worker does not know (yet) whether they were stored."""
 
     # Life --------------------------------------------------------------------------------------
 
@@ -243,23 +247,23 @@ class Replica:
         """
         self._marks += 1
         mark, since = f"{self._marks:x}", self._seq
+        self._unknown.add(mark)
         try:
             done = await self._asked(self.ledger.commit(*changes, mark=mark))
         except Unstorable:
+            self._unknown.discard(mark)
             raise
         except StoreError as error:
             _log.warning("the database does not answer", error=str(error))
             self.counters.waits += 1
-            try:
-                done = await self._patiently(
-                    lambda: self._stored_after_all(changes, mark, since), patience
-                )
-            except StoreError:
-                self._unknown.add(mark)
-                raise
+            done = await self._patiently(
+                lambda: self._stored_after_all(changes, mark, since), patience
+            )
+        self._unknown.discard(mark)
         if done:
             for change in changes:
                 self.board.apply(change)
+                self._count(change)
                 for fact in change.facts:
                     self._learn(fact)
             self.news.set()
@@ -342,6 +346,13 @@ class Replica:
         if candidate is None or row.not_before <= now:
             return row
         return replace(row, not_before=min(row.not_before, now + candidate.profile.longest_delay))
+
+    def _count(self, change: Change) -> None:
+        for offer in change.offers:
+            # With an outcome it wraps up and then closes, or closes without having been bridged.
+            is_new = offer.state is OfferState.WRAPPING_UP or not offer.bridged_at
+            if offer.outcome is not None and is_new:
+                self.counters.outcomes[offer.outcome] += 1
 
     def _learn(self, fact: Fact) -> None:
         if fact.queue:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum, auto
 from functools import partial
 from typing import Protocol, runtime_checkable
@@ -309,6 +309,7 @@ class QueueTransfer:
                 first=first,
             )
         except QueueIsFull:
+            self._note("queue.refused", {"reason": "full"})
             return await self._go_on(QUEUE_FULL)
         except (NoSuchQueue, StoreError) as error:
             return self._over("error.connection.noresource", message=str(error))
@@ -382,6 +383,7 @@ class QueueTransfer:
             return self._over(HANGUP)
         if queue is None or not queue.overflow:
             return self._over(outcome)
+        self._note("queue.overflowed", {"to": queue.overflow, "reason": outcome})
         self._outcome = outcome
         onwards = replace(self._request, dest=queue.overflow, prompts=())
         result = await self._handover.transfer(onwards)
@@ -389,6 +391,13 @@ class QueueTransfer:
             _log.warning("no overflow", queue=queue.name, to=queue.overflow, why=result.message)
             return self._over(outcome)
         return result
+
+    def _note(self, name: str, data: Mapping[str, Json]) -> None:
+        """Tells the log of what has no row."""
+        now = datetime.fromtimestamp(self._centre.now(), UTC)
+        about = {**data, "worker": self._centre.worker}
+        fact = NewEvent(self._handover.call_id, now, name, about, queue=self._wanted.queue)
+        self._reception.tell([fact])
 
     async def _announce(self, variables: Mapping[str, Json]) -> None:
         try:

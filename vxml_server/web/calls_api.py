@@ -6,12 +6,13 @@ are those of the contract (docs: /openapi.json).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Literal
 
 from aiohttp import web
 
+from vxml_server.queues import OfferState
 from vxml_server.store import (
     BadCursor,
     CallRecord,
@@ -22,8 +23,16 @@ from vxml_server.store import (
     Page,
 )
 from vxml_server.web.problems import Problem
-from vxml_server.web.protocols import CallDirectory, CallHistory
-from vxml_server.web.requests import MAX_NUMBER, bad, number, parameters, store_answers, when
+from vxml_server.web.protocols import CallDirectory, CallHistory, Centre
+from vxml_server.web.requests import (
+    MAX_NUMBER,
+    bad,
+    number,
+    parameters,
+    store_answers,
+    when,
+    when_epoch,
+)
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 500
 
@@ -37,9 +46,10 @@ _STATES: dict[str, Literal["active", "ended"]] = {"active": "active", "ended": "
 class CallsApi:
     """The handlers."""
 
-    def __init__(self, directory: CallDirectory, history: CallHistory) -> None:
+    def __init__(self, directory: CallDirectory, history: CallHistory, centre: Centre) -> None:
         self._directory = directory
         self._history = history
+        self._centre = centre
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -57,13 +67,13 @@ class CallsApi:
         else:
             with store_answers():
                 page = await self._history.calls(state, limit, cursor)
-        return web.json_response(
-            {"calls": [to_json(self._as_now(call)) for call in page.calls], "cursor": page.cursor}
-        )
+        entries = self._entries()
+        shown = [to_json(self._as_now(call), entries.get(call.id)) for call in page.calls]
+        return web.json_response({"calls": shown, "cursor": page.cursor})
 
     async def get(self, request: web.Request) -> web.Response:
         """One call."""
-        return web.json_response(to_json(await self._find(request.match_info["id"])))
+        return self._answer(await self._find(request.match_info["id"]))
 
     async def hang_up(self, request: web.Request) -> web.Response:
         """Asks a running call to end; 202, since the far end has yet to agree."""
@@ -74,7 +84,7 @@ class CallsApi:
                 HTTPStatus.CONFLICT,
                 "The call has ended." if call.ended_at else "The call is not in this process.",
             )
-        return web.json_response(to_json(await self._find(call_id)), status=HTTPStatus.ACCEPTED)
+        return self._answer(await self._find(call_id), HTTPStatus.ACCEPTED)
 
     async def trace(self, request: web.Request) -> web.Response:
         """What is kept of what the interpreter did in a call, in its order."""
@@ -90,6 +100,31 @@ class CallsApi:
         more = page[-1].seq if len(events) > limit else None
         return web.json_response({"trace": steps, "after": more})
 
+    def _answer(self, call: CallRecord, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+        return web.json_response(to_json(call, self._entries().get(call.id)), status=status)
+
+    def _entries(self) -> dict[str, dict[str, Json]]:
+        """How the callers who are in queues stand there, by call."""
+        board = self._centre.board
+        return {
+            entry.call_id: {
+                "name": entry.queue,
+                "entry": entry.id,
+                "state": entry.state,
+                "entered_at": when_epoch(entry.entered_at),
+                "connected_at": when_epoch(entry.connected_at),
+                "agent": next(
+                    (
+                        offer.agent
+                        for offer in board.offers_of_entry(entry.id)
+                        if offer.state is OfferState.BRIDGED
+                    ),
+                    None,
+                ),
+            }
+            for entry in list(board.entries.values())
+        }
+
     async def _find(self, call_id: str) -> CallRecord:
         call = self._directory.get(call_id)
         if call is None:
@@ -104,8 +139,8 @@ class CallsApi:
         return (self._directory.get(call.id) or call) if call.ended_at is None else call
 
 
-def to_json(call: CallRecord) -> dict[str, Json]:
-    """The call as the contract shows it, and its `state`."""
+def to_json(call: CallRecord, entry: Mapping[str, Json] | None = None) -> dict[str, Json]:
+    """The call as the contract shows it, its `state`, and how it stands in a queue."""
     return {
         "id": call.id,
         "state": "active" if call.ended_at is None else "ended",
@@ -124,6 +159,7 @@ def to_json(call: CallRecord) -> dict[str, Json]:
         "packets_lost": call.packets_lost,
         "jitter_ms": call.jitter_ms,
         "legs": [_leg_to_json(leg) for leg in call.legs],
+        "queue": entry,
     }
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import datetime
 from typing import Literal, Protocol
 
-from vxml_server.queues import Board, Definition, Kind, Presence, Standing
+from vxml_server.queues import Board, Definition, Kind, Presence, Report, Standing
 from vxml_server.store import CallRecord, Cursor, EventRecord, Page
 
 
@@ -97,5 +98,19 @@ class Centre(Protocol):
         """Whether the settings alone may change it."""
 
 
-ServiceLevels = Callable[[], Mapping[str, float]]
-"""The service level of each queue today (answered within the target of answered and abandoned)."""
+class Statistics(Protocol):
+    """What the event log adds up to (`queues.Summaries`)."""
+
+    def service_levels(self) -> Mapping[str, float]:
+        """The service level of each queue today, as it was a moment ago."""
+
+    async def report(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        minutes: int | None = None,
+        *,
+        queue: str | None = None,
+        agent: str | None = None,
+    ) -> Report:
+        """The figures by intervals. Raises `TooManyIntervals` and `StoreError`."""

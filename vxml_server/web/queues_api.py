@@ -12,7 +12,7 @@ from vxml_server.queues import Board, Entry, Offer, in_order, state_of
 from vxml_server.store import Json
 from vxml_server.web.definitions_api import no_such
 from vxml_server.web.problems import Problem
-from vxml_server.web.protocols import Centre, ServiceLevels
+from vxml_server.web.protocols import Centre, Statistics
 from vxml_server.web.requests import number, parameters, store_answers, when_epoch
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 500
@@ -21,9 +21,9 @@ DEFAULT_LIMIT, MAX_LIMIT = 100, 500
 class QueuesApi:
     """The handlers."""
 
-    def __init__(self, centre: Centre, service_levels: ServiceLevels) -> None:
+    def __init__(self, centre: Centre, statistics: Statistics) -> None:
         self._centre = centre
-        self._service_levels = service_levels
+        self._statistics = statistics
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -50,7 +50,7 @@ class QueuesApi:
         roster = board.rosters[name]
         since = [waiting.entry.entered_at for waiting in board.waiting([name])]
         agents = Counter(states[agent] for agent in roster.order if agent in states)
-        level = self._service_levels().get(name)
+        level = self._statistics.service_levels().get(name)
         return {
             "name": name,
             "description": roster.queue.description,

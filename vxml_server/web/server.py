@@ -26,10 +26,11 @@ from vxml_server.web.protocols import (
     CallHistory,
     Centre,
     EventFeed,
-    ServiceLevels,
+    Statistics,
 )
 from vxml_server.web.queues_api import QueuesApi
 from vxml_server.web.recordings_api import RecordingsApi
+from vxml_server.web.statistics_api import StatisticsApi
 
 # A recording posted to an application's back end is the largest body that has a reason.
 MAX_BODY = 16 * 1024 * 1024
@@ -45,7 +46,7 @@ def make_app(
     directory: CallDirectory,
     history: CallHistory,
     centre: Centre,
-    service_levels: ServiceLevels,
+    statistics: Statistics,
     feed: EventFeed,
     registry: CollectorRegistry,
     is_draining: Callable[[], bool],
@@ -83,8 +84,9 @@ def make_app(
             web.get("/healthz", health),
             web.get("/metrics", metrics),
             web.get("/openapi.json", openapi),
-            *CallsApi(directory, history).routes(),
-            *QueuesApi(centre, service_levels).routes(),
+            *CallsApi(directory, history, centre).routes(),
+            *QueuesApi(centre, statistics).routes(),
+            *StatisticsApi(statistics).routes(),
             *AgentsApi(centre).routes(),
             *DefinitionsApi(centre).routes(),
             *events.routes(),
