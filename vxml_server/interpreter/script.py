@@ -212,7 +212,8 @@ _TRANSFER_VALUES = (
     "maxtime_disconnect",
     "unknown",
 )
-_TRANSFER_EVENT = re.compile(
+_TRANSFER_OTHER = re.compile(
+    r"queue_[\w-]+|"
     r"connection\.disconnect\.(transfer|hangup)|error\.(connection|unsupported)\.[\w.-]+"
 )
 _END_REASONS = ("exit", "disconnect", "hangup", "error")
@@ -333,10 +334,10 @@ class _Reader:
 
     def transfer_step(self, fields: Fields, line: int) -> Step:
         outcome = self.text(fields["transfer"], "an outcome")
-        if outcome not in _TRANSFER_VALUES and not _TRANSFER_EVENT.fullmatch(outcome):
+        if outcome not in _TRANSFER_VALUES and not _TRANSFER_OTHER.fullmatch(outcome):
             raise self.fail(
                 fields["transfer"],
-                f"one of {', '.join(_TRANSFER_VALUES)}, connection.disconnect.transfer, "
+                f"one of {', '.join(_TRANSFER_VALUES)}, queue_*, connection.disconnect.transfer, "
                 "connection.disconnect.hangup, error.connection.* as the outcome of a transfer",
             )
         said = fields.get("say")
