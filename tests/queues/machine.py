@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tests.queues.contact_centre import ContactCentre, agent, queue
+from vxml_server.queues.matching import match
 from vxml_server.queues.profiles import Group, Member, Queue, Relaxation, Strategy, TierRules
 from vxml_server.queues.rows import Entry, EntryState, Exit, Offer, OfferState, Outcome, Presence
 from vxml_server.queues.transitions import OFFER_TABLE, OfferEvent
@@ -87,6 +88,12 @@ class QueueMachine(RuleBasedStateMachine):
             name: [one.entry.id for one in self.centre.board.waiting([name])]
             for name in self.centre.board.rosters
         }
+        board = self.centre.board
+        everything = (board.agents, board.waiting(board.rosters), board.rosters)
+        found = match(*everything, self.centre.now, board.cursors)
+        assert self.centre.look() == found, "what is looked at alone is what all would say"
+        for assignment in found:
+            self.centre.claim(assignment)
         self.centre.make_offers()
         after = {
             name: [one.entry.id for one in self.centre.board.waiting([name])] for name in before

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.queues.contact_centre import ONE_BY_ONE, ContactCentre, agent, queue
-from vxml_server.queues.matching import Candidate, Waiting, in_order, match, next_change
+from vxml_server.queues.matching import (
+    Candidate,
+    Waiting,
+    could_take,
+    in_order,
+    match,
+    next_change,
+)
 from vxml_server.queues.profiles import (
     Agent,
     Group,
@@ -449,3 +457,23 @@ def test_before_the_next_change_time_alone_brings_no_new_agent(
         return
     if now + later < next_change(agents, waiting, rosters, now):
         assert match(agents, waiting, rosters, now + later, {}) == ()
+
+
+@given(situations(), st.randoms(use_true_random=False), st.floats(0, 100))
+def test_nothing_is_missed_by_looking_only_at_who_could_take_a_call(
+    situation: tuple[dict[str, Candidate], list[Waiting], dict[str, Roster], float],
+    random: Random,
+    later: float,
+) -> None:
+    agents, waiting, rosters, now = situation
+    able = [name for name, candidate in agents.items() if could_take(candidate)]
+    random.shuffle(able)
+    seats = {
+        queue: [seat for name in able for seat in one.seats if seat.agent == name]
+        for queue, one in rosters.items()
+    }
+    cursors = {queue: random.choice(list(agents)) for queue in rosters}
+    found = match(agents, waiting, rosters, now, cursors, seats)
+    assert found == match(agents, waiting, rosters, now, cursors)
+    if not found and now + later < next_change(agents, waiting, rosters, now, seats):
+        assert match(agents, waiting, rosters, now + later, cursors) == ()

@@ -14,8 +14,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from math import inf
 
-from vxml_server.queues.matching import Assignment, Candidate, Waiting, match, next_change
-from vxml_server.queues.profiles import Agent, Group, Member, Queue, Roster, roster
+from vxml_server.queues.matching import (
+    Assignment,
+    Candidate,
+    Waiting,
+    could_take,
+    match,
+    next_change,
+)
+from vxml_server.queues.profiles import Agent, Group, Member, Queue, Roster, Seat, roster
 from vxml_server.queues.rows import AgentRow, Change, Entry, EntryState, Offer, OfferState
 
 # Rows that are over are remembered by their generation: an older form of one may still arrive.
@@ -42,7 +49,9 @@ class Board:
         """The agent that each queue asked last."""
         self._rows: dict[str, AgentRow] = {}
         self._waiting: dict[str, dict[str, Entry]] = {}
-        self._queues_of: dict[str, set[str]] = {}
+        # Agent -> queue -> his seats there; of each queue those of agents who could take a call.
+        self._seats: dict[str, dict[str, tuple[Seat, ...]]] = {}
+        self._open: dict[str, dict[str, tuple[Seat, ...]]] = {}
         self._offers_of_agent: dict[str, dict[str, Offer]] = {}
         self._offers_of_entry: dict[str, dict[str, Offer]] = {}
         self.wrap_ups: dict[str, Offer] = {}
@@ -68,11 +77,22 @@ class Board:
         for name in personal:
             self.roster(name)
         self._wakes = {name: at for name, at in self._wakes.items() if name in self.rosters}
-        self._queues_of = {}
+        self._seats, self._open = {}, {}
         for name, one in self.rosters.items():
-            for agent_name in one.order:
-                self._queues_of.setdefault(agent_name, set()).add(name)
+            self._seat(name, one)
         self._touched |= self.rosters.keys()
+
+    def _seat(self, queue: str, one: Roster) -> None:
+        seats: dict[str, list[Seat]] = {}
+        for seat in one.seats:
+            seats.setdefault(seat.agent, []).append(seat)
+        for agent, his in seats.items():
+            self._seats.setdefault(agent, {})[queue] = tuple(his)
+        self._open[queue] = {
+            agent: tuple(his)
+            for agent, his in seats.items()
+            if (candidate := self.agents.get(agent)) is not None and could_take(candidate)
+        }
 
     def roster(self, queue: str) -> Roster | None:
         """A queue, an agent's own (`agent.ann`) as well; None when there is none of that name."""
@@ -81,12 +101,12 @@ class Board:
         if known is not None or agent == queue or agent not in self.agents:
             return known
         made = self.rosters[queue] = roster(Queue(queue, (Member(agent=agent),)), {})
-        self._queues_of.setdefault(agent, set()).add(queue)
+        self._seat(queue, made)
         return made
 
     def queues_of(self, agent: str) -> frozenset[str]:
         """The queues whose callers an agent takes."""
-        return frozenset(self._queues_of.get(agent, ()))
+        return frozenset(self._seats.get(agent, ()))
 
     # Rows --------------------------------------------------------------------------------------
 
@@ -104,9 +124,17 @@ class Board:
         if known is not None and known.generation >= row.generation:
             return
         self._rows[row.name] = row
-        if (candidate := self.agents.get(row.name)) is not None:
-            self.agents[row.name] = Candidate(candidate.profile, row)
-        self._touched |= self._queues_of.get(row.name, set())
+        seats = self._seats.get(row.name, {})
+        self._touched |= seats.keys()
+        if (known_as := self.agents.get(row.name)) is None:
+            return
+        candidate = self.agents[row.name] = Candidate(known_as.profile, row)
+        could = could_take(candidate)
+        for queue, his in seats.items():
+            if could:
+                self._open[queue][row.name] = his
+            else:
+                self._open[queue].pop(row.name, None)
 
     def _take_entry(self, entry: Entry) -> None:
         known = self.entries.get(entry.id)
@@ -212,16 +240,19 @@ class Board:
         due = {queue for queue, at in self._wakes.items() if at <= now}
         queues = sorted((self._touched | due) & self.rosters.keys())
         self._touched.clear()
-        waiting = self.waiting(queues)
+        waiting: list[Waiting] = []
+        seats: dict[str, list[Seat]] = {}
         for queue in queues:
             self._wakes.pop(queue, None)
-        if not waiting:
-            return ()
-        for queue in queues:
-            at = next_change(self.agents, self.waiting([queue]), self.rosters, now)
+            if not self._open[queue] or not self._waiting.get(queue):
+                continue
+            seats[queue] = [seat for his in self._open[queue].values() for seat in his]
+            callers = self.waiting([queue])
+            at = next_change(self.agents, callers, self.rosters, now, seats)
             if at < inf:
                 self._wakes[queue] = at
-        return match(self.agents, waiting, self.rosters, now, self.cursors)
+            waiting += callers
+        return match(self.agents, waiting, self.rosters, now, self.cursors, seats)
 
     def next_wake(self) -> float:
         """When `assignments` is to be asked again: 0 for at once, infinity for when something has

@@ -55,37 +55,59 @@ class Assignment:
     queue: str
 
 
+Seats = Mapping[str, Sequence[Seat]]
+"""The seats of queues by name, those of one agent in the order of the roster."""
+
+
 def match(
     agents: Mapping[str, Candidate],
     waiting: Iterable[Waiting],
     rosters: Mapping[str, Roster],
     now: float,
     cursors: Mapping[str, str],
+    seats: Seats | None = None,
 ) -> tuple[Assignment, ...]:
     """The offers to be made now, in the order in which callers come.
 
     `rosters` are the queues by name; `cursors` say whom each round-robin queue asked last. A caller
-    of a queue that does not exist, and an agent without a definition, match nothing.
+    of a queue that does not exist, and an agent without a definition, match nothing. With `seats`
+    no others are looked at; the answer is the same when all are there whose agents `could_take`.
     """
-    desks: dict[str, Desk] = {}
+    waiting = tuple(waiting)
+    desks = {
+        name: Desk(rosters[name], agents, now, seats=None if seats is None else seats.get(name, ()))
+        for name in {caller.entry.queue for caller in waiting} & rosters.keys()
+    }
+    # Mostly nobody is free, or one agent: then most callers need not be put in order.
+    served = (
+        caller
+        for caller in waiting
+        if (desk := desks.get(caller.entry.queue)) is not None and desk.agents
+    )
+    left = {name for desk in desks.values() for name in desk.agents}
     taken: Counter[tuple[str, str]] = Counter()
     asked = dict(cursors)
     found: list[Assignment] = []
-    for caller in in_order(waiting, rosters, now):
+    for caller in in_order(served, rosters, now):
+        if not left:
+            break
         entry, queue = caller.entry, caller.entry.queue
         wanted = _wanted(caller, rosters[queue], now)
         if wanted <= 0:
             continue
-        if (desk := desks.get(queue)) is None:
-            desk = desks[queue] = Desk(rosters[queue], agents, now)
+        desk = desks[queue]
         free = [
             (seat, agent)
             for seat, agent in desk.open_to(entry, now)
             if seat.agent not in caller.offered
             and _room(agent, entry.medium) > taken[seat.agent, entry.medium]
         ]
-        for seat, _ in _preferred(free, entry, desk.roster, asked.get(queue, ""))[:wanted]:
+        for seat, agent in _preferred(free, entry, desk.roster, asked.get(queue, ""))[:wanted]:
             taken[seat.agent, entry.medium] += 1
+            if not any(
+                _room(agent, one) > taken[seat.agent, one] for one in agent.profile.capacity
+            ):
+                left.discard(seat.agent)
             asked[queue] = seat.agent
             found.append(Assignment(entry.id, seat.agent, queue))
     return tuple(found)
@@ -130,15 +152,18 @@ class Desk:
         now: float,
         *,
         everybody: bool = False,
+        seats: Sequence[Seat] | None = None,
     ) -> None:
+        """`seats` are those to look at, of all of the roster's."""
         self.roster = roster
         self._seats = [
             (seat, agent)
-            for seat in roster.seats
+            for seat in (roster.seats if seats is None else seats)
             if (agent := agents.get(seat.agent)) is not None
-            and (everybody or (_has_room(agent) and is_free(agent.row, now)))
+            and (everybody or (could_take(agent) and is_free(agent.row, now)))
         ]
-        self._opens = _tier_openings(roster, agents)
+        self.agents = frozenset(seat.agent for seat, _ in self._seats)
+        self._opens = _tier_openings(roster, agents) if self._seats else {}
 
     def open_to(self, entry: Entry, now: float) -> list[tuple[Seat, Candidate]]:
         """Those who may serve a caller who has waited so long, each in the seat that is asked
@@ -203,8 +228,11 @@ def _is_signed_in(agent: Candidate | None) -> bool:
     return agent is not None and agent.row.presence is not Presence.SIGNED_OUT
 
 
-def _has_room(agent: Candidate) -> bool:
-    """For whatever medium: most agents of a busy queue have none, and are not looked at again."""
+def could_take(agent: Candidate) -> bool:
+    """Whether he is there and has room for whatever medium, now or when a delay is over: most
+    agents of a busy queue have none, and are not looked at for each caller."""
+    if agent.row.presence is not Presence.AVAILABLE:
+        return False
     busy = agent.row.busy
     return any(busy.get(medium, 0) < calls for medium, calls in agent.profile.capacity.items())
 
@@ -289,15 +317,19 @@ def next_change(
     waiting: Iterable[Waiting],
     rosters: Mapping[str, Roster],
     now: float,
+    seats: Seats | None = None,
 ) -> float:
     """When time alone may next change what `match` says: a tier or a group opens, a requirement
-    relaxes, an agent's delay is over, one more is to be rung. Infinity when never."""
+    relaxes, an agent's delay is over, one more is to be rung. Infinity when never. `seats` as
+    there: where nobody could take anything, time changes nothing."""
     times: list[float] = []
     queues: set[str] = set()
     for caller in waiting:
         entry = caller.entry
         roster = rosters.get(entry.queue)
         if roster is None or entry.state is not EntryState.WAITING:
+            continue
+        if seats is not None and not seats.get(entry.queue):
             continue
         queues.add(entry.queue)
         waited = max(0.0, now - entry.entered_at)
@@ -306,7 +338,7 @@ def next_change(
         if roster.queue.strategy is Strategy.RING_PROGRESSIVELY and caller.offered:
             times.append(caller.rung_at + roster.queue.progress_interval * len(caller.offered))
     for name in queues:
-        for seat in rosters[name].seats:
+        for seat in rosters[name].seats if seats is None else seats[name]:
             agent = agents.get(seat.agent)
             if agent is not None and agent.row.not_before > now:
                 times.append(agent.row.not_before)
