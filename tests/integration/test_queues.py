@@ -51,6 +51,7 @@ OTHERS = (
     "nobody",
     "full",
     "by-name",
+    "again",
 )
 FOUND = "far-hangs-up"
 
@@ -166,6 +167,7 @@ def centre(
         for name in (*STRATEGIES, *OTHERS)
     }
     numbers["to-by-name"] = documents.uri("queue.vxml?dest=agent:by-name-0")
+    numbers["to-again"] = documents.uri("queue-again.vxml?dest=queue:again")
     numbers["to-nowhere"] = documents.uri("queue.vxml?dest=queue:nowhere")
     server = VxmlServer(folder / "server", numbers, (documents.origin,))
     caller = Caller(server, documents, wire, witness, folder / "calls")
@@ -217,6 +219,13 @@ def scenes(centre: Centre) -> Scenes:
         "nobody": partial(scene, "nobody", max_wait_no_agents=1),
         "full": partial(scene, "full", callers=("in-time", "too-late"), max_waiting=1, max_wait=4),
         "waits-long": partial(waits_long, centre),
+        "again": partial(
+            scene,
+            "again",
+            (*talks, "-m", "2"),
+            treatment=centre.caller.documents.uri("treatment.vxml"),
+            agent={"wrap_up_time": 1},
+        ),
         "by-name": partial(scene, "by-name", talks),
     }
     return together(work)
@@ -329,6 +338,15 @@ def test_who_has_waited_long_enough_is_sent_on(scenes: Scenes) -> None:
     assert isinstance(legs, list)
     outcomes = {leg["destination"].partition(":")[0]: leg["outcome"] for leg in legs}
     assert outcomes == {"queue": "queue_timeout", "sip": "far_end_disconnect"}
+
+
+def test_a_caller_who_comes_back_to_a_queue_has_his_place(scenes: Scenes) -> None:
+    scene = scenes["again"].result()
+    assert scene.outcome == "far_end_disconnect far_end_disconnect"
+    scene.agents["again-0"].assert_success()
+    elapsed = [float(one["elapsed"]) for one in scene.call.told if "elapsed" in one]
+    assert elapsed[0] < 0.5
+    assert elapsed[-1] > 1.0, "the conversation counts too"
 
 
 def test_an_agent_may_be_wanted_by_name(scenes: Scenes) -> None:
