@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -170,7 +170,7 @@ class FakeChannel:
     def close(self) -> None:
         if not self.closed:
             self.stop_playing()
-            self._engine.unbridge(self)
+            self._engine.leave(self)
             self.closed = True
 
 
@@ -179,6 +179,7 @@ class FakeEngine:
         self.clock = clock
         self.channels: list[FakeChannel] = []
         self.bridges: list[frozenset[FakeChannel]] = []
+        self.hears: dict[FakeChannel, set[FakeChannel]] = {}
         self.most_channels = 100
 
     @property
@@ -196,8 +197,33 @@ class FakeEngine:
         self.unbridge(a)
         self.unbridge(b)
         self.bridges.append(frozenset({a, b}))
+        self.hears = {**self.hears, a: {b}, b: {a}}
+
+    def mix(
+        self,
+        hears: Mapping[FakeChannel, Collection[FakeChannel]],
+        *,
+        keys: Mapping[FakeChannel, Collection[FakeChannel]],
+    ) -> None:
+        for one in hears:
+            self.unbridge(one)
+        self.bridges.append(frozenset(hears))
+        self.hears = {**self.hears, **{one: set(others) for one, others in hears.items()}}
+
+    def leave(self, a: FakeChannel) -> None:
+        others = {one: self.hears[one] - {a} for one in self.hears if self.are_bridged(one, a)}
+        self.unbridge(a)
+        others.pop(a, None)
+        if len(others) > 1:
+            self.mix(others, keys={})
+
+    def are_bridged(self, a: FakeChannel, b: FakeChannel) -> bool:
+        return any({a, b} <= bridge for bridge in self.bridges)
 
     def unbridge(self, a: FakeChannel) -> None:
+        for bridge in self.bridges:
+            if a in bridge:
+                self.hears = {one: it for one, it in self.hears.items() if one not in bridge}
         self.bridges = [bridge for bridge in self.bridges if a not in bridge]
 
 

@@ -83,6 +83,15 @@ class FakeCaller:
         self.with_agent = None
         self.heard.append(f"parted from {offer.agent}")
 
+    def oversee(self, telephone: object, mode: object) -> None:
+        self.heard.append(f"{telephone and mode} overseen")
+
+    def send_on(self, dest: str, agent: str) -> None:
+        self.heard.append(f"on to {dest or 'the queue'}, {agent or 'anybody'}")
+
+    def move(self, queue: str, *, keeps_place: bool) -> None:
+        self.heard.append(f"moved to {queue}" + " in place" * keeps_place)
+
     def put_out(self) -> None:
         self.heard.append("put out")
 

@@ -102,7 +102,7 @@ class ContactCentre:
         self._claiming: dict[str, asyncio.Future[None]] = {}
         """Entries that are about to be offered: who leaves meanwhile waits until it is known."""
         self._promised: dict[str, str] = {}
-        """Agents by the entries that are offered to them and, until that is over, to nobody else."""
+        """Agents by the entries that are offered to them and to nobody else until that is over."""
         self._tasks: list[asyncio.Task[None]] = []
         self._errands: set[asyncio.Task[None]] = set()
 
@@ -473,8 +473,9 @@ class ContactCentre:
         if (claiming := self._claiming.get(entry_id)) is not None:
             await asyncio.wait([claiming])
         others = [one for one in self._offerings_of(entry_id) if one.offer.agent != agent]
-        if not self._is_offered_to(entry_id, agent):
-            await to_the_end(self._offer(Assignment(entry_id, agent)))
+        entry = self.board.entries.get(entry_id)
+        if entry is not None and not self._is_offered_to(entry_id, agent):
+            await to_the_end(self._offer(Assignment(entry_id, agent, entry.queue)))
         if not self._is_offered_to(entry_id, agent):
             self._redeem(entry_id, agent)
             return False

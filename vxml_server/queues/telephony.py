@@ -21,6 +21,17 @@ class Happening(StrEnum):
     HUNG_UP = "hung_up"
 
 
+class Mode(StrEnum):
+    """What a third party does in a conversation, besides hearing both."""
+
+    LISTEN = "listen"
+    """Nobody hears him."""
+    WHISPER = "whisper"
+    """The agent alone hears him."""
+    BARGE = "barge"
+    """Both hear him."""
+
+
 class Telephone(Protocol):
     """A call to an agent, from dialling to the end. Used by one task."""
 
@@ -51,6 +62,20 @@ class Caller(Protocol):
 
     def parted(self, offer: Offer) -> None:
         """The conversation is over: the agent has left it, or was taken out of it."""
+
+    def oversee(self, telephone: Telephone | None, mode: Mode) -> None:
+        """Lets a third party into his conversation, or changes what he does in it; None: he goes.
+
+        The two go on hearing each other meanwhile. After the conversation nobody is let in.
+        """
+
+    def send_on(self, dest: str, agent: str) -> None:
+        """When the conversation that he has is parted he goes to `dest`, or for "" back to his
+        place in the queue, where he is offered first to `agent` unless that is ""."""
+
+    def move(self, queue: str, *, keeps_place: bool) -> None:
+        """He is to wait in another queue from now on, as long as he has there if he keeps his
+        place."""
 
     def put_out(self) -> None:
         """He was taken out of the queue, and is not to wait any more."""

@@ -141,6 +141,16 @@ def leave(entry: Entry, reason: Exit, now: float) -> Change:
     return _left(entry, reason, now)
 
 
+def prioritise(entry: Entry, priority: float, now: float) -> Change:
+    """A waiting caller is given another priority."""
+    if entry.state is not EntryState.WAITING:
+        raise IllegalTransition(f"entry {entry.id} is {entry.state}")
+    data: dict[str, Json] = {"entry": entry.id, "priority": priority, "before": entry.priority}
+    changed = replace(entry, priority=priority)
+    fact = _of_entry(changed, "queue.priority", data, now)
+    return Change(entries=(_next(changed),), facts=(fact,))
+
+
 def _left(entry: Entry, reason: Exit, now: float) -> Change:
     connected = entry.state is EntryState.CONNECTED
     waited = (entry.connected_at if connected else now) - entry.entered_at
@@ -303,14 +313,18 @@ def _released(offer: Offer, agent: AgentRow, now: float) -> Change:
 # Agents ------------------------------------------------------------------------------------------
 
 
-def present(agent: AgentRow, presence: Presence, now: float, reason: str = "") -> Change:
+def present(
+    agent: AgentRow, presence: Presence, now: float, reason: str = "", by: str = ""
+) -> Change:
     """An agent signs in or out, takes a break or is back; a call that he has goes on.
 
-    The same presence and reason once more changes nothing.
+    The same presence and reason once more changes nothing. `by` is who wants it so.
     """
     if (agent.presence, agent.reason) == (presence, reason):
         return Change()
     changed, fact = _present(agent, presence, reason, now)
+    if by:
+        fact = replace(fact, data={**fact.data, "by": by})
     return Change(agents=(_next(changed),), facts=(fact,))
 
 
