@@ -119,7 +119,7 @@ async def test_definitions_are_kept_replaced_and_removed(ledger: Ledger) -> None
     assert [one.name for one in known.agents] == ["ann", "bob", "cyd"]
     assert known.agents[0].description == "new"
     assert known.groups == GROUPS
-    assert set(known.queues) == set(QUEUES)
+    assert {one.name: one for one in known.queues} == {one.name: one for one in QUEUES}
     assert known.declared == {("group", "first"), ("group", "second")}
 
 
