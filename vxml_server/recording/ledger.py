@@ -112,7 +112,8 @@ class Ledger:
                 await append_facts(connection, [fact])
                 return
         stored = await self.get(after.id)
-        if stored is None or (stored.generation, stored.state) != (after.generation, after.state):
+        same = ("generation", "state", "held")
+        if any(getattr(stored, name, None) != getattr(after, name) for name in same):
             raise TooLate(after.id)
 
     # Reading -----------------------------------------------------------------------------------
