@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.calls.world import FakeEngine, FakeOutgoing
-from tests.queues.contact_centre import agent
 from vxml_server.calls import Leg, Line
 from vxml_server.clock import VirtualClock
-from vxml_server.queues.telephones import Dialler, SipTelephone
+from vxml_server.queues.telephones import MAX_REDIRECTIONS, Dialler, SipTelephone
 from vxml_server.queues.telephony import CannotRing, Happening
 from vxml_server.settings import DialRefused
-from vxml_server.sip import InvalidUri
+from vxml_server.sip import Headers, InvalidUri
 
 H = Happening
 
@@ -44,8 +43,8 @@ class Exchange:
         self.rung.append(FakeOutgoing(target, offer, leg, headers))
         return self.rung[-1]
 
-    def ring(self, line: str = "ann") -> SipTelephone:
-        return self.dialler.ring(agent("ann").line if line == "ann" else line, {})
+    def ring(self, line: str = "ann", *, follows: bool = False) -> SipTelephone:
+        return self.dialler.ring(line, {}, follows=follows)
 
     async def next(self, telephone: SipTelephone) -> Happening | None:
         await self.clock.settle()
@@ -172,3 +171,50 @@ async def test_waiting_gives_up_at_its_time() -> None:
     exchange = Exchange("sip:one")
     telephone = exchange.ring()
     assert await telephone.next(0.0) is None
+
+
+def redirect(call: FakeOutgoing, contact: str) -> None:
+    headers = Headers({"Contact": contact}) if contact else Headers()
+    call.final("rejected", 302, "Moved Temporarily", headers)
+
+
+@pytest.mark.parametrize(
+    "contact",
+    ["<sip:mobile@far;x=1>;q=0.7", "sip:mobile@far", '"Ann" <sip:mobile@far>, <sip:b@far>'],
+)
+async def test_a_redirection_is_followed_where_the_queue_says_so(contact: str) -> None:
+    exchange = Exchange("sip:one")
+    telephone = exchange.ring(follows=True)
+    redirect(exchange.rung[0], contact)
+    assert await exchange.next(telephone) is None
+    assert exchange.rung[1].target.startswith("sip:mobile@far")
+    exchange.rung[1].answer()
+    assert await exchange.next(telephone) is H.ANSWERED
+    telephone.hang_up()
+    await exchange.clock.settle()
+    exchange.assert_nothing_rings()
+
+
+@pytest.mark.parametrize(
+    ("contact", "follows"),
+    [("<sip:mobile@far>", False), ("<sip:premium@far>", True), ("<sip:nowhere>", True), ("", True)],
+)
+async def test_a_redirection_that_may_not_be_followed_is_a_failure(
+    contact: str, follows: bool
+) -> None:
+    exchange = Exchange("sip:one")
+    telephone = exchange.ring(follows=follows)
+    redirect(exchange.rung[0], contact)
+    assert await exchange.next(telephone) is H.FAILED
+    assert len(exchange.rung) == 1
+
+
+async def test_redirections_are_not_followed_for_ever() -> None:
+    exchange = Exchange("sip:one")
+    telephone = exchange.ring(follows=True)
+    happened = None
+    while happened is None:
+        redirect(exchange.rung[-1], "<sip:round@far>")
+        happened = await exchange.next(telephone)
+    assert happened is H.FAILED
+    assert len(exchange.rung) == 1 + MAX_REDIRECTIONS

@@ -76,11 +76,16 @@ def destinations(
 ) -> Mapping[str, MakeTransferral]:
     """Who takes callers, by the scheme of the destination; `language` is that of documents that
     have none."""
+
+    def follows(queue: str) -> bool:
+        roster = centre.board.roster(queue)
+        return roster is not None and roster.queue.follow_forwarding
+
     reception = Reception(
         centre=centre,
         engine=engine,
         clock=clock,
-        dial=Dialler(line, contacts).dial,
+        dial=Dialler(line, contacts, follows).dial,
         treatments=lambda wanted: treatments(wanted or language),
         tell=tell,
     )

@@ -10,6 +10,7 @@ several ways; nobody is told "answered" without media that both sides agreed on.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Literal
 
@@ -50,6 +51,9 @@ _log = structlog.get_logger(__name__)
 SAME_PRESS = 0.8
 # Above this many samples a sound is encoded beside the loop: a minute takes about 1.5 ms.
 ENCODE_ASIDE = 60 * 8000
+
+# The first URI that a redirection names, in angle brackets or not (RFC 3261 section 20.10).
+_CONTACT = re.compile(r"(?<=<)sips?:[^>\s]+(?=>)|sips?:[^;,<>\s]+", re.IGNORECASE)
 
 _ENDINGS = {
     EndCause.LOCAL: Ending.LOCAL,
@@ -202,7 +206,8 @@ class Leg:
 
     def rejected(self, status: int, reason: str, headers: Headers) -> None:
         ending = Ending.FAILURE if self._is_outgoing else Ending.LOCAL
-        self._end(Ended(ending, status, reason))
+        contact = _CONTACT.search(headers.get("Contact")) if 300 <= status < 400 else None
+        self._end(Ended(ending, status, reason, contact[0] if contact else ""))
 
     def cancelled(self) -> None:
         ending = Ending.LOCAL if self._is_outgoing else Ending.REMOTE

@@ -72,11 +72,13 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The leg is over. `status` is the final SIP response of an outgoing leg that was refused."""
+    """The leg is over. `status` is the final SIP response of an outgoing leg that was refused, and
+    `contact` the URI that a redirection (3xx) names, "" if it names none."""
 
     ending: Ending
     status: int = 0
     reason: str = ""
+    contact: str = ""
 
 
 LegEvent: TypeAlias = KeyPressed | Played | Heard | Progress | Answered | Ended

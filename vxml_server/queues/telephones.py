@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote
 
+import structlog
+
 from vxml_server.calls import (
     Answered,
     Ended,
@@ -39,18 +41,32 @@ _MEANINGS: Mapping[str, Happening] = {
     "noanswer": Happening.NO_ANSWER,
 }
 # A person's own "decline" or "unwanted" is not the network's "busy" (RFC 3261 section 21.6.2, RFC
-# 8197 section 4). A 3xx sends on to somewhere else: the queue has more agents to ask, so it is a
-# failure, and counts as missed: who forwards his calls is put on a break in the end.
+# 8197 section 4). A 3xx that is not followed is a failure, and counts as missed: who forwards his
+# calls is put on a break in the end.
 _DECLINED = frozenset({603, 607})
 # Of several telephones that refused, the answer of a person counts more than that of a machine.
 _WEIGHTS = (Happening.REFUSED, Happening.BUSY, Happening.NO_ANSWER, Happening.FAILED)
 
 
+_log = structlog.get_logger(__name__)
+MAX_REDIRECTIONS = 5
+"""How many redirections of one offer are followed at most."""
+
+
 class SipTelephone:
     """A `Telephone` of one or several legs that have just been dialled."""
 
-    def __init__(self, legs: Sequence[Leg], clock: Clock, news: asyncio.Event) -> None:
-        """`news` is set by the legs' mailboxes."""
+    def __init__(
+        self,
+        legs: Sequence[Leg],
+        clock: Clock,
+        news: asyncio.Event,
+        follow: Callable[[str], Leg | None] = lambda contact: None,
+    ) -> None:
+        """`news` is set by the legs' mailboxes; `follow` dials where a telephone redirects to, and
+        is None where that is not to be, or cannot be."""
+        self._follow = follow
+        self._redirections = 0
         self._ringing = list(legs)
         self._answered: Leg | None = None
         self._refusals: list[Happening] = []
@@ -102,13 +118,23 @@ class SipTelephone:
                         return self._take(leg)
                     case Ended():
                         self._ringing.remove(leg)
-                        self._refusals.append(_meaning(event))
+                        if not self._is_redirected(event):
+                            self._refusals.append(_meaning(event))
                     case Progress() if not self._has_rung:
                         self._has_rung = True
                         return Happening.RINGING
         if not self._ringing:
             return min(self._refusals, key=_WEIGHTS.index, default=Happening.FAILED)
         return None
+
+    def _is_redirected(self, ended: Ended) -> bool:
+        if not ended.contact or self._redirections >= MAX_REDIRECTIONS:
+            return False
+        self._redirections += 1
+        leg = self._follow(ended.contact)
+        if leg is not None:
+            self._ringing.append(leg)
+        return leg is not None
 
     def _take(self, leg: Leg) -> Happening:
         self._answered = leg
@@ -151,18 +177,32 @@ def _meaning(ended: Ended) -> Happening:
 class Dialler:
     """Rings agents: at the telephones that are registered under their line, or at its URI."""
 
-    def __init__(self, line: Line, contacts: Contacts) -> None:
+    def __init__(
+        self, line: Line, contacts: Contacts, follows: Callable[[str], bool] = lambda queue: False
+    ) -> None:
+        """`follows` says of a queue whether its agents may send callers on (`follow_forwarding`);
+        where to, the dial rules say."""
         self._line = line
         self._contacts = contacts
+        self._follows = follows
 
     def dial(
         self, agent: Agent, offer: Offer, handover: Handover, request: TransferRequest
     ) -> SipTelephone:
         """Rings; raises `CannotRing`."""
-        return self.ring(agent.line, _headers(offer, handover, request))
+        headers = _headers(offer, handover, request)
+        return self.ring(agent.line, headers, follows=self._follows(offer.queue))
 
-    def ring(self, line: str, headers: Mapping[str, str]) -> SipTelephone:
+    def ring(self, line: str, headers: Mapping[str, str], *, follows: bool = False) -> SipTelephone:
         """Rings the telephones of a line: a user name, a number or a URI; raises `CannotRing`."""
+
+        def follow(contact: str) -> Leg | None:
+            try:
+                return self._invite(self._line.destination(contact), headers, news)
+            except (DialRefused, InvalidUri, NoPortsLeft) as error:
+                _log.info("a redirection is not followed", to=contact, why=str(error))
+                return None
+
         news = asyncio.Event()
         legs = []
         problem = ""
@@ -173,6 +213,8 @@ class Dialler:
                 problem = str(error)
         if not legs:
             raise CannotRing(problem or f"no telephone is registered for {line!r}")
+        if follows:
+            return SipTelephone(legs, self._line.clock, news, follow)
         return SipTelephone(legs, self._line.clock, news)
 
     def _targets(self, line: str) -> Sequence[str]:
