@@ -142,7 +142,7 @@ class Centre:
                 scenario=scenario,
                 arguments=arguments,
             )
-            made = together({who: partial(one, who) for who in callers or (f"caller-{name}",)})
+            made = together({who: partial(one, who) for who in callers or (f"waits-in-{name}",)})
             calls = {who: call.result() for who, call in made.items()}
             states = {agent: self.state(agent) for agent in far}
             return Scene(calls, {agent: sipp.result(10) for agent, sipp in far.items()}, states)
@@ -204,7 +204,7 @@ def scenes(centre: Centre) -> Scenes:
             scene,
             "two-callers",
             (*talks, "-m", "2"),
-            callers=("first", "second"),
+            callers=("queue-first", "queue-second"),
             agent={"wrap_up_time": 1},
         ),
         "stands": partial(
@@ -253,7 +253,7 @@ def test_the_agents_telephone_is_told_whose_call_it_is(scenes: Scenes) -> None:
     [invite] = scenes["top_down"].result().agents["top_down-0"].received("INVITE")
     assert invite.header("User-to-User") == f"{b'order 42'.hex()};encoding=hex"
     assert invite.header("X-Queue") == "top_down"
-    assert "caller-top_down" in str(invite.header("X-Caller"))
+    assert "waits-in-top_down" in str(invite.header("X-Caller"))
 
 
 @pytest.mark.parametrize("refusal", ["busy", "declines", "rings", "drops"])
@@ -356,7 +356,7 @@ def test_an_agent_may_be_wanted_by_name(scenes: Scenes) -> None:
 
 
 def test_a_queue_that_is_not_there_is_a_bad_destination(centre: Centre) -> None:
-    call = centre.caller.call("lost", "to-nowhere")
+    call = centre.caller.call("queue-lost", "to-nowhere")
     assert [one["outcome"] for one in call.told] == ["error.connection.baddestination"]
 
 
