@@ -68,7 +68,7 @@ class FakeCentre:
         self.world.leave(entry_id, Exit.REMOVED)
         return True
 
-    async def present(self, agent: str, presence: Presence, reason: str = "") -> None:
+    async def present(self, agent: str, presence: Presence, reason: str = "", by: str = "") -> None:
         self._ask()
         if agent not in self.board.agents:
             raise NoSuchAgent(agent)

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from tests.web.centre import FakeCentre, FakeStatistics
 from vxml_server.clock import VirtualClock
+from vxml_server.queues import Order, Reason, Refused
 from vxml_server.settings import WebSettings
 from vxml_server.store import CallRecord, Cursor, EventRecord, LegRecord, Page, StoreError
 from vxml_server.web import CallHistory, EventFeed, make_app
@@ -114,12 +115,22 @@ class World:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     draining: bool = False
     database_answers: bool = True
+    orders: list[Order] = field(default_factory=list)
+    refuses: Reason | None = None
 
     def active(self) -> Sequence[CallRecord]:
         return list(self.running.values())
 
     def get(self, call_id: str) -> CallRecord | None:
         return self.running.get(call_id)
+
+    async def do(self, order: Order) -> None:
+        """What a supervisor orders."""
+        if not self.database_answers:
+            raise StoreError
+        if self.refuses is not None:
+            raise Refused(self.refuses, "It cannot be done.")
+        self.orders.append(order)
 
     def hang_up(self, call_id: str) -> bool:
         if call_id in self.running:
@@ -138,6 +149,7 @@ class World:
             directory=self,
             history=history or History(self),
             centre=self.centre,
+            orders=self,
             statistics=self.statistics,
             feed=feed or self.feed,
             registry=self.registry,

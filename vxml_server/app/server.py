@@ -31,7 +31,7 @@ from vxml_server.clock import Clock
 from vxml_server.fetch import Fetcher
 from vxml_server.interpreter import Document, DocumentStore, GrammarStore, Limits
 from vxml_server.media import MediaEngine
-from vxml_server.queues import ContactCentre, Summaries
+from vxml_server.queues import ContactCentre, Dialler, Summaries, Supervision
 from vxml_server.recording import NOTICES, CannotRecord, Recordings
 from vxml_server.settings import FetchSettings, Settings, destination
 from vxml_server.sip import (
@@ -130,6 +130,7 @@ class Server:
                 directory=self._exchange,
                 history=self._store,
                 recordings=self._recordings,
+                orders=self._supervision,
                 centre=self._centre,
                 statistics=self._summaries,
                 feed=self._store.feed,
@@ -144,6 +145,8 @@ class Server:
         closing.push_async_callback(self._centre.stop)
         await self._centre.start()
         await self._centre.declare(declared)
+        closing.push_async_callback(self._supervision.stop)
+        self._supervision.start()
         closing.push_async_callback(self._summaries.stop)
         self._summaries.start()
         self._engine.start()
@@ -193,6 +196,11 @@ class Server:
             destination=lambda dest: destination(settings.dial, dest),
             credentials=self._credentials,
             session_id=lambda: self._random.getrandbits(62),
+        )
+        self._supervision = Supervision(
+            *(self._centre, self._store, self._clock, self._random),
+            ring=Dialler(line, self._contacts).ring,
+            tell=self._store.append,
         )
         return Resources(
             clock=self._clock,

@@ -16,6 +16,7 @@ from vxml_server.queues.centre import (
 )
 from vxml_server.queues.definitions import BadDefinition, Definition, Kind, kind_of, read, written
 from vxml_server.queues.matching import in_order
+from vxml_server.queues.orders import Action, Order, Reason, Refused
 from vxml_server.queues.profiles import Agent, Group, Queue
 from vxml_server.queues.rows import AgentRow, Entry, Exit, Offer, OfferState, Presence
 from vxml_server.queues.secrets import BadPin, TooManyTries
@@ -23,12 +24,15 @@ from vxml_server.queues.statistics import of_agent as figures_of_agent
 from vxml_server.queues.statistics import of_queue as figures_of_queue
 from vxml_server.queues.summaries import Report, Summaries, TooManyIntervals
 from vxml_server.queues.summaries import Row as SummaryRow
+from vxml_server.queues.supervision import Supervision
 from vxml_server.queues.telephones import Contacts, Dialler, SipTelephone
+from vxml_server.queues.telephony import Mode
 from vxml_server.queues.transitions import state_of
 from vxml_server.queues.treatment import Treatments
 from vxml_server.queues.waiting import QueueTransfer, Reception
 
 __all__ = [
+    "Action",
     "Agent",
     "AgentRow",
     "BadDefinition",
@@ -42,20 +46,25 @@ __all__ = [
     "Exit",
     "Group",
     "Kind",
+    "Mode",
     "NoSuchAgent",
     "NoSuchQueue",
     "Offer",
     "OfferState",
+    "Order",
     "Presence",
     "Queue",
     "QueueIsFull",
     "QueueTransfer",
+    "Reason",
     "Reception",
+    "Refused",
     "Report",
     "SipTelephone",
     "Standing",
     "Summaries",
     "SummaryRow",
+    "Supervision",
     "TooManyIntervals",
     "TooManyTries",
     "Treatments",

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from vxml_server.queues import BadPin, Offer, OfferState, Presence, state_of
 from vxml_server.store import Json
+from vxml_server.web.access import who
 from vxml_server.web.definitions_api import no_such
 from vxml_server.web.problems import Problem
 from vxml_server.web.protocols import Centre
@@ -89,7 +90,7 @@ class AgentsApi:
         if reason and presence is Presence.AVAILABLE:
             raise bad("reason: who is available has none.")
         with store_answers():
-            await self._centre.present(name, presence, reason)
+            await self._centre.present(name, presence, reason, who(request))
         return web.json_response(self._shown(name))
 
     async def release(self, request: web.Request) -> web.Response:

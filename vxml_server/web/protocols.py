@@ -76,8 +76,8 @@ class Centre(Protocol):
     async def put_out(self, entry_id: str) -> bool:
         """Takes a waiting caller out; False when he does not wait with this worker."""
 
-    async def present(self, agent: str, presence: Presence, reason: str = "") -> None:
-        """An agent signs in or out, or takes a break. Raises `NoSuchAgent`."""
+    async def present(self, agent: str, presence: Presence, reason: str = "", by: str = "") -> None:
+        """An agent signs in or out, or takes a break; `by` is who says so. Raises `NoSuchAgent`."""
 
     async def release(self, agent: str) -> bool:
         """Ends an agent's wrap-up; False when there is none."""

@@ -30,7 +30,9 @@ from vxml_server.web.protocols import (
 )
 from vxml_server.web.queues_api import QueuesApi
 from vxml_server.web.recordings_api import RecordingsApi
+from vxml_server.web.registrations_api import Registrations, RegistrationsApi, TrunkStates
 from vxml_server.web.statistics_api import StatisticsApi
+from vxml_server.web.supervision_api import Orders, SupervisionApi
 
 # A recording posted to an application's back end is the largest body that has a reason.
 MAX_BODY = 16 * 1024 * 1024
@@ -51,6 +53,8 @@ def make_app(
     registry: CollectorRegistry,
     is_draining: Callable[[], bool],
     recordings: Recordings | None = None,
+    telephones: tuple[Registrations, TrunkStates] | None = None,
+    orders: Orders | None = None,
     mounts: Mapping[str, web.Application] | None = None,
     clock: Clock | None = None,
 ) -> web.Application:
@@ -94,6 +98,10 @@ def make_app(
     )
     if recordings is not None:
         app.add_routes(RecordingsApi(recordings.library, recordings.recorder.command).routes())
+    if telephones is not None:
+        app.add_routes(RegistrationsApi(*telephones).routes())
+    if orders is not None:
+        app.add_routes(SupervisionApi(centre, orders).routes())
     for path, mounted in (mounts or {}).items():
         app.add_subapp(path, mounted)
     if settings.apps is not None:
