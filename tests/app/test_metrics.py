@@ -13,7 +13,8 @@ from vxml_server.media import EngineStatistics
 from vxml_server.queues import Presence
 from vxml_server.queues.replica import Counters as QueueCounters
 from vxml_server.queues.transitions import OfferEvent
-from vxml_server.sip import Counters
+from vxml_server.sip import Counters, RegistrarCounters, TrunkState, TrunkStatus
+from vxml_server.sip.registrar_limits import DoorCounters
 
 
 def contact_centre() -> SimpleNamespace:
@@ -40,7 +41,18 @@ def exposed(
         exchange=SimpleNamespace(active=lambda: ["a call", "another"], counters=counters),
         engine=SimpleNamespace(statistics=lambda: media),
         user_agent=SimpleNamespace(
-            active_dialogs=2, active_transactions=6, counters=Counters(malformed=9)
+            active_dialogs=2,
+            active_transactions=6,
+            counters=Counters(malformed=9),
+            door_counters=DoorCounters(wrong_passwords=19),
+            locked_out=(20, 21),
+        ),
+        registrar=SimpleNamespace(
+            location=SimpleNamespace(count=lambda: (22, 23)),
+            counters=RegistrarCounters(accepted=24),
+        ),
+        trunks=SimpleNamespace(
+            status=lambda: [TrunkStatus("t", "sip:t", "u", TrunkState.REGISTERED)]
         ),
         store=SimpleNamespace(pending=11),
         centre=contact_centre(),
@@ -70,6 +82,13 @@ def test_every_room_s_figures_are_exposed_under_their_names() -> None:
         "sip_dialogs_active": 2,
         "sip_transactions_active": 6,
         "sip_malformed_total": 9,
+        "sip_wrong_passwords_total": 19,
+        'sip_locked_out{what="source"}': 20,
+        'sip_locked_out{what="user"}': 21,
+        "sip_registrations": 22,
+        "sip_registrations_unreachable": 23,
+        "sip_registers_accepted_total": 24,
+        'trunk_registered{trunk="t"}': 1,
         "media_channels_open": 2,
         "media_ticks_total": 100,
         "media_ticks_late_total": 5,

@@ -51,7 +51,10 @@ snd_path {folder}
 class Baresip:
     """One baresip process, its files in `folder`. It answers by itself when called."""
 
-    def __init__(self, folder: Path, user: str, codec: str, talk: audio.Samples) -> None:
+    def __init__(
+        self, folder: Path, user: str, codec: str, talk: audio.Samples, account: str = ""
+    ) -> None:
+        """`account` is a line of baresip's accounts; without one it registers nowhere."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self.user = user
@@ -70,7 +73,7 @@ class Baresip:
                 control_port=control_port,
             )
         )
-        account = f"<sip:{user}@127.0.0.1:{self.sip_port}>;regint=0;answermode=auto"
+        account = account or f"<sip:{user}@127.0.0.1:{self.sip_port}>;regint=0;answermode=auto"
         (folder / "accounts").write_text(f"{account};audio_codecs={codec};ptime=20\n")
         with (folder / "screen.log").open("wb") as screen:
             self._process = subprocess.Popen(

@@ -49,6 +49,7 @@ class VxmlServer:
     prefix: tuple[str, ...] = ()
     """A command that runs the server, such as `taskset -c 0`."""
     media_ports: int = 400
+    sip_settings: str = ""
     sip_port: int = field(default_factory=free_ports)
     web_port: int = field(default_factory=free_ports)
     media_first: int = field(default=0)
@@ -75,6 +76,7 @@ class VxmlServer:
         return self._process.pid
 
     def start(self) -> None:
+        self._output.clear()
         settings = self.folder / "settings.toml"
         settings.write_text(self._settings(), "utf-8")
         with (self.folder / "server.log").open("wb") as log:
@@ -224,6 +226,7 @@ drain_seconds = {self.drain_seconds}
 [sip]
 listen = ["udp://127.0.0.1:{self.sip_port}", "tcp://127.0.0.1:{self.sip_port}"]
 trusted = ["127.0.0.1/32"]
+{self.sip_settings}
 
 [media]
 address = "127.0.0.1"

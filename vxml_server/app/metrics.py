@@ -24,7 +24,7 @@ from vxml_server.asr import LATENCIES, Recogniser
 from vxml_server.calls import Exchange
 from vxml_server.media import MediaEngine
 from vxml_server.queues import ContactCentre, Summaries, state_of
-from vxml_server.sip import UserAgent
+from vxml_server.sip import Registrar, Trunks, TrunkState, UserAgent
 from vxml_server.store import Store
 from vxml_server.tts import CachingSynthesizer, Voices
 
@@ -40,6 +40,10 @@ class Observed(Protocol):
     def engine(self) -> MediaEngine: ...
     @property
     def user_agent(self) -> UserAgent: ...
+    @property
+    def registrar(self) -> Registrar: ...
+    @property
+    def trunks(self) -> Trunks: ...
     @property
     def centre(self) -> ContactCentre: ...
     @property
@@ -69,6 +73,7 @@ class ServerCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._calls()
         yield from self._sip()
+        yield from self._registrations()
         yield from self._queues()
         yield from self._media()
         yield from self._recognition()
@@ -91,6 +96,31 @@ class ServerCollector(Collector):
         )
         for name, value in dataclasses.asdict(agent.counters).items():
             yield _counter(f"sip_{name}", f"SIP: {name.replace('_', ' ')}.", value)
+
+    def _registrations(self) -> Iterator[Metric]:
+        server = self._server
+        known, silent = server.registrar.location.count()
+        yield _gauge("sip_registrations", "Telephones registered.", known)
+        yield _gauge("sip_registrations_unreachable", "Of them, those that are silent.", silent)
+        for name, value in dataclasses.asdict(server.registrar.counters).items():
+            yield _counter(f"sip_registers_{name}", f"REGISTER requests {name}.", value)
+        for name, value in dataclasses.asdict(server.user_agent.door_counters).items():
+            yield _counter(f"sip_{name}", f"Strangers: {name.replace('_', ' ')}.", value)
+        sources, names = server.user_agent.locked_out
+        locked = GaugeMetricFamily(
+            f"{PREFIX}_sip_locked_out", "Locked out for wrong passwords.", labels=["what"]
+        )
+        locked.add_metric(["source"], sources)
+        locked.add_metric(["user"], names)
+        yield locked
+        trunks = GaugeMetricFamily(
+            f"{PREFIX}_trunk_registered",
+            "Whether we are registered with a trunk.",
+            labels=["trunk"],
+        )
+        for trunk in server.trunks.status():
+            trunks.add_metric([trunk.name], trunk.state is TrunkState.REGISTERED)
+        yield trunks
 
     def _queues(self) -> Iterator[Metric]:
         """Of the whole contact centre, but for the offers: those are this worker's."""

@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry
 
 from vxml_server import __version__
 from vxml_server.app import contact_centre, telephones
+from vxml_server.app.agent_object import CLASSID, AgentObject, calling_line
 from vxml_server.app.engines import start_ears, start_voices
 from vxml_server.app.errors import CannotStart
 from vxml_server.app.metrics import ServerCollector
@@ -29,16 +30,18 @@ from vxml_server.asr import Recogniser
 from vxml_server.calls import Exchange, Leg, Line, Resources, SoundCache, Spool
 from vxml_server.clock import Clock
 from vxml_server.fetch import Fetcher
-from vxml_server.interpreter import Document, DocumentStore, GrammarStore, Limits
+from vxml_server.interpreter import Document, DocumentStore, GrammarStore, Limits, Objects
 from vxml_server.media import MediaEngine
 from vxml_server.queues import ContactCentre, Dialler, Summaries, Supervision
 from vxml_server.recording import NOTICES, CannotRecord, Recordings
 from vxml_server.settings import FetchSettings, Settings, destination
 from vxml_server.sip import (
     Credentials,
+    IncomingCall,
     OutgoingCall,
     Registrar,
     SessionDescription,
+    Trunks,
     UserAgent,
     UserAgentSettings,
 )
@@ -124,12 +127,14 @@ class Server:
             settings=self._sip_settings(),
         )
         self._registrar = telephones.registrar(settings, self._store, self._user_agent, clock)
+        self._trunks = telephones.trunks(settings, self._user_agent, clock, self._random)
         self._web = WebServer(
             make_app(
                 settings.web,
                 directory=self._exchange,
                 history=self._store,
                 recordings=self._recordings,
+                telephones=(self._registrar.location, self._trunks),
                 orders=self._supervision,
                 centre=self._centre,
                 statistics=self._summaries,
@@ -157,6 +162,8 @@ class Server:
         await self._registrar.start()
         closing.push_async_callback(self._user_agent.stop)
         await self._user_agent.start([str(listen) for listen in settings.sip.listen])
+        closing.push_async_callback(self._trunks.stop)
+        self._trunks.start()
         return f"ready sip={','.join(self._user_agent.addresses)} web={web_address}"
 
     def _fetching(self) -> FetchSettings:
@@ -184,6 +191,7 @@ class Server:
             trusted=tuple(str(network) for network in sip.trusted),
             users={name: secret.get_secret_value() for name, secret in sip.users.items()},
             realm=sip.realm,
+            algorithms=sip.algorithms,
             product=f"vxml-server/{__version__}",
         )
 
@@ -232,6 +240,7 @@ class Server:
                 tell=self._store.append,
                 language=settings.voicexml.language,
             ),
+            objects=self._objects,
         )
 
     def _invite(
@@ -242,14 +251,20 @@ class Server:
         headers: Mapping[str, str],
         credentials: Credentials | None,
     ) -> OutgoingCall:
+        trunk = self._trunks.of(target)
         return self._user_agent.invite(
             target,
-            from_=self._settings.dial.caller,
+            from_=self._settings.dial.caller if trunk is None else trunk.caller,
             offer=offer,
             listener=leg,
             headers=headers,
             credentials=credentials,
         )
+
+    def _objects(self, call: IncomingCall) -> Objects:
+        """What the `<object>`s of a call's documents may be."""
+        line = calling_line(call, self._registrar.location.user_at)
+        return {CLASSID: AgentObject(self._centre, line)}
 
     def _contacts(self, user: str) -> Sequence[str]:
         return self._registrar.location.contacts(user)
@@ -258,7 +273,8 @@ class Server:
         """What to answer the digest challenge of `target`'s host with."""
         found = self._settings.dial.credentials.get(host_of(target))
         if found is None:
-            return None
+            trunk = self._trunks.of(target)
+            return None if trunk is None else trunk.credentials
         return Credentials(found.user, found.password.get_secret_value())
 
     def _registry(self) -> CollectorRegistry:
@@ -283,6 +299,10 @@ class Server:
     @property
     def registrar(self) -> Registrar:
         return self._registrar
+
+    @property
+    def trunks(self) -> Trunks:
+        return self._trunks
 
     @property
     def centre(self) -> ContactCentre:

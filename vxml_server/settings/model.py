@@ -172,6 +172,10 @@ class SipSettings(_Section):
     """Name -> password of those who authenticate by digest."""
     realm: str = Field(default="vxml-server", min_length=1)
     """The realm of our digest challenges."""
+    algorithms: Annotated[
+        tuple[Literal["MD5", "SHA-256"], ...], Items, Field(min_length=1, max_length=2)
+    ] = ("MD5", "SHA-256")
+    """Of our digest challenges, one challenge each, in this order."""
     registrar: RegistrarSettings = RegistrarSettings()
 
 
