@@ -42,7 +42,7 @@ integration: packages $(DEV_STAMP)
 	$(BIN)/pytest -m integration tests/integration
 
 bench: packages $(DEV_STAMP)
-	@failed=; for name in dtmf media interpreter grammar speech load; do \
+	@failed=; for name in dtmf media interpreter grammar speech load queues; do \
 		echo "== bench/$$name.py"; \
 		timeout $(BENCH_SECONDS) $(BIN)/python bench/$$name.py || failed="$$failed $$name"; \
 	done; \

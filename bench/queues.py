@@ -4,9 +4,13 @@
 is what lies between "an agent or a caller has come" and "the reservation is in the database": the
 board's assignments, the claim, and its commit. Printed: its percentiles in milliseconds, what of
 them is matching alone, how they grow with the size of the contact centre (a fit of milliseconds
-to c * n^k), against the same commit done bare, and how fast a day of calls is replayed.
+to c * n^k), against the same commit done bare, and how fast a day of calls is added up again from
+the log (`queue_day.py`). With PostgreSQL also what several workers do (`queue_workers.py`).
 
-    python bench/queues.py [--decisions N] [--url postgresql+asyncpg://user@host/name] [--quick]
+    python bench/queues.py [--full] [--url postgresql+asyncpg://user@host/name]
+
+Without `--full` fewer decisions and a twenty-fifth of the day, whose time is told for all of it.
+The tables of queues and the log of the database are emptied.
 """
 
 from __future__ import annotations
@@ -25,6 +29,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from queue_day import replay
+from queue_workers import together
 from sqlalchemy import text
 
 from vxml_server.clock import VirtualClock
@@ -47,6 +53,9 @@ TARGETS = {"sqlite": 5.0, "postgresql": 10.0}
 """Milliseconds, for the 99th percentile of decisions at full size."""
 CALLS_A_SECOND = 200.0
 FULL_SIZE = 10_000
+CALLS_OF_A_DAY, REPLAY_TARGET = 500_000, 60.0
+"""The target is in seconds."""
+WORKERS = 3
 PATIENCE = 600.0
 WRAP_UP = 5.0
 STRATEGIES = (
@@ -64,6 +73,8 @@ class Measured:
 
     decisions: list[float] = field(default_factory=list)
     matching: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
+    """Of each decision, what this process computed: others on the machine do not change it."""
     calls: int = 0
     waiting: list[int] = field(default_factory=list)
     wall: float = 0.0
@@ -182,7 +193,7 @@ class Simulation:
         await self._decide()
 
     async def _decide(self) -> None:
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.process_time()
         assignments = self.board.assignments(self._now)
         matched = time.perf_counter()
         self.measured.matching.append(matched - began)
@@ -192,6 +203,9 @@ class Simulation:
             now = time.perf_counter()
             self.measured.decisions.append(matched - began + now - last)
             last = now
+        if assignments:
+            used = time.process_time() - used
+            self.measured.processor.append(used / len(assignments))
         if assignments:
             for assignment in assignments:
                 (offer,) = self.board.offers_of_entry(assignment.entry)
@@ -304,23 +318,21 @@ def growth(sizes: Sequence[int], times: Sequence[float]) -> float:
 
 async def main() -> bool:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--decisions", type=int, default=2000)
+    arguments.add_argument("--full", action="store_true", help="20 minutes instead of a few")
     arguments.add_argument("--url", help="default: SQLite in a temporary folder")
-    arguments.add_argument("--quick", action="store_true", help="a fifth of everything")
     given = arguments.parse_args()
     passed = True
     with tempfile.TemporaryDirectory() as folder:
         url = given.url or f"sqlite+aiosqlite:///{Path(folder)}/queues.db"
         kind = "postgresql" if url.startswith("postgresql") else "sqlite"
-        share = 5 if given.quick else 1
-        floor = await bare_commit(url, 300 // share)
+        floor = await bare_commit(url, 300)
         print(f"{kind}")
         print(told("two statements, bare", floor))
         sizes, costs = [], []
         for parts in (8, 4, 2, 1):
-            agents, waiting = 10_000 // share // parts, 1000 // share // parts
+            agents, waiting = FULL_SIZE // parts, 1000 // parts
             queues = max(2, 50 // parts)
-            decisions = given.decisions // share // (1 if parts == 1 else 4)
+            decisions = (4000 if given.full else 1000) // (1 if parts == 1 else 4)
             measured = await measure(url, agents, queues, waiting, decisions)
             print(
                 f"{agents} agents, {queues} queues, {statistics.fmean(measured.waiting):.0f} wait,"
@@ -329,6 +341,7 @@ async def main() -> bool:
             )
             print(told("matching alone", measured.matching))
             print(told("decision", measured.decisions))
+            print(told("  of it our processor", measured.processor))
             sizes.append(agents)
             costs.append(statistics.median(measured.matching))
         worst = percentile(measured.decisions, 0.99)
@@ -338,6 +351,22 @@ async def main() -> bool:
         passed = worst < target and exponent <= 1.1
         print(f"decision, 99 %: {worst:.2f} ms (wanted: under {target:g}); {ratio:.1f}x the bare")
         print(f"matching grows as n^{exponent:.2f} (wanted: no faster than n log n)")
+        share = 1 if given.full else 25
+        day = await replay(url, CALLS_OF_A_DAY // share, FULL_SIZE // share, 50)
+        seconds = day.wall * share
+        passed = passed and day.is_same and seconds < REPLAY_TARGET
+        print(
+            f"{day.calls} calls, {day.facts} facts, added up from the log in {day.wall:.1f} s"
+            f" ({day.processor:.1f} s of the processor); a day of {CALLS_OF_A_DAY}: {seconds:.0f} s"
+            f" (wanted: under {REPLAY_TARGET:g}); {'the same' if day.is_same else 'OTHER'} figures"
+        )
+        if kind == "postgresql":
+            found = await together(url, WORKERS, 10.0 if given.full else 4.0)
+            print(told(f"news, {WORKERS} workers", found.news))
+            print(
+                f"offers made and ended: {found.rate:.0f} a second of {WORKERS} workers,"
+                f" {found.rate_of_a_core:.0f} a second of a core (mod_callcenter: 60 to 67)"
+            )
     print("passed" if passed else "NOT PASSED")
     return passed
 
