@@ -132,6 +132,19 @@ def test_curves_are_kept_by_engine_and_language(tmp_path: Path) -> None:
     assert len(json.loads(file.read_text("utf-8"))["calibrations"]) == 3
 
 
+def test_what_another_process_has_kept_meanwhile_is_not_lost(tmp_path: Path) -> None:
+    file = tmp_path / "calibrations.json"
+    save("engine", "en", Logistic(1.0, 0.0), file)
+    calibration_of("engine", "en", file)  # known from now on
+    elsewhere = json.loads(file.read_text("utf-8"))
+    elsewhere["calibrations"].append(elsewhere["calibrations"][0] | {"engine": "another"})
+    file.write_text(json.dumps(elsewhere), "utf-8")
+    save("engine", "fr", Logistic(2.0, 0.0), file)
+    assert calibration_of("another", "en", file) == Logistic(1.0, 0.0)
+    assert calibration_of("engine", "en", file) == Logistic(1.0, 0.0)
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -7,7 +7,7 @@ import numpy as np
 from tests.asr.scripted import ScriptedEngine
 from tests.voices import voice
 from vxml_server.asr import Engines, RecognitionProperties
-from vxml_server.asr.inspect import IN_ERROR, MATCH, NO_MATCH, hear, in_words, speech_span
+from vxml_server.asr.inspect import IN_ERROR, MATCH, NO_MATCH, first_utterance, hear, in_words
 from vxml_server.grammar import builtin
 
 YES_NO = ("builtin:boolean", builtin("boolean", "en"))
@@ -50,6 +50,29 @@ def test_a_language_that_nobody_speaks_is_an_error() -> None:
 
 def test_speech_is_where_it_is_in_the_recording() -> None:
     quiet = np.zeros(8000, np.int16)
-    span = speech_span(np.concatenate((quiet, voice("seven"), quiet)))
-    assert span is not None
-    assert 48 <= span[0] < span[1] <= 50 + len(voice("seven")) // 160 + 5
+    spoken = first_utterance(np.concatenate((quiet, voice("seven"), quiet)))
+    assert spoken is not None
+    length = len(voice("seven")) / 8000
+    assert 0.96 <= spoken.began < spoken.ended <= 1.1 + length
+    # What came before the first sound and the pause after the last are heard as well.
+    assert sum(map(len, spoken.pieces)) / 8000 >= spoken.ended - spoken.began + 0.3
+
+
+def test_a_word_at_the_very_beginning_is_heard_whole() -> None:
+    spoken = first_utterance(voice("seven"))
+    assert spoken is not None
+    heard = np.concatenate(spoken.pieces)
+    assert np.abs(heard).max() == np.abs(voice("seven")).max()
+
+
+def test_what_comes_after_a_second_without_speech_is_another_utterance() -> None:
+    word = voice("seven")
+    short, long = np.zeros(4000, np.int16), np.zeros(16000, np.int16)
+    alone = first_utterance(np.concatenate((word, long)))
+    first = first_utterance(np.concatenate((word, long, word)))
+    both = first_utterance(np.concatenate((word, short, word)))
+    assert alone is not None
+    assert first is not None
+    assert both is not None
+    assert first.ended == alone.ended
+    assert both.ended > len(word) / 8000 + 0.5

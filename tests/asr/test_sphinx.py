@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vxml_server.asr.sphinx import Judgement, speaks
+from tests.voices import voice
+from vxml_server.asr import RecognitionProperties
+from vxml_server.asr.sphinx import Judgement, SphinxEngine, speaks
 from vxml_server.asr.sphinx_features import Bands, norm_of
 from vxml_server.asr.sphinx_model import LINE, band_edges, bend
 from vxml_server.asr.sphinx_words import Pronunciations, arpabet
+from vxml_server.grammar import load
 
 NOISE = np.random.default_rng(1).normal(0, 2000, 8000).astype(np.int16)
 
@@ -80,3 +86,39 @@ def test_english_is_spoken_whatever_the_region() -> None:
     assert speaks("en")
     assert speaks("en-GB")
     assert not speaks("fr")
+
+
+class _NoLattice:
+    """A decoder that has a best path, of which it has no lattice."""
+
+    hypstr, score, word, start_frame, end_frame, ascore = "w0", 0.5, "w0", 0, 90, 0.9
+
+    def start_utt(self) -> None: ...
+
+    def end_utt(self) -> None: ...
+
+    def process_cep(self, cepstra: bytes, *, no_search: bool) -> None: ...
+
+    def hyp(self) -> _NoLattice:
+        return self
+
+    def seg(self) -> list[_NoLattice]:
+        return [self]
+
+    def nbest(self) -> None:
+        return None
+
+
+def test_without_a_lattice_there_is_the_best_path_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = SphinxEngine(tmp_path)
+    monkeypatch.setattr(engine, "_decoder", lambda written: _NoLattice())
+    grammar = load(
+        b'<grammar xmlns="http://www.w3.org/2001/06/grammar" version="1.0" xml:lang="en" root="r">'
+        b'<rule id="r"><item>yes</item></rule></grammar>'
+    )
+    utterance = engine.start([grammar], RecognitionProperties("en", max_nbest=3))
+    utterance.feed(voice("seven"))
+    assert [one.text for one in utterance.result()] == ["yes"]
+    utterance.close()

@@ -15,8 +15,10 @@ The rule that must hold: a confidence is between 0 and 1 and never falls while t
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
+import os
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -109,16 +111,27 @@ def calibration_of(identity: str, lang: str, file: Path = FILE) -> Calibration:
 
 
 def save(identity: str, lang: str, curve: Logistic | Isotonic, file: Path = FILE) -> None:
-    """Puts a curve into the file, in the place of one for the same engine and language."""
+    """Puts a curve into the file, in the place of one for the same engine and language.
+
+    What other processes have put there stays, and nobody reads a file that is half written.
+    """
     primary = lang.partition("-")[0].lower() or "*"
-    known = dict(_read(file)) | {(identity, primary): curve}
-    entries = [
-        {"engine": engine, "language": language, "kind": _kind_of(one), **asdict(one)}
-        for (engine, language), one in sorted(known.items())
-    ]
-    text = json.dumps({"format": 1, "calibrations": entries}, indent=1, ensure_ascii=False)
-    file.write_text(text + "\n", "utf-8")
-    _read.cache_clear()
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        _read.cache_clear()  # what is known from before may be old
+        known = dict(_read(file)) | {(identity, primary): curve}
+        entries = [
+            {"engine": engine, "language": language, "kind": _kind_of(one), **asdict(one)}
+            for (engine, language), one in sorted(known.items())
+        ]
+        text = json.dumps({"format": 1, "calibrations": entries}, indent=1, ensure_ascii=False)
+        written = file.with_name(f".{file.name}.new")
+        written.write_text(text + "\n", "utf-8")
+        written.replace(file)
+    finally:
+        os.close(folder)
+        _read.cache_clear()
 
 
 @lru_cache(maxsize=8)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from vxml_server.asr.endpointer import LEAD_FRAMES, Endpointer, News
 from vxml_server.asr.engines import Engines, EngineSettings, build
 from vxml_server.asr.recognition import RATE, RecognitionProperties, Samples, SpeechEngine
-from vxml_server.audio import FRAME_SECONDS, SpeechActivity
+from vxml_server.audio import FRAME_SECONDS, ONSET_FRAMES, SpeechActivity
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.grammar import Grammar, JsonValue
 from vxml_server.settings import AsrSettings
@@ -25,11 +27,9 @@ MATCH, NO_MATCH, IN_ERROR = 0, 1, 2
 """The exit statuses."""
 
 NBEST = 5
+LONGEST_PAUSE = 50
+"""Frames: a caller who is quiet for 1 s has finished."""
 _FRAME = round(RATE * FRAME_SECONDS)
-_PIECE = 5 * _FRAME
-_AROUND = 10
-"""The frames before and after the speech that an engine hears as well."""
-
 
 DEFAULT_ENGINE = "pocketsphinx"
 """What hears where the settings name nothing else: it needs no model of the operator's."""
@@ -78,22 +78,17 @@ def hear(
         return record | {"error": f"no recogniser speaks {properties.lang}"}, IN_ERROR
     name, engine = found
     record["engine"] = name
-    span = speech_span(pcm)
-    if span is None:
+    spoken = first_utterance(pcm)
+    if spoken is None:
         return record | {"outcome": "noinput", "speech": None}, NO_MATCH
-    first, last = span
-    record["speech"] = [round(first * FRAME_SECONDS, 2), round(last * FRAME_SECONDS, 2)]
-    # A line is there before and after the word; a recording may be cut close to it.
-    silence = np.zeros(_AROUND * _FRAME, np.int16)
-    padded = np.concatenate((silence, pcm, silence))
-    heard = padded[first * _FRAME : (last + 2 * _AROUND) * _FRAME]
+    record["speech"] = [round(spoken.began, 2), round(spoken.ended, 2)]
     try:
         engine.load()
         utterance = engine.start([grammar for _, grammar in grammars], properties)
         try:
             begun = time.process_time()
-            for at in range(0, len(heard), _PIECE):
-                utterance.feed(heard[at : at + _PIECE])
+            for piece in spoken.pieces:
+                utterance.feed(piece)
             ended = time.perf_counter()
             hypotheses = utterance.result()
             record["latency"] = round(time.perf_counter() - ended, 4)
@@ -123,18 +118,39 @@ def hear(
     return record, MATCH if sure else NO_MATCH
 
 
-def speech_span(pcm: Samples) -> tuple[int, int] | None:
-    """The first frame of speech and the one after the last; None where nobody speaks."""
-    activity = SpeechActivity()
-    # What is heard first is taken for the noise of the line.
-    silence = np.zeros(_FRAME, np.int16)
-    for _ in range(_AROUND):
-        activity.feed(silence)
-    count = -(-len(pcm) // _FRAME)
-    padded = np.zeros(count * _FRAME, np.int16)
-    padded[: len(pcm)] = pcm
-    spoken = [n for n, frame in enumerate(padded.reshape(-1, _FRAME)) if activity.feed(frame)]
-    return (spoken[0], spoken[-1] + 1) if spoken else None
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """Somebody speaks from `began` to `ended` (seconds); `pieces` are what an engine is fed."""
+
+    began: float
+    ended: float
+    pieces: tuple[Samples, ...]
+
+
+def first_utterance(pcm: Samples) -> Spoken | None:
+    """What a call would hear of a recording before it answers; None where nobody speaks.
+
+    The line is quiet before the recording, which may be cut close to a word, and after it.
+    """
+    activity, endpointer = SpeechActivity(), Endpointer(end=LONGEST_PAUSE)
+    length = -(-len(pcm) // _FRAME) + LEAD_FRAMES + LONGEST_PAUSE
+    line = np.zeros(length * _FRAME, np.int16)
+    line[LEAD_FRAMES * _FRAME :][: len(pcm)] = pcm
+    began = ended = 0
+    pieces: list[Samples] = []
+    for number, frame in enumerate(line.reshape(-1, _FRAME), 1 - LEAD_FRAMES):
+        endpoint = endpointer.feed(frame, activity.feed(frame))
+        if endpoint is None:
+            continue
+        if endpoint.news is News.BEGAN:
+            if pieces:
+                break
+            began = number - ONSET_FRAMES
+        ended = number - endpoint.quiet
+        pieces.append(np.concatenate(endpoint.frames))
+    if not pieces:
+        return None
+    return Spoken(max(0, began) * FRAME_SECONDS, ended * FRAME_SECONDS, tuple(pieces))
 
 
 def in_words(record: Record) -> str:
