@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from random import Random
@@ -106,6 +106,38 @@ class FaultyStore(Store):
             yield
         finally:
             self.in_flight -= 1
+
+
+async def quiet(
+    stores: Sequence[FaultyStore],
+    centres: Sequence[ContactCentre],
+    last: Callable[[], Coroutine[Any, Any, int]],
+) -> None:
+    """Until nobody waits for the database, and all centres have read the log to its `last` fact."""
+    still = 0
+    while still < 2:
+        for _ in range(15):
+            await asyncio.sleep(0)
+        if any(store.in_flight for store in stores):
+            still = 0
+            await asyncio.sleep(0.0003)
+            continue
+        number = await last()
+        if all(centre._replica._seq >= number for centre in centres):
+            still += 1
+            continue
+        still = 0
+        for store in stores:
+            store.feed.wake()
+        await asyncio.sleep(0.0003)
+
+
+async def last_of(store: Store) -> int:
+    """The number of the last fact in the log."""
+    async with store.reading() as connection:
+        table = queue_tables.workers.metadata.tables["counters"]
+        query = select(table.c.value).where(table.c.name == "event")
+        return int((await connection.execute(query)).scalar_one())
 
 
 class Caller(FakeCaller):
@@ -380,32 +412,15 @@ class History:
 
     async def quiet(self) -> None:
         """Until nobody does anything, and all that run know the whole log."""
-        still = 0
-        while still < 2:
-            for _ in range(15):
-                await asyncio.sleep(0)
-            running = self._running()
-            if any(worker.store.in_flight for worker in running):
-                await asyncio.sleep(0.0003)
-                still = 0
-                continue
-            last = await self._last()
-            behind = [w for w in running if w.centre._replica._seq < last]
-            if not behind:
-                still += 1
-                continue
-            still = 0
-            if all(worker.centre._tasks[0].done() for worker in behind):
-                return
-            for worker in behind:
-                worker.store.feed.wake()
-            await asyncio.sleep(0.0003)
+        running = self._running()
+        await quiet(
+            [worker.store for worker in running],
+            [worker.centre for worker in running],
+            self._last,
+        )
 
     async def _last(self) -> int:
-        async with self._reader.reading() as connection:
-            table = queue_tables.workers.metadata.tables["counters"]
-            query = select(table.c.value).where(table.c.name == "event")
-            return int((await connection.execute(query)).scalar_one())
+        return await last_of(self._reader)
 
     @property
     def _reader(self) -> Store:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.queues.contact_centre import agent, queue
+from tests.queues.histories import FaultyStore, last_of, quiet
 from tests.queues.telephones import FakeCaller
 from vxml_server.clock import VirtualClock
 from vxml_server.queues.centre import ContactCentre, NoSuchAgent, NoSuchQueue, QueueIsFull
@@ -16,7 +17,6 @@ from vxml_server.queues.replica import BEAT, DEAD_AFTER
 from vxml_server.queues.rows import Exit, Presence
 from vxml_server.queues.telephony import Happening
 from vxml_server.queues.transitions import state_of
-from vxml_server.store import Store
 
 AGENTS = [agent("ann", max_no_answer=2), agent("bob")]
 QUEUES = [queue("sales", ["ann", "bob"], strategy="top_down"), queue("all", ["ann", "bob"])]
@@ -30,11 +30,13 @@ class World:
     def __init__(self, clock: VirtualClock, path: Path) -> None:
         self.clock = clock
         self._path = path
-        self._stores: list[Store] = []
+        self._stores: list[FaultyStore] = []
         self.centres: list[ContactCentre] = []
 
     async def worker(self, name: str = "main") -> ContactCentre:
-        store = await Store.open(f"sqlite+aiosqlite:///{self._path}/q.db", self.clock, worker=name)
+        store = await FaultyStore.open(
+            f"sqlite+aiosqlite:///{self._path}/q.db", self.clock, worker=name
+        )
         self._stores.append(store)
         centre = ContactCentre(store, self.clock, random.Random(len(self._stores)), worker=name)
         await centre.start()
@@ -51,15 +53,8 @@ class World:
                 return
             await self.clock.elapse(min(left, 2.0))
 
-    async def _quiet(self, rounds: int = 6) -> None:
-        """Until the log has not grown while the database was asked a few times."""
-        seen, quiet = -1, 0
-        while quiet < rounds:
-            for store in self._stores:
-                count = len(await store.events())
-            await self.clock.settle()
-            quiet = quiet + 1 if count == seen else 0
-            seen = count
+    async def _quiet(self) -> None:
+        await quiet(self._stores, self.centres, lambda: last_of(self._stores[0]))
 
     async def facts(self) -> list[str]:
         return [event.name for event in await self._stores[0].events()]

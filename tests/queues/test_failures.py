@@ -49,7 +49,8 @@ class World(History):
                 worker.clock.advance(0.5)
             seconds -= 0.5
             for _ in range(100):
-                await asyncio.sleep(0)
+                is_asked = any(worker.store.in_flight for worker in self._running())
+                await asyncio.sleep(0.0003 if is_asked else 0.0)
         assert task.done()
 
 
