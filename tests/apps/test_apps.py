@@ -182,7 +182,7 @@ async def test_a_pin_is_in_no_uri_and_no_log(call: Call) -> None:
     assert not re.search("4321|654321", str(told))
 
 
-@pytest.mark.parametrize("application", ["bank", "hours", "survey", "table"])
+@pytest.mark.parametrize("application", ["bank", "hours", "support", "survey", "table"])
 def test_both_languages_have_the_same_documents_and_dialogues(application: str) -> None:
     folders = [APPS / application / language for language in ("fr", "en")]
     french, english = ({file.name for file in folder.iterdir()} for folder in folders)
