@@ -99,6 +99,7 @@ def test_baresip_registers_is_known_after_a_restart_and_signs_off(
             "baresip answers OPTIONS",
         )
         server.stop()
+        server.close()
         server.start()
         assert [one["contact"] for one in registrations(server)] == [found["contact"]]
     finally:

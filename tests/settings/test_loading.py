@@ -217,7 +217,7 @@ def test_settings_cannot_be_changed_after_start() -> None:
         ),
         (
             "[sip]\nlisen = []",
-            "server.toml:2: sip.lisen: unknown key; expected one of listen, realm",
+            "server.toml:2: sip.lisen: unknown key; expected one of algorithms, listen, realm",
         ),
         (
             "[spi]\nlisten = []",

@@ -62,6 +62,7 @@ class Server:
         self._clock = clock
         self._random = randomness
         self._is_draining = False
+        self._trunks = Trunks(())
         self._closing = AsyncExitStack()
 
     async def start(self) -> str:
