@@ -9,7 +9,8 @@ must hold is read from the database and from the log:
 - no worker that runs rings an agent beyond his capacity;
 - each offer has one outcome, each caller who entered has left once;
 - nobody is stuck: in the end all callers are served or gone and all agents are free;
-- in a history without failures nobody is offered before one who waits longer for the same.
+- in a history without failures nobody is offered before one of his worker who waits longer for the
+  same.
 """
 
 from __future__ import annotations
@@ -485,7 +486,11 @@ class History:
                 open_offers[fact.agent] -= 1
 
     def _check_order(self, facts: list[EventRecord]) -> None:
-        """Nobody is offered while another has waited longer for the same, and is not offered."""
+        """Nobody is offered while another of his worker has waited longer for the same.
+
+        Between workers it may be so for as long as news takes.
+        """
+        of_worker = {f.data["entry"]: f.data["worker"] for f in facts if f.name == "queue.entered"}
         since: dict[Any, float] = {}
         queues: dict[Any, str] = {}
         offered: Counter[Any] = Counter()
@@ -508,6 +513,7 @@ class History:
                             for other, at in since.items()
                             if at < since[entry]
                             and queues[other] == fact.queue
+                            and of_worker[other] == of_worker[entry]
                             and not offered[other]
                             and free_at[other] < fact.at
                             and (other, fact.at) not in reserved

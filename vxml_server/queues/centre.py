@@ -351,9 +351,7 @@ class ContactCentre:
 
     # Agents ------------------------------------------------------------------------------------
 
-    async def present(
-        self, agent: str, presence: Presence, reason: str = "", by: str = ""
-    ) -> None:
+    async def present(self, agent: str, presence: Presence, reason: str = "", by: str = "") -> None:
         """An agent signs in or out, takes a break or is back; `by` is who says so, if not he.
 
         Raises `NoSuchAgent` and `StoreError`.
@@ -508,30 +506,47 @@ class ContactCentre:
         return [one for one in self._offerings.values() if one.offer.entry == entry_id]
 
     async def _make(self, assignments: Iterable[Assignment]) -> None:
-        for assignment in assignments:
-            if assignment.entry not in self._promised:
-                await to_the_end(self._offer(assignment))
+        """Makes offers, in this order; when another worker was faster than one of them, what is
+        left is decided anew, for that caller may now be the next for an agent of the others."""
+        left = [one for one in assignments if one.entry not in self._promised]
+        while left:
+            if not await to_the_end(self._offer(left[0])):
+                self.board.touch(one.queue for one in left)
+                return
+            del left[0]
 
-    async def _offer(self, assignment: Assignment) -> None:
-        """Reserves the agent and rings him: both, or neither."""
+    async def _offer(self, assignment: Assignment) -> bool:
+        """Reserves the agent and rings him: both, or neither. False when it came too late."""
+        if not self._is_mine(assignment):
+            return True
         change = self._claim(assignment)
         if change is None:
-            return
+            return False
         entry_id = assignment.entry
         self._claiming[entry_id] = asyncio.get_running_loop().create_future()
         try:
-            if await self._replica.stored(change):
+            done = await self._replica.stored(change)
+            if done:
                 await self._ring(change.offers[0])
         finally:
             self._claiming.pop(entry_id).set_result(None)
+        return done
+
+    def _is_mine(self, assignment: Assignment) -> bool:
+        """Whether this worker has the caller, and he is not about to leave."""
+        entry = self.board.entries.get(assignment.entry)
+        return (
+            entry is not None
+            and entry.worker == self.worker
+            and entry.id in self._callers
+            and entry.queue in self.board.rosters
+        )
 
     def _claim(self, assignment: Assignment) -> Change | None:
-        """None for another worker's caller, and when an earlier claim has taken the agent."""
-        entry = self.board.entries.get(assignment.entry)
-        if entry is None or entry.worker != self.worker or entry.id not in self._callers:
-            return None
+        """None when the agent or the caller is not free (any more)."""
+        entry = self.board.entries[assignment.entry]
         agent = self.board.agents.get(assignment.agent)
-        if agent is None or entry.queue not in self.board.rosters:
+        if agent is None:
             return None
         try:
             return claim(agent.row, agent.profile, entry, self._id(), self.now())
