@@ -7,33 +7,35 @@ go: both are pure functions of the settings, kept beside the settings they inter
 """
 
 from vxml_server.settings.dialling import DialRefused, allows, destination
+from vxml_server.settings.keeping import RecordingRule, RecordingSettings, StoreSettings
 from vxml_server.settings.loading import SettingsError, load
 from vxml_server.settings.model import (
-    AsrSettings,
-    Credential,
-    DialSettings,
     FetchSettings,
     LogSettings,
-    MediaSettings,
-    NumberRule,
-    PiperSettings,
-    PiperVoice,
-    Pyttsx3Settings,
-    RecordingRule,
-    RecordingSettings,
-    RegistrarSettings,
     ScriptSettings,
-    ServiceSettings,
-    ServiceVoice,
     Settings,
-    SipSettings,
-    StoreSettings,
-    TrunkSettings,
-    TtsSettings,
     VoiceXmlSettings,
     WebSettings,
 )
 from vxml_server.settings.numbers import resolve_number
+from vxml_server.settings.speech import (
+    AsrSettings,
+    PiperSettings,
+    PiperVoice,
+    Pyttsx3Settings,
+    ServiceSettings,
+    ServiceVoice,
+    TtsSettings,
+)
+from vxml_server.settings.telephony import (
+    Credential,
+    DialSettings,
+    MediaSettings,
+    NumberRule,
+    RegistrarSettings,
+    SipSettings,
+    TrunkSettings,
+)
 from vxml_server.settings.values import Listen, parse_key
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vxml_server.settings.model import NumberRule
+from vxml_server.settings.telephony import NumberRule
 
 
 def resolve_number(numbers: Iterable[NumberRule], user: str) -> NumberRule | None:
