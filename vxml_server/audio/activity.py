@@ -6,10 +6,11 @@ fooled, the first by babble and by the beginning of any noise, the second by wha
 
 Of the noise two levels are followed. The floor is the quietest there is: it goes down at once and
 up slowly, so that a talker's gaps keep it down. What stays equally loud for longer than any vowel
-is noise as well: a ventilator that starts, a tone. The usual level is what is heard while nobody speaks to us: voices in the background rise far
-over their own floor, but not over what they usually are. What is heard first is taken for noise
-until something quieter comes. Once speech has begun the floor alone counts, so that the quiet end
-of a word belongs to it. Clicks are shorter than `ONSET_FRAMES` and are no speech.
+is noise as well: a ventilator that starts, a tone. The usual level is what is heard while nobody
+speaks to us: voices in the background rise far over their own floor, but not over what they usually
+are. What is heard first is taken for noise until something quieter comes. Once speech has begun the
+floor alone counts, so that the quiet end of a word belongs to it. Clicks are shorter than
+`ONSET_FRAMES` and are no speech.
 
 The rule that must hold: `feed` costs a few microseconds, since it is called in the media thread.
 """
