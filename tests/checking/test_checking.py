@@ -189,6 +189,11 @@ def test_a_mistake_in_a_grammar_stands_in_its_line(check: Check) -> None:
     assert finding.line == 4
 
 
+def test_a_handler_that_leaves_is_heard_once_and_needs_no_count(check: Check) -> None:
+    leaving = in_form("<noinput>a<exit/></noinput><nomatch><goto next='#f'/></nomatch><block/>")
+    assert "no-escalation" not in codes(check(leaving))
+
+
 # Severity ----------------------------------------------------------------------------------------
 
 

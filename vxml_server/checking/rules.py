@@ -159,8 +159,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "no-escalation",
-        "//*[noinput][not($escalating = 'noinput')]/noinput[1] |"
-        " //*[nomatch][not($escalating = 'nomatch')]/nomatch[1]",
+        f"//*[noinput][not($escalating = 'noinput')]/noinput[1][not({_LEAVING})] |"
+        f" //*[nomatch][not($escalating = 'nomatch')]/nomatch[1][not({_LEAVING})]",
         "no <{name}> has a count: the caller hears the same every time",
     ),
     # Input
