@@ -162,6 +162,10 @@ class Caller(FakeCaller):
             )
         except (NoSuchQueue, StoreError):
             self.is_over = True
+        else:
+            if self.is_over:
+                # He hung up meanwhile.
+                await self.leave()
 
     async def leave(self) -> None:
         self.is_there = False
@@ -201,6 +205,10 @@ class Worker:
     @property
     def is_frozen(self) -> bool:
         return self.store.gate is not None
+
+    @property
+    def is_alive(self) -> bool:
+        return not self.centre._tasks[0].done()
 
     def freeze(self) -> None:
         self.store.gate = asyncio.Event()
@@ -416,7 +424,7 @@ class History:
         running = self._running()
         await quiet(
             [worker.store for worker in running],
-            [worker.centre for worker in running],
+            [worker.centre for worker in running if worker.is_alive],
             self._last,
         )
 
