@@ -295,7 +295,7 @@ class Replica:
             except StoreError:
                 if patience is not None and self._clock.monotonic() - began >= patience:
                     raise
-            await self._clock.sleep(RETRY)
+            await self._asked(self._clock.sleep(RETRY))
 
     async def _asked(self, asking: Coroutine[Any, Any, Result]) -> Result:
         """What the database says; `GivenUp` if that is not to be waited for."""
