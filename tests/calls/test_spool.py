@@ -108,7 +108,7 @@ async def test_what_a_crashed_process_left_is_kept_for_the_operator(tmp_path: Pa
     say(file, TALK)
     await written(crashed)
     # The kernel lets go of the locks of a process that dies.
-    os.close(crashed._lock)
+    crashed._own.let_go()
 
     again = made(tmp_path)
     [recovered] = again.start()

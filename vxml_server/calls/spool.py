@@ -13,12 +13,10 @@ is over, because only then has the application had its chance to send it away.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import shutil
 import struct
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +29,7 @@ from vxml_server.audio import RATE, encode_alaw, encode_ulaw
 from vxml_server.clock import Clock
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.interpreter import RecordedAudio
+from vxml_server.process_folder import ProcessFolder
 
 _log = structlog.get_logger(__name__)
 
@@ -83,10 +82,8 @@ class Spool:
 
     def __init__(self, folder: Path, worker: str, clock: Clock) -> None:
         self._folder = folder
-        self._worker = worker
         self._clock = clock
-        self._own: Path | None = None
-        self._lock = -1
+        self._own = ProcessFolder(folder, worker)
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="recordings")
         """The one thread that writes."""
 
@@ -95,15 +92,8 @@ class Spool:
 
         Raises OSError when the folder cannot be made or written to.
         """
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Others that start at this moment must not take a folder for one that was left.
-        starting = _locked(self._folder)
-        try:
-            recovered = self._recover()
-            self._own = Path(tempfile.mkdtemp(prefix=f"{self._worker}-", dir=self._folder))
-            self._lock = _locked(self._own)
-        finally:
-            os.close(starting)
+        with self._own.take() as left:
+            recovered = [path for folder in left for path in self._recover(folder)]
         for path in recovered:
             _log.warning(
                 "a recording was left by a process that crashed",
@@ -115,10 +105,9 @@ class Spool:
     def stop(self) -> None:
         """Writes what is still to be written, and leaves nothing behind."""
         self.writer.shutdown()
-        if self._own is not None:
-            shutil.rmtree(self._own, ignore_errors=True)
-            os.close(self._lock)
-            self._own = None
+        if self._own.is_taken:
+            shutil.rmtree(self.own, ignore_errors=True)
+            self._own.let_go()
 
     def of_call(self, call_id: str) -> CallSpool:
         """The place for one call's recordings."""
@@ -127,35 +116,15 @@ class Spool:
     @property
     def own(self) -> Path:
         """The folder of this process."""
-        assert self._own is not None, "start comes first"
-        return self._own
+        return self._own.path
 
-    def _recover(self) -> list[Path]:
-        recovered = []
-        for folder in sorted(self._folder.glob(f"*-{'?' * 8}")):
-            lock = _locked(folder, wait=False)
-            if lock < 0:
-                continue
-            try:
-                for path in sorted(folder.iterdir()):
-                    kept = self._folder / RECOVERED / path.name
-                    kept.parent.mkdir(mode=0o700, exist_ok=True)
-                    recovered.append(path.replace(kept))
-                folder.rmdir()
-            finally:
-                os.close(lock)
-        return recovered
-
-
-def _locked(folder: Path, *, wait: bool = True) -> int:
-    """A descriptor that holds the lock on a folder until it is closed; -1 if another has it."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        os.close(descriptor)
-        return -1
-    return descriptor
+    def _recover(self, folder: Path) -> Iterator[Path]:
+        """Moves the recordings of a folder that was left to where the operator finds them."""
+        for path in sorted(folder.iterdir()):
+            kept = self._folder / RECOVERED / path.name
+            kept.parent.mkdir(mode=0o700, exist_ok=True)
+            yield path.replace(kept)
+        folder.rmdir()
 
 
 class CallSpool:

@@ -11,11 +11,9 @@ second of what was said; nothing is removed from here before somebody else has i
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import struct
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +21,7 @@ from pathlib import Path
 import structlog
 
 from vxml_server.audio import RATE
+from vxml_server.process_folder import ProcessFolder
 from vxml_server.recording.envelope import (
     Keyring,
     Opened,
@@ -120,10 +119,8 @@ class Spool:
 
     def __init__(self, folder: Path, worker: str, keyring: Keyring) -> None:
         self._folder = folder
-        self._worker = worker
         self.keyring = keyring
-        self._own: Path | None = None
-        self._lock = -1
+        self._own = ProcessFolder(folder, worker)
 
     @contextmanager
     def opening(self) -> Iterator[list[Path]]:
@@ -132,22 +129,15 @@ class Spool:
         While this lasts no other process takes or looks for any. Raises OSError when the folder
         cannot be made or written to.
         """
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        starting = _locked(self._folder)
-        try:
-            self._own = Path(tempfile.mkdtemp(prefix=f"{self._worker}-", dir=self._folder))
-            self._lock = _locked(self._own)
-            yield self._take_over()
-        finally:
-            os.close(starting)
+        with self._own.take() as left:
+            yield [path for folder in left for path in self._take_over(folder)]
 
     def close(self) -> None:
         """Lets go of the folder; what is in it is found by the next one to start."""
-        if self._own is not None:
+        if self._own.is_taken:
             with suppress(OSError):
-                self._own.rmdir()
-            os.close(self._lock)
-            self._own = None
+                self.own.rmdir()
+            self._own.let_go()
 
     def new(self, recording: str) -> SpoolFile:
         """A file for a recording."""
@@ -176,35 +166,13 @@ class Spool:
 
     @property
     def own(self) -> Path:
-        assert self._own is not None, "opening comes first"
-        return self._own
+        return self._own.path
 
-    def _take_over(self) -> list[Path]:
-        found = []
-        for folder in sorted(self._folder.glob(f"*-{'?' * 8}")):
-            if folder == self.own or not folder.is_dir():
-                continue
-            lock = _locked(folder, wait=False)
-            if lock < 0:
-                continue
-            try:
-                left = [path for path in sorted(folder.iterdir()) if path.suffix in {PLAIN, SEALED}]
-                found += [path.replace(self.own / path.name) for path in left]
-                shutil.rmtree(folder, ignore_errors=True)
-            finally:
-                os.close(lock)
-        return found
-
-
-def _locked(folder: Path, *, wait: bool = True) -> int:
-    """A descriptor that holds the lock on a folder until it is closed; -1 if another has it."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        os.close(descriptor)
-        return -1
-    return descriptor
+    def _take_over(self, folder: Path) -> list[Path]:
+        left = [path for path in sorted(folder.iterdir()) if path.suffix in {PLAIN, SEALED}]
+        taken = [path.replace(self.own / path.name) for path in left]
+        shutil.rmtree(folder, ignore_errors=True)
+        return taken
 
 
 def _write_all(file: int, octets: bytes, place: int) -> None:
