@@ -6,7 +6,6 @@ so that a build cannot be green because nothing was called.
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import pytest
 
 from tests.integration.caller import Caller
 from tests.integration.documents import DocumentServer
+from tests.integration.needs import missing
 from tests.integration.ports import free_ports
 from tests.integration.server import COMMAND, VxmlServer
 from tests.integration.waiting import until
@@ -61,11 +61,8 @@ PEERS = (("sipp", "sip-tester"), ("baresip", "baresip-core"))
 @pytest.fixture(scope="session")
 def peers() -> None:
     """Asks for everything that the tests need of the machine."""
-    if missing := _missing():
-        message = f"integration tests need {', '.join(missing)}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+    if lacking := _missing():
+        missing(", ".join(lacking))
 
 
 @pytest.fixture(scope="session")

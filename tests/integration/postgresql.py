@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.integration.needs import missing
 from tests.integration.ports import free_ports
 
 _INSTALLED = Path("/usr/lib/postgresql")
@@ -86,10 +87,7 @@ def programs() -> Path | None:
 def postgresql() -> Iterator[PostgreSql]:
     found = programs()
     if found is None:
-        message = "integration tests need PostgreSQL (package postgresql)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+        missing("PostgreSQL (package postgresql)")
     cluster = PostgreSql(found)
     try:
         yield cluster

@@ -7,7 +7,6 @@ without pauses, on which it can be measured to the packet when it stopped.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from concurrent.futures import Future
 from functools import partial
@@ -18,6 +17,7 @@ import pytest
 from tests.integration import audio, rtp_check
 from tests.integration.caller import Caller, FinishedCall, together
 from tests.integration.documents import DocumentServer
+from tests.integration.needs import missing
 from tests.integration.server import VxmlServer
 from tests.integration.voices import (
     PACKAGES,
@@ -62,10 +62,7 @@ def speaking(
 ) -> Iterator[Caller]:
     """A caller of a server that hears voices."""
     if not (SOUNDS / "fr").is_dir():
-        message = f"these tests need voices (packages {PACKAGES})"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+        missing(f"voices (packages {PACKAGES})")
     folder = tmp_path_factory.mktemp("speech")
     for name in ("server", "calls"):
         (folder / name).mkdir()
