@@ -53,29 +53,22 @@ class OfferEvent(StrEnum):
 
 
 _S, _E, _O = OfferState, OfferEvent, Outcome
+_Steps = Mapping[OfferEvent, tuple[OfferState, Outcome | None]]
+_UNANSWERED: _Steps = {
+    _E.ANSWER: (_S.ANSWERED, None),
+    _E.REFUSE: (_S.CLOSED, _O.REFUSED),
+    _E.BUSY: (_S.CLOSED, _O.BUSY),
+    _E.NO_ANSWER: (_S.CLOSED, _O.NO_ANSWER),
+    _E.FAIL: (_S.CLOSED, _O.FAILED),
+    _E.CALLER_GONE: (_S.CLOSED, _O.CALLER_GONE),
+    _E.WITHDRAW: (_S.CLOSED, _O.WITHDRAWN),
+    _E.LOSE: (_S.CLOSED, _O.LOST),
+}
 # State -> event -> the next state, and the outcome when this is the end of the offer.
-OFFER_TABLE: Mapping[OfferState, Mapping[OfferEvent, tuple[OfferState, Outcome | None]]] = {
-    _S.RESERVED: {
-        _E.RING: (_S.RINGING, None),
-        _E.ANSWER: (_S.ANSWERED, None),
-        _E.REFUSE: (_S.CLOSED, _O.REFUSED),
-        _E.BUSY: (_S.CLOSED, _O.BUSY),
-        _E.NO_ANSWER: (_S.CLOSED, _O.NO_ANSWER),
-        _E.FAIL: (_S.CLOSED, _O.FAILED),
-        _E.CALLER_GONE: (_S.CLOSED, _O.CALLER_GONE),
-        _E.WITHDRAW: (_S.CLOSED, _O.WITHDRAWN),
-        _E.LOSE: (_S.CLOSED, _O.LOST),
-    },
-    _S.RINGING: {
-        _E.ANSWER: (_S.ANSWERED, None),
-        _E.REFUSE: (_S.CLOSED, _O.REFUSED),
-        _E.BUSY: (_S.CLOSED, _O.BUSY),
-        _E.NO_ANSWER: (_S.CLOSED, _O.NO_ANSWER),
-        _E.FAIL: (_S.CLOSED, _O.FAILED),
-        _E.CALLER_GONE: (_S.CLOSED, _O.CALLER_GONE),
-        _E.WITHDRAW: (_S.CLOSED, _O.WITHDRAWN),
-        _E.LOSE: (_S.CLOSED, _O.LOST),
-    },
+OFFER_TABLE: Mapping[OfferState, _Steps] = {
+    # A telephone may answer, or end the offer, without having rung.
+    _S.RESERVED: {_E.RING: (_S.RINGING, None), **_UNANSWERED},
+    _S.RINGING: _UNANSWERED,
     _S.ANSWERED: {
         _E.BRIDGE: (_S.BRIDGED, None),
         _E.REFUSE: (_S.CLOSED, _O.REFUSED),
