@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.interpreter.harness import MAIN, Web, call, thrown, vxml
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.interpreter import Json, ObjectCall, ObjectParameter, Objects
+from vxml_server.interpreter import (
+    Json,
+    ObjectCall,
+    ObjectParameter,
+    Objects,
+    ObjectValue,
+)
 from vxml_server.interpreter.dialogue import DialogueResult, run_dialogue
-from vxml_server.interpreter.script import Script
+from vxml_server.interpreter.script import Script, parse_script
+from vxml_server.interpreter.scripted_recording import tone_of
 
 
 async def run(content: str, objects: Objects) -> DialogueResult:
@@ -78,3 +87,71 @@ async def test_its_events_are_thrown_and_its_defects_are_errors() -> None:
     result = await run(f'{handler}<object classid="refuse"/>', {"refuse": refuse})
     assert result.outcome.value == "no funds"
     assert thrown(await run('<object classid="fail"/>', {"fail": fail})) == ["error.semantic"]
+
+
+async def test_a_recording_of_the_call_reaches_an_object_with_its_sound() -> None:
+    given: list[ObjectParameter] = []
+
+    async def keep(call: ObjectCall) -> Json:
+        given.append(call.parameters["said"])
+        return True
+
+    web = Web(
+        {
+            "main.vxml": vxml(
+                '<form><record name="said"/><object classid="keep">'
+                '<param name="said" expr="said"/></object></form>'
+            )
+        }
+    )
+    script = parse_script("steps:\n  - record: 2s\n")
+    await run_dialogue(MAIN, script, web, objects={"keep": keep})
+    (parameter,) = given
+    assert parameter.audio is not None
+    assert (parameter.audio.media_type, parameter.audio.duration) == ("audio/x-wav", 2.0)
+    assert parameter.audio.data[:4] == b"RIFF"
+    assert isinstance(parameter.value, dict)
+    assert parameter.value["duration"] == 2000
+
+
+SOUND = tone_of(1.5, "audio/x-wav")
+
+
+async def test_what_is_no_recording_has_no_sound() -> None:
+    given: list[ObjectParameter] = []
+
+    async def keep(call: ObjectCall) -> Json:
+        given.append(call.parameters["said"])
+        return True
+
+    await run(
+        """<object classid="keep"><param name="said" expr="'urn:x-recording:1'"/></object>""",
+        {"keep": keep},
+    )
+    assert given == [ObjectParameter("urn:x-recording:1")]
+
+
+@pytest.mark.parametrize(("value", "place"), [(SOUND, "o"), ({"sound": SOUND, "n": 1}, "o.sound")])
+async def test_the_sound_that_an_object_returns_is_a_recording_of_the_call(
+    value: ObjectValue, place: str
+) -> None:
+    async def speak(call: ObjectCall) -> ObjectValue:
+        return value
+
+    given: list[ObjectParameter] = []
+
+    async def keep(call: ObjectCall) -> Json:
+        given.append(call.parameters["said"])
+        return True
+
+    content = (
+        '<object name="o" classid="speak"><filled>'
+        f'<prompt>Hear: <audio expr="{place}">nothing</audio></prompt></filled></object>'
+        f'<object classid="keep"><param name="said" expr="{place}"/></object>'
+        f"<block><exit expr=\"{place}.duration + ' ' + (o.n || 0)\"/></block>"
+    )
+    result = await run(content, {"speak": speak, "keep": keep})
+    assert result.outcome.value == ("1500 1" if isinstance(value, dict) else "1500 0")
+    assert [parameter.audio for parameter in given] == [SOUND]
+    (heard,) = [record for record in result.records if record["event"] == "prompt"]
+    assert "nothing" not in str(heard["text"])

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from tests.interpreter.harness import Web, call, heard, records, thrown, vxml, yes
+from tests.interpreter.harness import MAIN, Web, call, heard, records, thrown, vxml, yes
 from vxml_server.audio import decode
 from vxml_server.ecmascript import Engine
 from vxml_server.fetch import FilePart
-from vxml_server.interpreter.dialogue import DialogueResult
+from vxml_server.interpreter.dialogue import DialogueResult, run_dialogue
 from vxml_server.interpreter.platform import RecordedAudio
 from vxml_server.interpreter.recordings import Recordings
+from vxml_server.interpreter.script import parse_script
+from vxml_server.interpreter.session import DocumentStore
 
 SHADOWS = (
     '<exit expr="({size: r$.size, duration: r$.duration, termchar: r$.termchar,'
@@ -269,3 +271,26 @@ async def test_the_time_since_a_mark_ends_with_the_prompts_and_not_with_the_mess
     marks = '<exit expr="({name: r$.markname, time: r$.marktime})"/>'
     result = await call(recording('finalsilence="2s" beep="true"', prompt, marks), "record: 4s")
     assert value(result) == {"name": "m", "time": 600}
+
+
+@pytest.mark.parametrize("is_strict", [False, True])
+@pytest.mark.parametrize(
+    ("expression", "outcome"),
+    [("limit + 's'", 2000), ("limit", 2000), ("'soon'", "error.semantic")],
+)
+async def test_maxtime_may_be_an_expression_of_ours_that_others_pass_over(
+    expression: str, outcome: object, is_strict: bool
+) -> None:
+    page = vxml(
+        '<var name="limit" expr="2"/><catch event="error"><exit expr="_event"/></catch>'
+        f'<form><record name="r" maxtime="9s" v:maxtimeexpr="{expression}">'
+        '<filled><exit expr="r$.duration"/></filled></record></form>',
+        'xmlns:v="urn:vxml-server"',
+    )
+    result = await run_dialogue(
+        MAIN,
+        parse_script("steps:\n  - record: 5s\n"),
+        Web({"main.vxml": page}),
+        documents=DocumentStore(strict=is_strict),
+    )
+    assert value(result) == outcome

@@ -11,6 +11,7 @@ from vxml_server.interpreter.objects import (
     ObjectCall,
     ObjectParameter,
     Objects,
+    ObjectValue,
     PlatformObject,
 )
 from vxml_server.interpreter.platform import (
@@ -68,6 +69,7 @@ __all__ = [
     "ListenRequest",
     "ObjectCall",
     "ObjectParameter",
+    "ObjectValue",
     "Objects",
     "Observer",
     "Outcome",

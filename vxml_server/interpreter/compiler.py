@@ -25,6 +25,9 @@ from vxml_server.interpreter.references import resolved
 from vxml_server.interpreter.repairs import Remark, Remarks
 
 XML = "{http://www.w3.org/XML/1998/namespace}"
+# Attributes of ours, which other platforms pass over, and what stands before their names here.
+OWN = "{urn:vxml-server}"
+OWN_PREFIX = "vxml-server:"
 _LANG, _BASE = f"{XML}lang", f"{XML}base"
 
 # Levels of elements in a document; those of its grammars count.
@@ -155,9 +158,9 @@ def _convert(node: etree._Element, uri: str, lang: str, base: str) -> Element:
     if "{" in "".join(attributes):
         # Attributes of other namespaces are somebody else's, as elements are.
         attributes = {
-            key.removeprefix(XML): value
+            key.removeprefix(XML).replace(OWN, OWN_PREFIX): value
             for key, value in attributes.items()
-            if key[0] != "{" or key.startswith(XML)
+            if key[0] != "{" or key.startswith((XML, OWN))
         }
         lang = node.get(_LANG, lang)
         if (own_base := node.get(_BASE)) is not None:

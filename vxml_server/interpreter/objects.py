@@ -1,8 +1,10 @@
 """`<object>`: section 2.3.5 of VoiceXML 2.0. What a platform can do beyond the recommendation.
 
 A session is given a registry: for each `classid` a coroutine that takes an `ObjectCall` and returns
-a JSON value, which becomes the item's value; a property of it is read as `name.property`. It may
-raise a `VoiceXmlEvent`, which is thrown in the document. A `classid` that nobody registered is
+a JSON value, which becomes the item's value; a property of it is read as `name.property`. Sound
+crosses both ways as `RecordedAudio`: a parameter may be a recording of the call, and what is
+returned a recording or an object with recordings among its properties. It may raise a
+`VoiceXmlEvent`, which is thrown in the document. A `classid` that nobody registered is
 `error.unsupported.objectname` (the last part is that word, not the object's name).
 """
 
@@ -17,7 +19,7 @@ import structlog
 
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import resolve_uri
-from vxml_server.interpreter.platform import Json
+from vxml_server.interpreter.platform import Json, RecordedAudio
 
 if TYPE_CHECKING:
     from vxml_server.interpreter.document import Element
@@ -29,11 +31,15 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ObjectParameter:
-    """A `<param>`: a value, or with `valuetype` "ref" the URI of one and its media type."""
+    """A `<param>`: a value, or with `valuetype` "ref" the URI of one and its media type.
+
+    `audio` is the sound of a value that is a recording of the call.
+    """
 
     value: Json
     valuetype: Literal["data", "ref"] = "data"
     media_type: str = ""
+    audio: RecordedAudio | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +59,14 @@ class ObjectCall:
     base: str = ""
 
 
+ObjectValue: TypeAlias = "Json | RecordedAudio | Mapping[str, Json | RecordedAudio]"
+"""What an object returns."""
+
+
 class PlatformObject(Protocol):
     """What is behind a `classid`."""
 
-    async def __call__(self, call: ObjectCall, /) -> Json:
+    async def __call__(self, call: ObjectCall, /) -> ObjectValue:
         """Does its work without blocking the loop; raises `VoiceXmlEvent` for what goes wrong."""
 
 
@@ -78,8 +88,26 @@ async def visit_object(form: FormInterpretation, item: FormItem) -> None:
     except Exception as failure:
         _log.log(logging.ERROR, "an object failed", classid=call.classid, exc_info=failure)
         raise VoiceXmlEvent("error.semantic", f"the object {call.classid!r} failed") from None
-    form.fill(item, value)
+    _fill(form, item, value)
     await form.execute_filled()
+
+
+def _fill(form: FormInterpretation, item: FormItem, value: ObjectValue) -> None:
+    """Gives the item its value, in which sounds are recordings of the call from now on."""
+    engine, recordings = form.scopes.engine, form.context.session.recordings
+    variables = form.scopes.scope("dialog")
+    if isinstance(value, RecordedAudio):
+        form.fill(item, None)
+        engine.set(variables, item.variable, recordings.add(value))
+    elif isinstance(value, Mapping):
+        plain = {name: one for name, one in value.items() if not isinstance(one, RecordedAudio)}
+        form.fill(item, plain)
+        made = engine.get(variables, item.variable)
+        for name, sound in value.items():
+            if isinstance(sound, RecordedAudio):
+                engine.set(made, name, recordings.add(sound))
+    else:
+        form.fill(item, value)
 
 
 def _call(form: FormInterpretation, element: Element) -> ObjectCall:
@@ -104,7 +132,11 @@ def _call(form: FormInterpretation, element: Element) -> ObjectCall:
 
 def _parameter(form: FormInterpretation, param: Element) -> ObjectParameter:
     value: Json = param.get("value")
+    audio = None
     if "expr" in param.attributes:
-        value = form.scopes.json(param.get("expr"))
+        engine = form.scopes.engine
+        given = form.scopes.value(param.get("expr"))
+        audio = form.context.session.recordings.find(given)
+        value = engine.to_json(given)
     valuetype = cast(Literal["data", "ref"], param.get("valuetype", "data"))
-    return ObjectParameter(value, valuetype, param.get("type"))
+    return ObjectParameter(value, valuetype, param.get("type"), audio)

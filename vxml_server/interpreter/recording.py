@@ -26,11 +26,13 @@ from vxml_server.interpreter.recordings import described, media_type_of
 from vxml_server.interpreter.times import seconds
 
 if TYPE_CHECKING:
+    from vxml_server.interpreter.document import Element
     from vxml_server.interpreter.fia import FormInterpretation
     from vxml_server.interpreter.form_item import FormItem
 
 DEFAULT_MAX_TIME = "60s"
 DEFAULT_FINAL_SILENCE = "3s"
+MAX_TIME_EXPRESSION = "vxml-server:maxtimeexpr"
 # Seconds that one recording may last whatever the document says, as it is held in memory.
 LONGEST = 1200.0
 
@@ -96,7 +98,7 @@ async def visit_record(form: FormInterpretation, item: FormItem) -> None:
     request = RecordRequest(
         media_type=media_type_of(element.get("type")),
         beep=element.get("beep") == "true",
-        max_time=min(seconds(element.get("maxtime", DEFAULT_MAX_TIME)), LONGEST),
+        max_time=min(_max_time(form, element), LONGEST),
         final_silence=seconds(element.get("finalsilence", DEFAULT_FINAL_SILENCE)),
         dtmf_term=element.get("dtmfterm", "true") == "true",
         grammars=await form.active_grammars(item),
@@ -121,6 +123,21 @@ async def visit_record(form: FormInterpretation, item: FormItem) -> None:
     _fill(form, item, result, result.audio)
     session.check_hangup()
     await form.execute_filled()
+
+
+def _max_time(form: FormInterpretation, element: Element) -> float:
+    """What `maxtime` says, or our own `maxtimeexpr`, which says it by an expression.
+
+    Raises `error.semantic` for an expression that gives no time.
+    """
+    expression = element.get(MAX_TIME_EXPRESSION)
+    if not expression:
+        return seconds(element.get("maxtime", DEFAULT_MAX_TIME))
+    text = form.scopes.text(expression)
+    try:
+        return seconds(text)
+    except ValueError as error:
+        raise VoiceXmlEvent("error.semantic", f"maxtimeexpr: {error}") from None
 
 
 def _input(result: RecordResult) -> InputResult | None:
