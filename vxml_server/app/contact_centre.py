@@ -26,7 +26,12 @@ from vxml_server.queues import (
 )
 from vxml_server.store import NewEvent
 
-_TABLES: Mapping[str, Kind] = {"agents": "agent", "groups": "group", "queues": "queue"}
+_TABLES: Mapping[str, Kind] = {
+    "agents": "agent",
+    "boxes": "box",
+    "groups": "group",
+    "queues": "queue",
+}
 DOCUMENTS = Path(str(resources.files("vxml_server.queues"))) / "documents"
 """Where the shipped documents of waiting callers are."""
 LANGUAGES = frozenset(path.name.split(".")[1] for path in DOCUMENTS.glob("waiting.*.vxml"))

@@ -17,7 +17,7 @@ from vxml_server.queues.centre import (
 from vxml_server.queues.definitions import BadDefinition, Definition, Kind, kind_of, read, written
 from vxml_server.queues.matching import in_order
 from vxml_server.queues.orders import Action, Order, Reason, Refused
-from vxml_server.queues.profiles import Agent, Group, Queue
+from vxml_server.queues.profiles import Agent, Box, Group, Queue
 from vxml_server.queues.rows import AgentRow, Entry, Exit, Offer, OfferState, Presence
 from vxml_server.queues.secrets import BadPin, TooManyTries
 from vxml_server.queues.statistics import of_agent as figures_of_agent
@@ -38,6 +38,7 @@ __all__ = [
     "BadDefinition",
     "BadPin",
     "Board",
+    "Box",
     "ContactCentre",
     "Contacts",
     "Definition",

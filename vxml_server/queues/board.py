@@ -22,7 +22,7 @@ from vxml_server.queues.matching import (
     match,
     next_change,
 )
-from vxml_server.queues.profiles import Agent, Group, Member, Queue, Roster, Seat, roster
+from vxml_server.queues.profiles import Agent, Box, Group, Member, Queue, Roster, Seat, roster
 from vxml_server.queues.rows import AgentRow, Change, Entry, EntryState, Offer, OfferState
 
 # Rows that are over are remembered by their generation: an older form of one may still arrive.
@@ -40,6 +40,8 @@ class Board:
         self.groups: dict[str, Group] = {}
         self.queues: dict[str, Queue] = {}
         """Those that are defined; `rosters` has the agents' own as well."""
+        self.boxes: Mapping[str, Box] = {}
+        """Those that are defined, by name; another object when one has changed."""
         self.rosters: dict[str, Roster] = {}
         self.entries: dict[str, Entry] = {}
         """Callers who have not left."""
@@ -63,7 +65,11 @@ class Board:
     # Definitions -------------------------------------------------------------------------------
 
     def define(
-        self, agents: Iterable[Agent], groups: Iterable[Group], queues: Iterable[Queue]
+        self,
+        agents: Iterable[Agent],
+        groups: Iterable[Group],
+        queues: Iterable[Queue],
+        boxes: Iterable[Box] = (),
     ) -> None:
         """Replaces all definitions; rows stay."""
         self.agents = {
@@ -72,6 +78,7 @@ class Board:
         }
         self.groups = {group.name: group for group in groups}
         self.queues = {queue.name: queue for queue in queues}
+        self.boxes = {box.name: box for box in boxes}
         personal = [name for name in self.rosters if name.startswith(PERSONAL)]
         self.rosters = {name: roster(queue, self.groups) for name, queue in self.queues.items()}
         for name in personal:

@@ -1,8 +1,8 @@
-"""The contact centre of one worker: its callers, the offers that it makes of them, its agents.
+"""The contact centre of one worker: its callers, the agents, and when who is offered to whom.
 
-Every worker has the whole board and makes the offers of its own callers. The rule that must hold:
-an offer that was stored is made, and one that is made was stored; so a caller and an agent who are
-reserved for each other always come to an end with each other.
+Every worker has the whole board and makes the offers of its own callers (`offers`). The rule that
+must hold: who waits by the board has a caller here or with another worker, and who has left knows
+of it; what is found otherwise is put right and is in the log.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from vxml_server.clock import Clock
 from vxml_server.queues.board import Board
 from vxml_server.queues.definitions import Definition, Kind, kind_of
 from vxml_server.queues.estimate import expected_wait, standing
-from vxml_server.queues.matching import Assignment
-from vxml_server.queues.offering import Offering
+from vxml_server.queues.offers import Offers
 from vxml_server.queues.replica import BEAT, RETRY, Counters, Replica
 from vxml_server.queues.rows import Change, Entry, EntryState, Exit, Offer, OfferState, Presence
 from vxml_server.queues.secrets import Pins
@@ -31,7 +30,6 @@ from vxml_server.queues.telephony import Caller
 from vxml_server.queues.transitions import (
     IllegalTransition,
     OfferEvent,
-    claim,
     enter,
     is_free,
     present,
@@ -96,13 +94,10 @@ class ContactCentre:
         )
         self._pins = Pins(store, clock, random.randbytes)
         self._callers: dict[str, Caller] = {}
-        self._offerings: dict[str, Offering] = {}
         self._entering: dict[str, str] = {}
         """Queues by the ids of entries that are about to be stored."""
-        self._claiming: dict[str, asyncio.Future[None]] = {}
-        """Entries that are about to be offered: who leaves meanwhile waits until it is known."""
-        self._promised: dict[str, str] = {}
-        """Agents by the entries that are offered to them and to nobody else until that is over."""
+        self.offers = Offers(self._replica, self._callers, self._id, clock.monotonic)
+        """The offers and conversations of this worker's callers."""
         self._tasks: list[asyncio.Task[None]] = []
         self._errands: set[asyncio.Task[None]] = set()
 
@@ -123,9 +118,7 @@ class ContactCentre:
             task.cancel()
         if self._tasks:
             await asyncio.wait([*self._tasks, *self._errands])
-        if self._offerings:
-            offerings = list(self._offerings.values())
-            await asyncio.gather(*(one.stop(OfferEvent.WITHDRAW) for one in offerings))
+        await self.offers.stop()
         await self._replica.stop()
         timer.cancel()
 
@@ -194,7 +187,7 @@ class ContactCentre:
         self._callers[entry.id] = caller
         self._entering[entry.id] = queue
         if first:
-            self._promised[entry.id] = first
+            self.offers.promise(entry.id, first)
         entered = enter(entry, self.now())
         try:
             await to_the_end(self._replica.stored(entered, patience=ENTER_PATIENCE))
@@ -203,14 +196,14 @@ class ContactCentre:
             raise
         except BaseException:
             self._callers.pop(entry.id, None)
-            self._promised.pop(entry.id, None)
+            self.offers.break_promise(entry.id)
             raise
         finally:
             del self._entering[entry.id]
         # Others may have put him out again at once: they take this worker for dead.
         self._look_after(entry.id)
         if first:
-            await self.offer_to(entry.id, first)
+            await self.offers.offer_to(entry.id, first)
         return entry.id
 
     def _waiting_in(self, queue: str) -> int:
@@ -231,10 +224,7 @@ class ContactCentre:
 
     async def _leave(self, entry_id: str, reason: Exit) -> None:
         gone = OfferEvent.CALLER_GONE if reason is Exit.ABANDONED else OfferEvent.WITHDRAW
-        if (claiming := self._claiming.get(entry_id)) is not None:
-            await asyncio.wait([claiming])
-        for offering in self._offerings_of(entry_id):
-            await offering.stop(gone)
+        await self.offers.withdraw(entry_id, gone)
         await self._replica.take_out(entry_id, reason)
 
     async def put_out(self, entry_id: str) -> bool:
@@ -271,16 +261,29 @@ class ContactCentre:
             elapsed=now - entry.entered_at,
         )
 
+    def caller(self, entry_id: str) -> Caller | None:
+        """A waiting caller of this worker."""
+        return self._callers.get(entry_id)
+
+    async def prioritise(self, entry_id: str, priority: float) -> bool:
+        """Gives a waiting caller another priority; False when he does not wait (any more)."""
+
+        def change() -> tuple[Change, ...]:
+            entry = self.board.entries.get(entry_id)
+            if entry is None:
+                raise IllegalTransition(f"entry {entry_id} has left")
+            return (prioritise(entry, priority, self.now()),)
+
+        return await self._replica.change(change)
+
+    def _id(self) -> str:
+        return f"{self._random.getrandbits(96):024x}"
+
     # Putting right -----------------------------------------------------------------------------
 
     def _were_moved(self, entries: Collection[str], offers: Collection[str]) -> None:
         """Others may have changed these: they took us for dead, or put right what we left."""
-        for offer_id in offers:
-            offering = self._offerings.get(offer_id)
-            offer = self.board.offers.get(offer_id)
-            if offering is not None and (offer is None or offer.outcome is not None):
-                # Nobody may go on ringing or talking as if nothing had happened.
-                offering.end(OfferEvent.LOSE)
+        self.offers.were_moved(offers)
         for entry_id in entries:
             self._look_after(entry_id)
 
@@ -301,23 +304,14 @@ class ContactCentre:
             await self._clock.sleep(BEAT)
             for entry_id in list(self._callers):
                 self._look_after(entry_id)
-            found = {*self._forsaken_offers(), *self._forsaken_entries()}
-            for offer_id in self._forsaken_offers() & before:
+            found = {*self.offers.forsaken(), *self._forsaken_entries()}
+            for offer_id in self.offers.forsaken() & before:
                 _log.error("nobody makes an offer of ours", offer=offer_id)
                 await self._replica.advance(offer_id, OfferEvent.LOSE)
             for entry_id in self._forsaken_entries() & before:
                 _log.error("nobody is a caller of ours", entry=entry_id)
                 await self._replica.take_out(entry_id, Exit.LOST)
             before = found
-
-    def _forsaken_offers(self) -> set[str]:
-        return {
-            offer.id
-            for offer in self.board.offers.values()
-            if offer.worker == self.worker
-            and offer.outcome is None
-            and offer.id not in self._offerings
-        }
 
     def _forsaken_entries(self) -> set[str]:
         return {
@@ -373,6 +367,15 @@ class ContactCentre:
             await self._replica.advance(offer.id, OfferEvent.WRAPPED_UP)
         return bool(wrapping)
 
+    def can_take(self, agent: str, medium: str = "voice") -> bool:
+        """Whether an agent may be offered something now. Raises `NoSuchAgent`."""
+        candidate = self.board.agents.get(agent)
+        if candidate is None:
+            raise NoSuchAgent(agent)
+        row = candidate.row
+        has_room = row.busy.get(medium, 0) < candidate.profile.capacity.get(medium, 0)
+        return has_room and is_free(row, self.now())
+
     async def set_pin(self, agent: str, pin: str) -> None:
         """Makes or replaces the PIN of an agent, by which the telephone knows him.
 
@@ -404,7 +407,7 @@ class ContactCentre:
             await self._sign_out(kind, name)
             await ledger.undefine(kind, name, now)
         # Several workers of the same settings start at once: what is so already stays.
-        defined: list[Definition] = [*known.agents, *known.groups, *known.queues]
+        defined: list[Definition] = [*known.agents, *known.boxes, *known.groups, *known.queues]
         there = {(kind_of(one), one.name): one for one in defined}
         for key, definition in declared.items():
             if there.get(key) != definition or key not in known.declared:
@@ -434,155 +437,6 @@ class ContactCentre:
         """Whether the settings alone may change it."""
         return (kind, name) in self._replica.declared
 
-    # Offers ------------------------------------------------------------------------------------
-
-    async def part(self, offer_id: str) -> bool:
-        """Ends an offer or a conversation of this worker; False when it is not one."""
-        offering = self._offerings.get(offer_id)
-        if offering is None:
-            return False
-        await offering.stop(OfferEvent.WITHDRAW)
-        return True
-
-    def offering(self, offer_id: str) -> Offering | None:
-        """An offer or a conversation of this worker that has not ended."""
-        return self._offerings.get(offer_id)
-
-    def caller(self, entry_id: str) -> Caller | None:
-        """A waiting caller of this worker."""
-        return self._callers.get(entry_id)
-
-    def can_take(self, agent: str, medium: str = "voice") -> bool:
-        """Whether an agent may be offered something now. Raises `NoSuchAgent`."""
-        candidate = self.board.agents.get(agent)
-        if candidate is None:
-            raise NoSuchAgent(agent)
-        row = candidate.row
-        has_room = row.busy.get(medium, 0) < candidate.profile.capacity.get(medium, 0)
-        return has_room and is_free(row, self.now())
-
-    async def offer_to(self, entry_id: str, agent: str) -> bool:
-        """Offers a waiting caller of this worker to an agent, whatever the strategy; what else was
-        offered of him is withdrawn, and nobody else is asked until the agent has answered or not.
-
-        False when he does not wait here, or the agent cannot take him now: then nothing changes.
-        """
-        self._promised[entry_id] = agent
-        if (claiming := self._claiming.get(entry_id)) is not None:
-            await asyncio.wait([claiming])
-        others = [one for one in self._offerings_of(entry_id) if one.offer.agent != agent]
-        entry = self.board.entries.get(entry_id)
-        if entry is not None and not self._is_offered_to(entry_id, agent):
-            await to_the_end(self._offer(Assignment(entry_id, agent, entry.queue)))
-        if not self._is_offered_to(entry_id, agent):
-            self._redeem(entry_id, agent)
-            return False
-        await asyncio.gather(*(one.stop(OfferEvent.WITHDRAW) for one in others))
-        return True
-
-    def _is_offered_to(self, entry_id: str, agent: str) -> bool:
-        return any(one.offer.agent == agent for one in self._offerings_of(entry_id))
-
-    def _redeem(self, entry_id: str, agent: str) -> None:
-        """The agent has been asked: the caller is anybody's again."""
-        if self._promised.get(entry_id) == agent:
-            del self._promised[entry_id]
-            if (entry := self.board.entries.get(entry_id)) is not None:
-                self.board.touch([entry.queue])
-                self._replica.news.set()
-
-    async def prioritise(self, entry_id: str, priority: float) -> bool:
-        """Gives a waiting caller another priority; False when he does not wait (any more)."""
-
-        def change() -> tuple[Change, ...]:
-            entry = self.board.entries.get(entry_id)
-            if entry is None:
-                raise IllegalTransition(f"entry {entry_id} has left")
-            return (prioritise(entry, priority, self.now()),)
-
-        return await self._replica.change(change)
-
-    def _offerings_of(self, entry_id: str) -> list[Offering]:
-        return [one for one in self._offerings.values() if one.offer.entry == entry_id]
-
-    async def _make(self, assignments: Iterable[Assignment]) -> None:
-        """Makes offers, in this order; when another worker was faster than one of them, what is
-        left is decided anew, for that caller may now be the next for an agent of the others."""
-        left = [one for one in assignments if one.entry not in self._promised]
-        while left:
-            if not await to_the_end(self._offer(left[0])):
-                self.board.touch(one.queue for one in left)
-                return
-            del left[0]
-
-    async def _offer(self, assignment: Assignment) -> bool:
-        """Reserves the agent and rings him: both, or neither. False when it came too late."""
-        if not self._is_mine(assignment):
-            return True
-        change = self._claim(assignment)
-        if change is None:
-            return False
-        entry_id = assignment.entry
-        self._claiming[entry_id] = asyncio.get_running_loop().create_future()
-        try:
-            done = await self._replica.stored(change)
-            if done:
-                await self._ring(change.offers[0])
-        finally:
-            self._claiming.pop(entry_id).set_result(None)
-        return done
-
-    def _is_mine(self, assignment: Assignment) -> bool:
-        """Whether this worker has the caller, and he is not about to leave."""
-        entry = self.board.entries.get(assignment.entry)
-        return (
-            entry is not None
-            and entry.worker == self.worker
-            and entry.id in self._callers
-            and entry.queue in self.board.rosters
-        )
-
-    def _claim(self, assignment: Assignment) -> Change | None:
-        """None when the agent or the caller is not free (any more)."""
-        entry = self.board.entries[assignment.entry]
-        agent = self.board.agents.get(assignment.agent)
-        if agent is None:
-            return None
-        try:
-            return claim(agent.row, agent.profile, entry, self._id(), self.now())
-        except IllegalTransition:
-            return None
-
-    async def _ring(self, offer: Offer) -> None:
-        caller = self._callers.get(offer.entry)
-        candidate = self.board.agents.get(offer.agent)
-        if caller is None or candidate is None:
-            # Gone while he was being reserved: the caller, or the agent's definition.
-            gone = OfferEvent.CALLER_GONE if caller is None else OfferEvent.WITHDRAW
-            await self._replica.advance(offer.id, gone)
-            return
-        made = Offering(offer, candidate.profile, caller, self._offered, self._clock.monotonic)
-        self._offerings[offer.id] = made
-
-        def done() -> None:
-            del self._offerings[offer.id]
-            self._redeem(offer.entry, offer.agent)
-
-        made.start(done)
-
-    async def _offered(self, offer_id: str, event: OfferEvent) -> bool:
-        """Moves an offer that is being made; the first who is bridged ends the others."""
-        done = await self._replica.advance(offer_id, event)
-        if done and event is OfferEvent.BRIDGE:
-            entry_id = self._offerings[offer_id].offer.entry
-            self._callers.pop(entry_id, None)
-            others = [one for one in self._offerings_of(entry_id) if one.offer.id != offer_id]
-            await asyncio.gather(*(one.stop(OfferEvent.WITHDRAW) for one in others))
-        return done
-
-    def _id(self) -> str:
-        return f"{self._random.getrandbits(96):024x}"
-
     # Deciding ----------------------------------------------------------------------------------
 
     async def _decide(self) -> None:
@@ -591,7 +445,7 @@ class ContactCentre:
             self._replica.news.clear()
             try:
                 self._put_out_of_removed_queues()
-                await self._make(self.board.assignments(self.now()))
+                await self.offers.make(self.board.assignments(self.now()))
                 await self._end_wrap_ups()
             except StoreError as error:
                 _log.warning("offers cannot be stored", error=str(error))

@@ -10,15 +10,16 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
-from vxml_server.queues.profiles import Agent, Group, Queue
+from vxml_server.queues.profiles import Agent, Box, Group, Queue
 from vxml_server.store import Json
 
-Kind = Literal["agent", "group", "queue"]
-Definition: TypeAlias = Agent | Group | Queue
+Kind = Literal["agent", "box", "group", "queue"]
+Definition: TypeAlias = Agent | Box | Group | Queue
 
 # The type of an adapter is that of its kind; there is no one type for a table of them, hence Any.
 _ADAPTERS: Mapping[Kind, TypeAdapter[Any]] = {
     "agent": TypeAdapter(Agent),
+    "box": TypeAdapter(Box),
     "group": TypeAdapter(Group),
     "queue": TypeAdapter(Queue),
 }
@@ -48,6 +49,8 @@ def kind_of(definition: Definition) -> Kind:
     match definition:
         case Agent():
             return "agent"
+        case Box():
+            return "box"
         case Group():
             return "group"
         case Queue():

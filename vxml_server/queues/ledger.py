@@ -38,7 +38,7 @@ from vxml_server.queues.definitions import (
     read,
     written,
 )
-from vxml_server.queues.profiles import Agent, Group, Queue
+from vxml_server.queues.profiles import Agent, Box, Group, Queue
 from vxml_server.queues.rows import (
     AgentRow,
     Change,
@@ -79,6 +79,7 @@ class Definitions:
     agents: tuple[Agent, ...] = ()
     groups: tuple[Group, ...] = ()
     queues: tuple[Queue, ...] = ()
+    boxes: tuple[Box, ...] = ()
     declared: frozenset[tuple[Kind, str]] = frozenset()
 
 
@@ -404,6 +405,7 @@ async def _definitions(connection: AsyncConnection) -> Definitions:
     agents: list[Agent] = []
     groups: list[Group] = []
     queues: list[Queue] = []
+    boxes: list[Box] = []
     declared: set[tuple[Kind, str]] = set()
     table = queue_tables.definitions
     query = select(table).order_by(table.c.kind, table.c.name)
@@ -419,11 +421,15 @@ async def _definitions(connection: AsyncConnection) -> Definitions:
         match definition:
             case Agent():
                 agents.append(definition)
+            case Box():
+                boxes.append(definition)
             case Group():
                 groups.append(definition)
             case Queue():
                 queues.append(definition)
-    return Definitions(tuple(agents), tuple(groups), tuple(queues), frozenset(declared))
+    return Definitions(
+        *(tuple(agents), tuple(groups), tuple(queues), tuple(boxes)), frozenset(declared)
+    )
 
 
 def _defined(kind: Kind, name: str, at: float, definition: Definition | None = None) -> Fact:

@@ -1,4 +1,4 @@
-"""What the operator says of agents, groups and queues: definitions, without any state.
+"""What the operator says of agents, groups, queues and boxes: definitions, without any state.
 
 The names are the field's. All of it is frozen, JSON-like data that a settings file, a REST body and
 a row of the database have in common. The rule that must hold: a definition that exists is usable;
@@ -13,15 +13,23 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from pydantic import ConfigDict
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 MAX_CALLS = 8
 MAX_LEVEL = 100
+MAX_OWNERS = 16
+MAX_ADDRESSES = 10
+LONGEST_MESSAGE = 3600.0
+LONGEST_RETENTION = 36_500.0
 KEYS = "0123456789*#"
 WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What takes a waiting caller out of his queue; a dot would make it the name of an event."""
+
+_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
 
 def _named(name: str) -> None:
@@ -252,6 +260,75 @@ class Queue:
 
 
 _QUEUE_SECONDS = ("max_wait", "max_wait_no_agents", "service_level_target")
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Where messages are left: of a queue, of an agent, or of neither. Times are seconds.
+
+    `number` is what is dialled to name it, up to 16 digits; "" is `name`, if that is digits. The
+    agents in `owners` open it with their own PINs. `greeting` is the URI of audio; without one the
+    caller hears a spoken sentence. Each message is told to every address of `email` and to
+    `webhook`. A message is kept for `retention_days`; None is as long as the settings say.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    name: str
+    number: str = ""
+    description: str = ""
+    owners: tuple[str, ...] = ()
+    queue: str = ""
+    agent: str = ""
+    language: str = ""
+    greeting: str = ""
+    email: tuple[str, ...] = ()
+    webhook: str = ""
+    max_message: float = 180.0
+    """Of a longer message its beginning is kept."""
+    min_message: float = 1.0
+    """What is shorter is no message."""
+    max_messages: int = 100
+    retention_days: float | None = None
+
+    def __post_init__(self) -> None:
+        _named(self.name)
+        fits = self.number == "" or re.fullmatch("[0-9]{1,16}", self.number) is not None
+        _check(fits, "number", "up to 16 digits", self.number)
+        own = (self.queue, self.agent)
+        _check(not all(own), "agent", "a queue or an agent, not both", self.agent)
+        for field_name, values, most in (
+            ("owners", self.owners, MAX_OWNERS),
+            ("email", self.email, MAX_ADDRESSES),
+        ):
+            _check(len(values) <= most, field_name, f"at most {most}", len(values))
+            _check(len(set(values)) == len(values), field_name, "each once", values)
+        for address in self.email:
+            fits = len(address) <= 254 and _ADDRESS.fullmatch(address) is not None
+            _check(fits, "email", "addresses such as ann@example.org", address)
+        fits = self.language == "" or _LANGUAGE.fullmatch(self.language) is not None
+        _check(fits, "language", "a language tag such as fr-FR", self.language)
+        fits = self.webhook == "" or _is_http(self.webhook)
+        _check(fits, "webhook", "an http: or https: URL", self.webhook)
+        fits = 0 < self.max_message <= LONGEST_MESSAGE
+        _check(
+            fits, "max_message", f"seconds over 0, at most {LONGEST_MESSAGE:g}", self.max_message
+        )
+        fits = 0 <= self.min_message <= self.max_message
+        _check(fits, "min_message", "seconds, 0 to max_message", self.min_message)
+        _check(self.max_messages >= 1, "max_messages", "1 or more", self.max_messages)
+        fits = self.retention_days is None or 0 < self.retention_days <= LONGEST_RETENTION
+        _check(fits, "retention_days", "days over 0", self.retention_days)
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        is_whole = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    fits = re.fullmatch(r"[!-~]{1,2000}", url) is not None
+    return fits and is_whole and parts.scheme in {"http", "https"}
 
 
 @dataclass(frozen=True, slots=True)

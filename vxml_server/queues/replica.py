@@ -174,7 +174,9 @@ class Replica:
 
     def _define(self, definitions: Definitions) -> None:
         self.declared = definitions.declared
-        self.board.define(definitions.agents, definitions.groups, definitions.queues)
+        self.board.define(
+            *(definitions.agents, definitions.groups, definitions.queues, definitions.boxes)
+        )
 
     # What workers do to one another's rows too ---------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""`/api/v1/queues/{name}`, `/groups/{name}`, `/agents/{name}`: what the operator defines.
+"""`/api/v1/queues/{name}`, `/groups/…`, `/agents/…`, `/boxes/…`: what the operator defines.
 
 A definition is put as a whole, as often as one likes. The rule that must hold: what the settings
 declare is theirs, and answered 409.
@@ -16,7 +16,12 @@ from vxml_server.web.problems import Problem
 from vxml_server.web.protocols import Centre
 from vxml_server.web.requests import bad, json_object, parameters, store_answers
 
-_PATHS: Mapping[str, Kind] = {"queues": "queue", "groups": "group", "agents": "agent"}
+_PATHS: Mapping[str, Kind] = {
+    "queues": "queue",
+    "groups": "group",
+    "agents": "agent",
+    "boxes": "box",
+}
 
 
 class DefinitionsApi:
@@ -88,6 +93,8 @@ class DefinitionsApi:
     def _find(self, kind: Kind, name: str) -> Definition | None:
         board = self._centre.board
         match kind:
+            case "box":
+                return board.boxes.get(name)
             case "queue":
                 return board.queues.get(name)
             case "group":
