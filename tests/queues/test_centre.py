@@ -310,7 +310,7 @@ async def killed(world: World, centre: ContactCentre) -> None:
     for task in (*centre._tasks, *centre._replica._tasks):
         assert task is not None
         task.cancel()
-    for offering in centre._offerings.values():
+    for offering in centre.offers._offerings.values():
         assert offering._task is not None
         offering._task.cancel()
 

@@ -129,7 +129,7 @@ class Supervision:
     async def _hang_up(self, order: Order) -> None:
         offer = self._offering(order).offer
         self._note("offer.hung_up", offer, order.by)
-        await self._centre.part(offer.id)
+        await self._centre.offers.part(offer.id)
 
     async def _give_back(self, order: Order) -> None:
         await self._part(order, "conversation.returned", {})
@@ -155,10 +155,10 @@ class Supervision:
         offering = self._conversation(order)
         self._note(name, offering.offer, order.by, data)
         offering.caller.send_on(str(data.get("dest", "")), str(data.get("to", "")))
-        await self._centre.part(order.target)
+        await self._centre.offers.part(order.target)
 
     def _offering(self, order: Order) -> Offering:
-        offering = self._centre.offering(order.target)
+        offering = self._centre.offers.get(order.target)
         if offering is None:
             raise _nothing("There is no such offer, or it is over.")
         return offering
@@ -179,7 +179,7 @@ class Supervision:
 
     async def _take(self, order: Order) -> None:
         entry, agent = self._entry(order), str(order.values["agent"])
-        if not await self._centre.offer_to(entry.id, agent):
+        if not await self._centre.offers.offer_to(entry.id, agent):
             raise _conflict(f"{agent!r} cannot be offered the caller now.")
         self._note("queue.taken", entry, order.by, {"to": agent})
 
