@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, TypeVar
@@ -63,46 +63,13 @@ class SteppedClock(VirtualClock):
         return super().utc_now() + timedelta(seconds=self.ahead)
 
 
-class Traffic:
-    """What goes on between the stores of some workers and their database."""
-
-    def __init__(self) -> None:
-        self.begun = 0
-        """How often anything was asked so far."""
-        self._open = 0
-        self._is_still = asyncio.Event()
-        self._is_still.set()
-
-    @contextmanager
-    def passing(self) -> Iterator[None]:
-        self.begun += 1
-        self._open += 1
-        self._is_still.clear()
-        try:
-            yield
-        finally:
-            self._open -= 1
-            if not self._open:
-                self._is_still.set()
-
-    async def settle(self) -> None:
-        """Until nobody waits for the database or does anything but wait for time."""
-        begun = -1
-        while self._open or begun != self.begun:
-            begun = self.begun
-            await self._is_still.wait()
-            for _ in range(15):
-                await asyncio.sleep(0)
-
-
 class FaultyStore(Store):
     """A store that stands still or fails when it is told to."""
 
+    in_flight = 0
     failures_before = 0
     failures_after = 0
     gate: asyncio.Event | None = None
-    traffic: Traffic
-    """Of all workers."""
     reader: Store
     """Of the same database, without failures; of the first worker alone."""
 
@@ -132,40 +99,43 @@ class FaultyStore(Store):
             yield connection
 
     @asynccontextmanager
-    async def looking(self) -> AsyncIterator[AsyncConnection]:
-        async with self._passing(), super().looking() as connection:
-            yield connection
-
-    @asynccontextmanager
     async def _passing(self) -> AsyncIterator[None]:
         if self.gate is not None:
             await self.gate.wait()
-        with self.traffic.passing():
+        self.in_flight += 1
+        try:
             yield
+        finally:
+            self.in_flight -= 1
 
 
 async def quiet(
-    traffic: Traffic,
     stores: Sequence[FaultyStore],
     centres: Sequence[ContactCentre],
     last: Callable[[], Coroutine[Any, Any, int]],
 ) -> None:
     """Until nobody waits for the database, and all centres have read the log to its `last` fact."""
-    while True:
-        await traffic.settle()
-        begun = traffic.begun
+    still = 0
+    while still < 2:
+        for _ in range(15):
+            await asyncio.sleep(0)
+        if any(store.in_flight for store in stores):
+            still = 0
+            await asyncio.sleep(0.0003)
+            continue
         number = await last()
         if all(centre._replica._seq >= number for centre in centres):
-            if begun == traffic.begun:
-                return
-        else:
-            for store in stores:
-                store.feed.wake()
+            still += 1
+            continue
+        still = 0
+        for store in stores:
+            store.feed.wake()
+        await asyncio.sleep(0.0003)
 
 
 async def last_of(store: Store) -> int:
     """The number of the last fact in the log."""
-    async with store.looking() as connection:
+    async with store.reading() as connection:
         table = queue_tables.workers.metadata.tables["counters"]
         query = select(table.c.value).where(table.c.name == "event")
         return int((await connection.execute(query)).scalar_one())
@@ -453,7 +423,6 @@ class History:
         """Until nobody does anything, and all that run know the whole log."""
         running = self._running()
         await quiet(
-            self.workers[0].store.traffic,
             [worker.store for worker in running],
             [worker.centre for worker in running if worker.is_alive],
             self._last,
@@ -489,7 +458,7 @@ class History:
 
     async def _rows(self, table: Any) -> list[Any]:
         self._seen = await self._last()
-        async with self._reader.looking() as connection:
+        async with self._reader.reading() as connection:
             return list(await connection.execute(select(table)))
 
     async def check_log(self) -> None:
@@ -622,11 +591,9 @@ class History:
 async def open_workers(url: str) -> list[Worker]:
     """Three workers, each with its own connections; the first one's store has a `reader`."""
     workers = []
-    traffic = Traffic()
     for number in range(WORKERS):
         clock = SteppedClock()
         store = await FaultyStore.open(url, clock, worker=f"w{number}")
-        store.traffic = traffic
         workers.append(Worker(store, clock, f"w{number}"))
     workers[0].store.reader = await Store.open(url, SteppedClock(), worker="reader")
     return workers
