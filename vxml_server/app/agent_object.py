@@ -63,7 +63,7 @@ class AgentObject:
         }
 
     async def __call__(self, call: ObjectCall, /) -> Json:
-        name = _text(call, "operation")
+        name = call.text("operation")
         operation = self._operations.get(name)
         if operation is None:
             known = ", ".join(self._operations)
@@ -85,10 +85,10 @@ class AgentObject:
         self._agent = ""
         if self._wrong >= MAX_TRIES:
             return {"ok": False, "reason": "locked"}
-        number = _text(call, "number")
+        number = call.text("number")
         agent = self._agent_of_number(number) if number else self._own
         try:
-            is_right = bool(agent) and await self._centre.check_pin(agent, _text(call, "pin"))
+            is_right = bool(agent) and await self._centre.check_pin(agent, call.text("pin"))
         except TooManyTries:
             return {"ok": False, "reason": "locked"}
         if not is_right:
@@ -107,7 +107,7 @@ class AgentObject:
 
     def _present(self, presence: Presence) -> Callable[[ObjectCall], Awaitable[_Fields]]:
         async def change(call: ObjectCall) -> _Fields:
-            reason = _text(call, "reason")[:MAX_REASON]
+            reason = call.text("reason")[:MAX_REASON]
             await self._centre.present(self._agent, presence, reason)
             return await self._state(call)
 
@@ -148,10 +148,3 @@ def _only(board: Board, fits: Callable[[Agent], bool]) -> str:
     """The one agent that fits; "" when there are none or several."""
     found = [name for name, candidate in board.agents.items() if fits(candidate.profile)]
     return found[0] if len(found) == 1 else ""
-
-
-def _text(call: ObjectCall, name: str) -> str:
-    """A parameter, "" when it is not given or no text (a number's digits are text)."""
-    parameter = call.parameters.get(name)
-    value = None if parameter is None else parameter.value
-    return value.strip() if isinstance(value, str) else ""

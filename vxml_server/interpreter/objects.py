@@ -58,6 +58,13 @@ class ObjectCall:
     archive: tuple[str, ...] = ()
     base: str = ""
 
+    def text(self, name: str) -> str:
+        """A parameter without white space around it; "" when it is not given or no text (the
+        digits of a number are text)."""
+        parameter = self.parameters.get(name)
+        value = None if parameter is None else parameter.value
+        return value.strip() if isinstance(value, str) else ""
+
 
 ObjectValue: TypeAlias = "Json | RecordedAudio | Mapping[str, Json | RecordedAudio]"
 """What an object returns."""

@@ -8,9 +8,17 @@ that it is there.
 from vxml_server.queues import BadPin, Box, TooManyTries
 from vxml_server.voicemail.errors import BadAudio, BoxFull, NoSuchBox, NoSuchMessage, TooShort
 from vxml_server.voicemail.records import Counts, Message, Messages, Notified
+from vxml_server.voicemail.transfer import (
+    DOCUMENTS,
+    VOICEMAIL,
+    VoicemailTransfer,
+    destination_of,
+)
 from vxml_server.voicemail.voicemail import Voicemail
 
 __all__ = [
+    "DOCUMENTS",
+    "VOICEMAIL",
     "BadAudio",
     "BadPin",
     "Box",
@@ -24,4 +32,6 @@ __all__ = [
     "TooManyTries",
     "TooShort",
     "Voicemail",
+    "VoicemailTransfer",
+    "destination_of",
 ]
