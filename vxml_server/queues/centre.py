@@ -35,7 +35,7 @@ from vxml_server.queues.transitions import (
     present,
     prioritise,
 )
-from vxml_server.store import Store, StoreError
+from vxml_server.store import Store, StoreError, voicemail_tables
 
 _log = structlog.get_logger(__name__)
 # Another worker's wrap-up is ended this long after its time, in case that worker is not there.
@@ -93,6 +93,7 @@ class ContactCentre:
             moved=self._were_moved,
         )
         self._pins = Pins(store, clock, random.randbytes)
+        self._pins_of_boxes = Pins(store, clock, random.randbytes, voicemail_tables.pins)
         self._callers: dict[str, Caller] = {}
         self._entering: dict[str, str] = {}
         """Queues by the ids of entries that are about to be stored."""
@@ -425,6 +426,8 @@ class ContactCentre:
         removed = await self._replica.ledger.undefine(kind, name, self.now())
         if kind == "agent":
             await self._pins.remove(name)
+        elif kind == "box":
+            await self._pins_of_boxes.remove(name)
         await self._replica.redefine()
         return removed
 

@@ -1,4 +1,4 @@
-"""The PINs by which telephones know agents: hashed, and not to be found by trying.
+"""The PINs by which telephones know people: hashed, and not to be found by trying.
 
 The rules that must hold: a PIN is never kept or logged, only its scrypt hash (RFC 7914) with a salt
 of its own; a try is counted before it is judged, in the database, so that neither many calls at a
@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Table, delete, insert, select, update
 
 from vxml_server.clock import Clock
-from vxml_server.store import Store, queue_tables
+from vxml_server.store import Store, Unstorable, queue_tables
 
 LENGTHS = (4, 12)
 """Digits of a PIN: at least, at most."""
@@ -38,16 +40,35 @@ class TooManyTries(Exception):
         self.seconds = seconds
 
 
-class Pins:
-    """The PINs of all agents. Everything raises `StoreError` when the database does not answer."""
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a PIN is judged by."""
 
-    def __init__(self, store: Store, clock: Clock, salt: Callable[[int], bytes]) -> None:
+    salt: bytes
+    hash: bytes
+
+
+class Pins:
+    """The PINs of all agents, or of whom `table` is about, by name.
+
+    Everything raises `StoreError` when the database does not answer.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        salt: Callable[[int], bytes],
+        table: Table = queue_tables.pins,
+    ) -> None:
         """`salt` makes so many unpredictable octets."""
         self._store = store
         self._clock = clock
         self._salt = salt
+        self._table = table
+        (self._name,) = table.primary_key.columns
 
-    async def set(self, agent: str, pin: str) -> None:
+    async def set(self, name: str, pin: str) -> None:
         """Makes or replaces a PIN, and forgets wrong ones. Raises `BadPin`."""
         least, most = LENGTHS
         if not (pin.isascii() and pin.isdigit() and least <= len(pin) <= most):
@@ -59,29 +80,40 @@ class Pins:
             "failures": 0,
             "not_before": 0.0,
         }
-        table = queue_tables.pins
+        table = self._table
         async with self._store.transaction() as connection:
-            done = await connection.execute(
-                update(table).where(table.c.agent == agent).values(values)
-            )
+            done = await connection.execute(update(table).where(self._name == name).values(values))
             if done.rowcount == 0:
-                await connection.execute(insert(table).values(agent=agent, **values))
+                await connection.execute(insert(table).values({self._name: name, **values}))
 
-    async def remove(self, agent: str) -> bool:
+    async def remove(self, name: str) -> bool:
         """False when there is none."""
-        table = queue_tables.pins
+        table = self._table
+        mine = (self._name == name) & (table.c.hash != "")
         async with self._store.transaction() as connection:
-            done = await connection.execute(delete(table).where(table.c.agent == agent))
+            done = await connection.execute(delete(table).where(mine))
         return done.rowcount > 0
 
-    async def check(self, agent: str, pin: str) -> bool:
-        """Whether this is the agent's PIN; one without a PIN has none that is right.
+    async def keys(self, names: Collection[str]) -> list[Key]:
+        """What the PINs of those who have one are judged by."""
+        table = self._table
+        query = select(table.c.salt, table.c.hash).where(
+            self._name.in_(names) & (table.c.hash != "")
+        )
+        async with self._store.reading() as connection:
+            return [_key(salt, hash_) for salt, hash_ in await connection.execute(query)]
 
-        Raises `TooManyTries`, without having looked at the PIN.
+    async def check(self, name: str, pin: str, others: Collection[Key] = ()) -> bool:
+        """Whether this is the PIN of `name`, or one of `others`, who have a key to the same door.
+
+        One without a PIN has none that is right. A wrong one is `name`'s, whoever gave it. Raises
+        `TooManyTries`, without having looked at the PIN.
         """
-        table = queue_tables.pins
+        table = self._table
         now = self._clock.utc_now().timestamp()
-        mine = table.c.agent == agent
+        mine = self._name == name
+        if others:
+            await self._begin_to_count(name)
         async with self._store.transaction() as connection:
             # Of several at a time each takes its own try: the row is locked from here on.
             found = (
@@ -96,22 +128,33 @@ class Pins:
                 later = {"not_before": now + _delay(found.failures)}
                 await connection.execute(update(table).where(mine).values(later))
         if found is None:
-            await self._refuse(agent, now)
+            await self._refuse(name, now)
             # As long as for one who has a PIN, so that nobody learns who does.
             await _hash(pin, b"")
             return False
-        given = await _hash(pin, bytes.fromhex(found.salt))
-        if not hmac.compare_digest(given, bytes.fromhex(found.hash)):
+        if not await _opens(pin, [_key(found.salt, found.hash), *others]):
             return False
         async with self._store.transaction() as connection:
             forgotten = {"failures": 0, "not_before": 0.0}
             await connection.execute(update(table).where(mine).values(forgotten))
         return True
 
-    async def _refuse(self, agent: str, now: float) -> None:
-        table = queue_tables.pins
+    async def _begin_to_count(self, name: str) -> None:
+        """Who has no PIN of his own has tries that are counted all the same."""
+        query = select(self._name).where(self._name == name)
         async with self._store.reading() as connection:
-            query = select(table.c.not_before).where(table.c.agent == agent)
+            if (await connection.execute(query)).first() is not None:
+                return
+        values = {self._name: name, "salt": "", "hash": "", "failures": 0, "not_before": 0.0}
+        # Another may be faster.
+        with suppress(Unstorable):
+            async with self._store.transaction() as connection:
+                await connection.execute(insert(self._table).values(values))
+
+    async def _refuse(self, name: str, now: float) -> None:
+        table = self._table
+        async with self._store.reading() as connection:
+            query = select(table.c.not_before).where(self._name == name)
             found = (await connection.execute(query)).first()
         if found is not None:
             raise TooManyTries(max(0.0, found.not_before - now))
@@ -121,6 +164,17 @@ def _delay(failures: int) -> float:
     """Seconds after so many tries, counted as wrong, until the next one."""
     over = failures - FREE_TRIES
     return min(FIRST_DELAY * 2.0 ** min(over, 16), LAST_DELAY) if over >= 0 else 0.0
+
+
+def _key(salt: str, hash_: str) -> Key:
+    return Key(bytes.fromhex(salt), bytes.fromhex(hash_))
+
+
+async def _opens(pin: str, keys: Collection[Key]) -> bool:
+    for key in keys:
+        if key.hash and hmac.compare_digest(await _hash(pin, key.salt), key.hash):
+            return True
+    return False
 
 
 async def _hash(pin: str, salt: bytes) -> bytes:

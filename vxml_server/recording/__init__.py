@@ -2,12 +2,13 @@
 
 `Recording` is made of two halves. `Recorder` is beside the bridge: rules, the notice, both parties'
 audio to a local disk, twice a second. `Archive` is behind it: files are packed, encrypted, brought
-to the target, verified, and deleted when their time is over; `Library` gives them out.
+to the target, verified, and deleted when their time is over; `Library` gives them out. Audio that
+others have made, a message for a voicemail box, is brought to `Archive.deposit`.
 """
 
 from vxml_server.recording.archive import Archive, Held, NotStored, Retention
 from vxml_server.recording.envelope import EnvelopeError, Keyring
-from vxml_server.recording.ledger import Ledger, TooLate
+from vxml_server.recording.ledger import Beside, Ledger, TooLate
 from vxml_server.recording.library import Audio, Library, NoRecording, decrypt
 from vxml_server.recording.packing import MEDIA_TYPES
 from vxml_server.recording.recorder import (
@@ -27,6 +28,7 @@ __all__ = [
     "Action",
     "Archive",
     "Audio",
+    "Beside",
     "CannotRecord",
     "EnvelopeError",
     "Found",

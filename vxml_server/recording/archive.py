@@ -18,16 +18,15 @@ from typing import TypeVar
 
 import structlog
 
-from vxml_server.audio import RATE
 from vxml_server.clock import Clock
 from vxml_server.recording.envelope import EnvelopeError
-from vxml_server.recording.ledger import Ledger, TooLate
+from vxml_server.recording.ledger import Beside, Ledger, TooLate
 from vxml_server.recording.packing import Format, Packed, extension, pack
 from vxml_server.recording.records import Recording
-from vxml_server.recording.spool import CHANNELS, SAMPLE_OCTETS, Spool, samples_of
+from vxml_server.recording.spool import NOTHING, Spool, samples_of
 from vxml_server.recording.target import Target
 from vxml_server.recording.transitions import Event, State
-from vxml_server.store import Json, StoreError
+from vxml_server.store import Json, StoreError, Unstorable
 
 _log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -101,6 +100,32 @@ class Archive:
         """Brings a stopped recording from the spool to the target, however long that takes."""
         self._begin(self._keep(recording), f"recording {recording.id}")
 
+    async def deposit(self, recording: Recording, samples: bytes, beside: Beside) -> None:
+        """Keeps audio that is complete: mono samples, little endian.
+
+        The recording is new, and stopped. `beside` makes changes in the transaction that stores it.
+        A database that does not answer is waited for, however long. When this returns, nothing that
+        happens to the process loses anything; when it raises (OSError of the disk, `Unstorable`, or
+        what `beside` does), nothing was kept; when it is cancelled, all or nothing was.
+        """
+        await self.in_thread(lambda: self.spool.put(recording.id, samples))
+        try:
+            await self._deposited(recording, beside)
+        except Exception:
+            await self.in_thread(lambda: self.spool.remove(recording.id))
+            raise
+        self.keep(recording)
+
+    async def _deposited(self, recording: Recording, beside: Beside) -> None:
+        while True:
+            try:
+                return await self.ledger.deposit(recording, beside)
+            except Unstorable:
+                raise
+            except StoreError as error:
+                _log.warning("the database does not answer", error=str(error))
+            await self._clock.sleep(FIRST_RETRY)
+
     @property
     def waiting(self) -> int:
         """Recordings on their way to the target."""
@@ -153,7 +178,7 @@ class Archive:
 
     def _pack(self, recording: Recording) -> Packed:
         source = self.spool.find(recording.id)
-        samples = samples_of(source, self.spool.keyring) if source is not None else ()
+        samples = NOTHING if source is None else samples_of(source, self.spool.keyring)
         return pack(samples, self.spool.part(recording.id), self._format, self.spool.keyring)
 
     async def _put(self, recording: Recording, packed: Packed) -> str:
@@ -238,11 +263,10 @@ class Archive:
 
     def _seconds(self, path: Path) -> float:
         try:
-            octets = sum(map(len, samples_of(path, self.spool.keyring)))
+            return samples_of(path, self.spool.keyring).seconds()
         except (OSError, EnvelopeError) as error:
             _log.error("a recording cannot be read", path=str(path), error=str(error))
             return 0.0
-        return octets / (CHANNELS * SAMPLE_OCTETS * RATE)
 
     # Until their time is over ------------------------------------------------------------------
 

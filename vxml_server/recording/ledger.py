@@ -7,12 +7,13 @@ by name before he has it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, Select, and_, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vxml_server.recording.records import Found, Recording, Wanted
 from vxml_server.recording.transitions import Event, State, advance
@@ -31,6 +32,9 @@ _TABLE = recording_tables.recordings
 _FIELDS = tuple(field.name for field in fields(Recording))
 _COLUMNS = tuple(_TABLE.c[name] for name in _FIELDS)
 _LONGEST_SEARCH = 4000
+
+Beside = Callable[[AsyncConnection], Awaitable[Sequence[NewEvent]]]
+"""What is stored together with a recording: its facts, for the end of the transaction."""
 
 
 class TooLate(Exception):
@@ -54,6 +58,20 @@ class Ledger:
             if (await connection.execute(same)).first() is None:
                 await connection.execute(insert(_TABLE), _row(recording))
                 await append_facts(connection, [fact])
+
+    async def deposit(self, recording: Recording, beside: Beside) -> None:
+        """A new one whose audio is complete already, and what `beside` stores with it.
+
+        Once more is harmless. When `beside` raises, nothing is stored.
+        """
+        at = recording.ended_at or recording.announced_at
+        about: dict[str, Json] = {"rule": recording.rule, "duration_s": recording.duration_s}
+        same = select(_TABLE.c.id).where(_TABLE.c.id == recording.id)
+        async with self._store.transaction() as connection:
+            if (await connection.execute(same)).first() is None:
+                facts = await beside(connection)
+                await connection.execute(insert(_TABLE), _row(recording))
+                await append_facts(connection, [_fact(recording, "deposited", at, about), *facts])
 
     async def advance(
         self,

@@ -6,7 +6,7 @@ The rule that must hold: before anybody gets a byte of audio, the log says who h
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -78,6 +78,24 @@ class Library:
         first = await anext(pieces, b"")
         return Audio(found, start, end, _with(first, pieces))
 
+    async def whole(self, recording: str, who: str) -> bytes:
+        """All of the audio, as a file: of the target, or of this process's spool, while it is on
+        its way, as WAV.
+
+        Raises what `audio` does; `NotStored` for one that is in the spool of another process.
+        """
+        found = await self.get(recording)
+        if found.state is State.STOPPED:
+            spool, in_thread = self._archive.spool, self._archive.in_thread
+            if (path := spool.find(recording)) is not None:
+                about: dict[str, Json] = {"by": who, "from": "spool"}
+                await self._ledger.accessed(found, self._clock.utc_now(), about)
+                with suppress(FileNotFoundError):
+                    return await in_thread(lambda: _wav(path, spool.keyring))
+            # It has left the spool meanwhile.
+        audio = await self.audio(recording, who)
+        return b"".join([piece async for piece in audio.pieces])
+
     async def hold(self, recording: str, who: str, reason: str, *, held: bool) -> Recording:
         """Sets or ends a legal hold. Raises `NoRecording`, `NotStored` (there is nothing to hold),
         `TooLate`."""
@@ -113,6 +131,13 @@ async def _with(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes
         yield piece
 
 
+def _wav(path: Path, keyring: Keyring) -> bytes:
+    """What is in a file of the spool."""
+    samples = samples_of(path, keyring)
+    octets = b"".join(samples.pieces)
+    return wav_header(len(octets), samples.channels) + octets
+
+
 def plain(
     file: BinaryIO, keyring: Keyring, start: int = 0, end: int | None = None
 ) -> Iterator[bytes]:
@@ -146,9 +171,10 @@ def decrypt(source: Path, out: Path, keyring: Keyring) -> int:
         with out.open("xb") as file:
             if source.suffixes == [SEALED]:
                 # The sizes of a WAV file come first.
-                octets = sum(map(len, samples_of(source, keyring)))
-                file.write(wav_header(octets))
-                for piece in samples_of(source, keyring):
+                octets = sum(map(len, samples_of(source, keyring).pieces))
+                samples = samples_of(source, keyring)
+                file.write(wav_header(octets, samples.channels))
+                for piece in samples.pieces:
                     file.write(piece)
             else:
                 with source.open("rb") as sealed:

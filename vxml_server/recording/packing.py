@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -19,7 +18,7 @@ import soundfile
 
 from vxml_server.audio import RATE
 from vxml_server.recording.envelope import Keyring, SealedFile, Sealer
-from vxml_server.recording.spool import CHANNELS
+from vxml_server.recording.spool import Samples
 
 Format = Literal["flac", "wav", "opus"]
 
@@ -50,7 +49,7 @@ def extension(form: str, key_id: str) -> str:
     return f".{form}.sealed" if key_id else f".{form}"
 
 
-def pack(samples: Iterable[bytes], path: Path, form: Format, keyring: Keyring) -> Packed:
+def pack(samples: Samples, path: Path, form: Format, keyring: Keyring) -> Packed:
     """Makes the file at `path`, anew, for our eyes only.
 
     Raises OSError, and `EnvelopeError` as the samples do.
@@ -83,14 +82,15 @@ def digest(file: BinaryIO) -> tuple[int, str]:
     return length, summed.hexdigest()
 
 
-def _encode(samples: Iterable[bytes], file: SealedFile | BinaryIO, form: Format) -> int:
-    """Samples of each party that were encoded."""
+def _encode(samples: Samples, file: SealedFile | BinaryIO, form: Format) -> int:
+    """Samples of each channel that were encoded."""
     kind, coding = _LIBSNDFILE[form]
     frames = 0
     try:
-        with soundfile.SoundFile(file, "w", RATE, CHANNELS, coding, format=kind) as sound:
-            for piece in samples:
-                block = np.frombuffer(piece, "<i2").reshape(-1, CHANNELS)
+        channels = samples.channels
+        with soundfile.SoundFile(file, "w", RATE, channels, coding, format=kind) as sound:
+            for piece in samples.pieces:
+                block = np.frombuffer(piece, "<i2").reshape(-1, channels)
                 sound.write(block)
                 frames += len(block)
     except soundfile.SoundFileError as error:

@@ -5,7 +5,12 @@ telling: `call_started()`, `call_answered()`, `leg_ended()`, `call_ended()` and 
 once, and one writer puts what it was told into the database in batches, in order.
 """
 
-from vxml_server.store import queue_tables, recording_tables, registration_tables
+from vxml_server.store import (
+    queue_tables,
+    recording_tables,
+    registration_tables,
+    voicemail_tables,
+)
 from vxml_server.store.cursor import BadCursor, Cursor
 from vxml_server.store.errors import StoreError, Unstorable
 from vxml_server.store.log import append as append_rows
@@ -51,4 +56,5 @@ __all__ = [
     "recording_tables",
     "registration_tables",
     "storable_json",
+    "voicemail_tables",
 ]

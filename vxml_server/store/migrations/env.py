@@ -8,6 +8,7 @@ from vxml_server.store import (  # noqa: F401 (their tables are of the metadata)
     queue_tables,
     recording_tables,
     registration_tables,
+    voicemail_tables,
 )
 from vxml_server.store.tables import metadata
 
