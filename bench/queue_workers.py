@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from vxml_server.clock import SystemClock
 from vxml_server.queues.ledger import Ledger
@@ -23,6 +24,9 @@ from vxml_server.store import Store
 
 PACE = 0.05
 """Seconds between two offers of a worker, while the news is measured."""
+_PATIENCE = 120.0
+"""Seconds that all may take beside the measuring itself."""
+_LONGEST_LINE = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +40,32 @@ class Together:
 
 async def together(url: str, workers: int, seconds: float) -> Together:
     """That many processes, for so long in each part."""
-    # They begin at one moment, when all have started.
-    begin = time.monotonic() + 8.0
     processes = [
         await asyncio.create_subprocess_exec(
-            *(sys.executable, __file__, url, str(number), str(begin), str(seconds)),
+            *(sys.executable, __file__, url, str(number), str(seconds)),
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            limit=_LONGEST_LINE,
         )
         for number in range(workers)
     ]
-    told = [json.loads((await process.communicate())[0]) for process in processes]
+    try:
+        async with asyncio.timeout(_PATIENCE + 2 * seconds):
+            for process in processes:
+                await _hear(process)
+            # All have started, however long that took: they begin at one moment.
+            begin = time.monotonic() + 0.2
+            for process in processes:
+                assert process.stdin is not None
+                process.stdin.write(f"{begin!r}\n".encode())
+            told = [await _hear(process) for process in processes]
+            for process in processes:
+                await process.wait()
+    finally:
+        for process in processes:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
     offers = sum(one["offers"] for one in told)
     return Together(
         [news for one in told for news in one["news"]],
@@ -54,19 +74,33 @@ async def together(url: str, workers: int, seconds: float) -> Together:
     )
 
 
-async def _work(url: str, number: int, begin: float, seconds: float) -> dict[str, object]:
+async def _hear(process: asyncio.subprocess.Process) -> Any:
+    """The next that a worker tells."""
+    assert process.stdout is not None
+    line = await process.stdout.readline()
+    if not line:
+        raise RuntimeError(f"a worker has ended with status {await process.wait()}")
+    return json.loads(line)
+
+
+def _tell(what: object) -> None:
+    print(json.dumps(what), flush=True)
+
+
+async def _work(url: str, number: int, seconds: float) -> None:
     store = await Store.open(url, SystemClock(), worker=f"bench{number}")
-    ledger = Ledger(store, f"bench{number}.{begin}")
-    agent = Agent(f"w{number}.{begin}", line="w")
+    name = f"{number}.{time.monotonic_ns()}"
+    ledger = Ledger(store, f"bench{name}")
+    agent = Agent(f"w{name}", line="w")
     now = time.time()
     signed_in = present(AgentRow(agent.name), Presence.AVAILABLE, now)
-    entered = enter(Entry(f"e{number}.{begin}", "q", "c", ledger.worker, now), now)
+    entered = enter(Entry(f"e{name}", "q", "c", ledger.worker, now), now)
     assert await ledger.commit(signed_in, entered)
     row, entry = signed_in.agents[0], entered.entries[0]
     news: list[float] = []
 
-    async def follow() -> None:
-        async for event in store.feed.follow((await ledger.load()).seq):
+    async def follow(after: int) -> None:
+        async for event in store.feed.follow(after):
             if event.name == "offer.reserved" and event.data["worker"] != ledger.worker:
                 sent = str(event.data.get("mark", ""))
                 if sent:
@@ -85,7 +119,9 @@ async def _work(url: str, number: int, begin: float, seconds: float) -> dict[str
         assert await ledger.commit(ended)
         row, entry = ended.agents[0], ended.entries[0]
 
-    following = asyncio.create_task(follow())
+    following = asyncio.create_task(follow((await ledger.load()).seq))
+    _tell("ready")
+    begin = float(await asyncio.to_thread(sys.stdin.readline))
     await asyncio.sleep(max(0.0, begin - time.monotonic()))
     while time.monotonic() < begin + seconds:
         await offer(repr(time.monotonic()))
@@ -98,9 +134,9 @@ async def _work(url: str, number: int, begin: float, seconds: float) -> dict[str
         offers += 1
     used = time.process_time() - used
     await store.close()
-    return {"news": news, "offers": offers, "processor": used}
+    _tell({"news": news, "offers": offers, "processor": used})
 
 
 if __name__ == "__main__":
-    _, at, which, when, how_long = sys.argv
-    print(json.dumps(asyncio.run(_work(at, int(which), float(when), float(how_long)))))
+    _, at, which, how_long = sys.argv
+    asyncio.run(_work(at, int(which), float(how_long)))
