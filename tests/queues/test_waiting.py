@@ -17,9 +17,10 @@ from vxml_server.asr import Understood, VoiceEnding, VoiceResult
 from vxml_server.clock import VirtualClock
 from vxml_server.grammar import builtin, phrase
 from vxml_server.interpreter import ActiveGrammar, InputProperties, Outcome, TransferResult
+from vxml_server.queues.patience import LOOK
 from vxml_server.queues.rows import Presence
 from vxml_server.queues.treatment import Returned, returned
-from vxml_server.queues.waiting import LOOK, MAX_OVERFLOWS
+from vxml_server.queues.waiting import MAX_OVERFLOWS
 
 STAR = ActiveGrammar(builtin("builtin:dtmf/boolean?y=*;n=9"), "dtmf", "transfer", None)
 DEFINITIONS = [

@@ -14,9 +14,10 @@ from vxml_server.clock import VirtualClock
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.interpreter import Connection, Json, Outcome, TransferRequest, TransferResult
 from vxml_server.queues.centre import ContactCentre
+from vxml_server.queues.reception import Reception
 from vxml_server.queues.telephones import Dialler
 from vxml_server.queues.treatment import Treatments
-from vxml_server.queues.waiting import QueueTransfer, Reception
+from vxml_server.queues.waiting import QueueTransfer
 from vxml_server.settings import DialRefused
 from vxml_server.sip import Credentials, InvalidUri, SessionDescription
 from vxml_server.store import NewEvent

@@ -18,6 +18,7 @@ from vxml_server.queues.definitions import BadDefinition, Definition, Kind, kind
 from vxml_server.queues.matching import in_order
 from vxml_server.queues.orders import Action, Order, Reason, Refused
 from vxml_server.queues.profiles import Agent, Box, Group, Queue
+from vxml_server.queues.reception import Reception
 from vxml_server.queues.rows import AgentRow, Entry, Exit, Offer, OfferState, Presence
 from vxml_server.queues.secrets import BadPin, TooManyTries
 from vxml_server.queues.statistics import of_agent as figures_of_agent
@@ -29,7 +30,7 @@ from vxml_server.queues.telephones import Contacts, Dialler, SipTelephone
 from vxml_server.queues.telephony import Mode
 from vxml_server.queues.transitions import state_of
 from vxml_server.queues.treatment import Treatments
-from vxml_server.queues.waiting import QueueTransfer, Reception
+from vxml_server.queues.waiting import QueueTransfer
 
 __all__ = [
     "Action",

@@ -8,32 +8,25 @@ ended before an agent speaks to him; however it ends, he has left the queue and 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum, auto
 from functools import partial
-from typing import Protocol, runtime_checkable
-from weakref import WeakKeyDictionary
 
 import structlog
 
 from vxml_server.calls import (
-    Ended,
-    Ending,
-    EndingInput,
     Handover,
-    KeyPressed,
-    Leg,
-    Recorded,
 )
-from vxml_server.clock import Clock, Timer
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.interpreter import Json, Recognition, TransferRequest, TransferResult
-from vxml_server.media import MediaEngine
-from vxml_server.queues.centre import ContactCentre, NoSuchQueue, QueueIsFull
+from vxml_server.interpreter import Json, TransferRequest, TransferResult
+from vxml_server.queues.centre import NoSuchQueue, QueueIsFull
+from vxml_server.queues.conversation import HANGUP, Conversation
 from vxml_server.queues.destination import BadDestination, Wanted, wanted
+from vxml_server.queues.patience import Limits, Patience
 from vxml_server.queues.profiles import Agent, Queue
+from vxml_server.queues.reception import AgentTelephone, Reception
 from vxml_server.queues.rows import Exit, Offer, Presence
 from vxml_server.queues.tasks import to_the_end
 from vxml_server.queues.telephony import Mode, Telephone
@@ -41,9 +34,6 @@ from vxml_server.queues.treatment import Returned, Treatment, Treatments
 from vxml_server.store import LegRecord, NewEvent, StoreError
 
 _log = structlog.get_logger(__name__)
-HANGUP = "connection.disconnect.hangup"
-# How often (seconds) a caller's limits are looked at: they change with the queue's definition.
-LOOK = 1.0
 # How long (seconds) a document may still work after its caller has hung up.
 PARTING = 1.0
 # A caller is sent on from queue to queue so often at most.
@@ -60,40 +50,6 @@ QUEUE_FULL = "queue_full"
 REMOVED = "queue_removed"
 SENT_ON = "queue_sent_on"
 """The outcome in the call's record of who went on to somebody else from a conversation."""
-
-
-@runtime_checkable
-class AgentTelephone(Telephone, Protocol):
-    """A telephone that can be bridged with a caller."""
-
-    @property
-    def leg(self) -> Leg:
-        """The leg that was answered."""
-
-    def talk_to(self, other: Leg | None, told: Callable[[str], None] | None = None) -> None:
-        """Keys that pass no bridge by themselves (SIP INFO) go to this leg from now on; `told` is
-        told of all keys."""
-
-
-Dial = Callable[[Agent, Offer, Handover, TransferRequest], AgentTelephone]
-"""Rings an agent for a caller; raises `CannotRing`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reception:
-    """What all waiting callers share.
-
-    `treatments` are the shipped documents in a language; `tell` appends facts to the log.
-    """
-
-    centre: ContactCentre
-    engine: MediaEngine
-    clock: Clock
-    dial: Dial
-    treatments: Callable[[str], Treatments]
-    tell: Callable[[Iterable[NewEvent]], None]
-    places: WeakKeyDictionary[Leg, dict[str, float]] = field(default_factory=WeakKeyDictionary)
-    """When a caller came to each queue for the first time in his call."""
 
 
 class _Step(Enum):
@@ -122,14 +78,6 @@ class _Onwards:
     agent: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Limits:
-    """Seconds after which a caller waits no more, in all and with nobody signed in; None: never."""
-
-    wait: float | None
-    no_agents: float | None
-
-
 class QueueTransfer:
     """One caller's way through a queue. A `Transferral` for the call, a `Caller` for offers."""
 
@@ -142,24 +90,22 @@ class QueueTransfer:
         self._caller = handover.leg
         self._wanted = Wanted("")
         self._entry = ""
-        self._came_at = 0.0
         self._steps: asyncio.Queue[_Step] = asyncio.Queue()
         self._treatment: Treatment | None = None
         self._returned: Returned | None = None
-        self._telephone: AgentTelephone | None = None
-        self._agent = ""
-        self._recorded: Recorded | None = None
-        self._is_parted = False
         self._onwards: _Onwards | None = None
-        self._ending = EndingInput(reception.clock, handover.ear, request)
+        self._conversation = Conversation(reception, handover, request)
+        self._patience = Patience(
+            reception.clock,
+            limits=self._limits,
+            is_somebody_there=self._is_somebody_there,
+            timed_out=partial(self._tell, _Step.TIMED_OUT),
+            no_agents=partial(self._tell, _Step.NO_AGENTS),
+        )
         self._connected: asyncio.Future[TransferResult | None] = (
             asyncio.get_running_loop().create_future()
         )
-        self._began = reception.clock.monotonic()
         self._started_at = reception.clock.utc_now()
-        self._answered_at: datetime | None = None
-        self._answered = 0.0
-        self._watching: Timer | None = None
         self._outcome = ""
         self.record: LegRecord | None = None
         """What happened, once it is over."""
@@ -201,16 +147,12 @@ class QueueTransfer:
         return result
 
     async def _end(self, result: TransferResult) -> None:
-        self._ending.close()
-        if self._recorded is not None:
-            self._recorded.close()
-        if self._watching is not None:
-            self._watching.cancel()
+        self._conversation.close()
+        self._patience.stop()
         await self._silence()
         if self._entry:
             await self._centre.leave(self._entry, Exit.ABANDONED)
-        if self._telephone is not None:
-            self._reception.engine.unbridge(self._caller.channel)
+        self._conversation.unbridge()
         if not self._connected.done():
             self._connected.set_result(result)
         self._keep_record(result)
@@ -225,7 +167,7 @@ class QueueTransfer:
             # What became of him here, not where he went on to.
             outcome=self._outcome or result.outcome,
             started_at=self._started_at,
-            answered_at=self._answered_at,
+            answered_at=self._conversation.answered_at,
             ended_at=self._clock.utc_now(),
             duration_s=0.0 if self._outcome else round(result.duration, 3),
         )
@@ -236,10 +178,11 @@ class QueueTransfer:
         """From the end of the queue to whatever comes of it."""
         if self._has_gone():
             return self._over(HANGUP)
-        self._recorded = self._handover.recorded(self._request, self._wanted.queue)
-        if self._recorded is not None:
+        recorded = self._handover.recorded(self._request, self._wanted.queue)
+        if recorded is not None:
+            self._conversation.recorded = recorded
             # Before he waits: the agent who takes him does not wait for it.
-            await self._recorded.notice(self._handover.converse)
+            await recorded.notice(self._handover.converse)
             if self._has_gone():
                 return self._over(HANGUP)
         if (failed := await self._stand()) is not None:
@@ -249,9 +192,11 @@ class QueueTransfer:
             step = await self._steps.get()
             match step:
                 case _Step.SERVED:
-                    result = await self._conversation()
+                    if not self._connected.done():
+                        self._connected.set_result(None)
+                    result = await self._conversation.run()
                     onwards, self._onwards = self._onwards, None
-                    if onwards is None or not self._is_parted or self._has_gone():
+                    if onwards is None or not self._conversation.is_parted or self._has_gone():
                         return result
                     self._leave_conversation()
                     if onwards.dest and (sent := await self._send_on(onwards.dest)) is not None:
@@ -269,7 +214,7 @@ class QueueTransfer:
                 case _Step.PUT_OUT:
                     return self._over(REMOVED)
                 case _Step.TREATED | _Step.MOVED | _Step.TIMED_OUT | _Step.NO_AGENTS if (
-                    self._telephone
+                    self._conversation.has_agent
                 ):
                     # An agent who has answered already has him; if he drops, `RETURNED` follows.
                     pass
@@ -331,34 +276,14 @@ class QueueTransfer:
         roster = self._centre.board.roster(self._wanted.queue)
         return None if roster is None else roster.queue
 
-    def _limits(self) -> _Limits:
+    def _limits(self) -> Limits:
         """The queue's; for an agent's own the telephone's, and no waiting for who is not there."""
         queue = self._queue
         if queue is None:
-            return _Limits(None, 0.0)
+            return Limits(None, 0.0)
         if self._wanted.is_personal:
-            return _Limits(self._request.connect_timeout, 0.0)
-        return _Limits(queue.max_wait or None, queue.max_wait_no_agents or None)
-
-    def _watch(self, absent_since: float | None) -> None:
-        """Looks again and again whether the caller has waited long enough."""
-        now = self._clock.monotonic()
-        limits, look = self._limits(), LOOK
-        self._watching = None
-        if limits.no_agents is None or self._is_somebody_there():
-            absent_since = None
-        else:
-            absent_since = now if absent_since is None else absent_since
-            if now - absent_since >= limits.no_agents:
-                self._tell(_Step.NO_AGENTS)
-                return
-        if limits.wait is not None:
-            left = self._began + limits.wait - now
-            if left <= 0:
-                self._tell(_Step.TIMED_OUT)
-                return
-            look = min(look, left)
-        self._watching = self._clock.call_later(look, partial(self._watch, absent_since))
+            return Limits(self._request.connect_timeout, 0.0)
+        return Limits(queue.max_wait or None, queue.max_wait_no_agents or None)
 
     def _is_somebody_there(self) -> bool:
         """Whether anybody who takes callers of the queue is signed in."""
@@ -413,7 +338,7 @@ class QueueTransfer:
 
     def _treat(self) -> None:
         """He waits (again): he hears the document, and the limits hold."""
-        if self._telephone is not None:
+        if self._conversation.has_agent:
             return
         if self._treatment is None:
             self._treatment = Treatment(
@@ -425,8 +350,7 @@ class QueueTransfer:
                 done=self._treated,
             )
         self._treatment.begin()
-        if self._watching is None:
-            self._watch(None)
+        self._patience.begin()
 
     async def _silence(self) -> None:
         if self._treatment is not None:
@@ -466,53 +390,30 @@ class QueueTransfer:
         return self._reception.dial(agent, offer, self._handover, self._request)
 
     async def connect(self, telephone: Telephone, offer: Offer) -> bool:
-        if self._has_gone() or self._telephone is not None:
+        if self._has_gone() or self._conversation.has_agent:
             return False
-        assert isinstance(telephone, AgentTelephone), "what was rung by us"
-        self._telephone = telephone
+        self._conversation.expect(telephone)
         await self._silence()
         if self._has_gone():
-            self._telephone = None
+            self._conversation.forget()
             return False
-        # What was pressed for the document is not meant for the agent.
-        self._caller.events.take_keys()
-        telephone.talk_to(self._caller, self._recorded.key if self._recorded else None)
-        self._reception.engine.bridge(self._caller.channel, telephone.leg.channel)
+        self._conversation.bridge()
         return True
 
     def disconnect(self) -> None:
-        if self._telephone is not None:
-            self._reception.engine.unbridge(self._caller.channel)
-            self._telephone.talk_to(None)
-            self._telephone = None
+        if self._conversation.has_agent:
+            self._conversation.disconnect()
             self._tell(_Step.RETURNED)
 
     def served(self, offer: Offer) -> None:
-        self._agent = offer.agent
+        self._conversation.served(offer)
         self._tell(_Step.SERVED)
 
     def parted(self, offer: Offer) -> None:
-        self._is_parted = True
-        self._caller.events.nudge()
+        self._conversation.parted()
 
     def oversee(self, telephone: Telephone | None, mode: Mode) -> None:
-        engine, caller = self._reception.engine, self._caller.channel
-        if self._telephone is None or self._is_parted:
-            engine.unbridge(caller)
-            return
-        agent = self._telephone.leg.channel
-        both = {caller: [agent], agent: [caller]}
-        if telephone is None:
-            engine.mix(both, keys=both)
-            return
-        assert isinstance(telephone, AgentTelephone), "what was rung by us"
-        third = telephone.leg.channel
-        hears = {
-            caller: [agent, third] if mode is Mode.BARGE else [agent],
-            agent: [caller] if mode is Mode.LISTEN else [caller, third],
-            third: [caller, agent],
-        }
-        engine.mix(hears, keys=both)
+        self._conversation.oversee(telephone, mode)
 
     def send_on(self, dest: str, agent: str) -> None:
         self._onwards = _Onwards(dest, agent)
@@ -522,7 +423,7 @@ class QueueTransfer:
         now = self._centre.now()
         places[queue] = places.get(self._wanted.queue, now) if keeps_place else now
         self._wanted = replace(self._wanted, queue=queue, is_personal=False)
-        self._began = self._clock.monotonic()
+        self._patience.restart()
         self._tell(_Step.MOVED)
 
     def put_out(self) -> None:
@@ -534,54 +435,13 @@ class QueueTransfer:
     def _tell(self, step: _Step) -> None:
         self._steps.put_nowait(step)
 
-    # With an agent -----------------------------------------------------------------------------
-
-    async def _conversation(self) -> TransferResult:
-        """What ends it: either of the two, the caller's keys or words, or the longest time."""
-        assert self._telephone is not None, "they are bridged"
-        agent = self._telephone.leg
-        self._answered_at = self._clock.utc_now()
-        self._answered = self._clock.monotonic()
-        if not self._connected.done():
-            self._connected.set_result(None)
-        self._ending.overhear()
-        if self._recorded is not None:
-            self._recorded.agent(self._agent, {"entry": self._entry})
-            self._recorded.start(self._caller.channel, agent.channel)
-        limit = self._request.max_time
-        deadline = self._answered + limit if limit > 0 else None
-        while True:
-            if self._has_gone():
-                return self._over(HANGUP)
-            if self._is_parted:
-                is_lost = isinstance(agent.end, Ended) and agent.end.ending is Ending.FAILURE
-                return self._over("network_disconnect" if is_lost else "far_end_disconnect")
-            if (found := self._ending.expire()) is not None:
-                return self._over("near_end_disconnect", found)
-            if deadline is not None and self._clock.monotonic() >= deadline:
-                return self._over("maxtime_disconnect")
-            limits = [one for one in (deadline, self._ending.deadline) if one is not None]
-            event = await self._caller.events.get(min(limits, default=None))
-            if event is None:
-                continue
-            if (found := self._ending.take(event)) is not None:
-                return self._over("near_end_disconnect", found)
-            if isinstance(event, KeyPressed) and event.source == "info":
-                agent.send_key(event.key)
+    # After an agent ----------------------------------------------------------------------------
 
     def _leave_conversation(self) -> None:
         """He is as he was before it; that he waited, for however long, counts no more."""
-        if self._recorded is not None:
-            self._recorded.stop()
-        self._reception.engine.unbridge(self._caller.channel)
-        self._telephone = None
-        self._is_parted = False
-        self._ending.close()
-        self._ending = EndingInput(self._clock, self._handover.ear, self._request)
-        self._began = self._clock.monotonic()
-        if self._watching is not None:
-            self._watching.cancel()
-            self._watching = None
+        self._conversation.leave()
+        self._patience.stop()
+        self._patience.restart()
         while not self._steps.empty():
             # Of his waiting before; that he has gone is seen otherwise.
             self._steps.get_nowait()
@@ -596,8 +456,5 @@ class QueueTransfer:
         _log.warning("cannot be sent on", to=dest, why=result.message)
         return self._over(HANGUP) if self._has_gone() else None
 
-    def _over(
-        self, outcome: str, recognition: Recognition | None = None, *, message: str = ""
-    ) -> TransferResult:
-        talked = self._clock.monotonic() - self._answered if self._answered_at is not None else 0.0
-        return TransferResult(outcome, talked, recognition, message)
+    def _over(self, outcome: str, *, message: str = "") -> TransferResult:
+        return TransferResult(outcome, self._conversation.talked, None, message)
