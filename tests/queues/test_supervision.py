@@ -13,7 +13,7 @@ from tests.calls.world import FakeChannel, FakeOutgoing
 from tests.queues.contact_centre import agent, queue
 from tests.queues.test_centre import World
 from tests.queues.test_waiting import Hall
-from tests.queues.waiters import Switchboard, Waiter, names
+from tests.queues.waiters import Switchboard, Tape, Waiter, names
 from vxml_server.clock import VirtualClock
 from vxml_server.interpreter import TransferResult
 from vxml_server.queues.orders import PATIENCE, Action, Order, Reason, Refused
@@ -362,6 +362,26 @@ async def test_a_moved_caller_waits_in_the_other_queue(floor: Floor, keep: bool)
     await floor.settle()
     await floor.answers("cyd")
     assert caller.is_bridged
+
+
+@pytest.mark.parametrize(
+    ("recorded", "happened"),
+    [
+        (("sales", "late"), ["notice", "moved to late", "notice"]),
+        (("late",), ["notice"]),
+        (("sales",), ["notice", "moved to late", "notice"]),
+    ],
+)
+async def test_a_moved_caller_is_told_that_he_is_recorded_there_before_he_waits(
+    floor: Floor, recorded: tuple[str, ...], happened: list[str]
+) -> None:
+    tape = Tape(*recorded)
+    waiter = Waiter(floor.board, "queue:sales", recorded=tape)
+    await floor.settle()
+    await floor.do(Action.MOVE, floor.entry, queue="late")
+    assert floor.centre.board.entries[floor.entry].queue == "late"
+    assert tape.happened == happened
+    waiter.hang_up()
 
 
 async def test_a_full_queue_takes_who_is_moved_there(floor: Floor) -> None:

@@ -102,19 +102,23 @@ class Round:
 
 
 class Tape:
-    """Records one caller, and what it was told, in order."""
+    """Records one caller, and what it was told, in order; `queues` are those that it records."""
 
-    def __init__(self) -> None:
+    def __init__(self, *queues: str) -> None:
         self.queue = ""
+        self._queues = queues
         self.happened: list[str] = []
 
-    def asked(self, queue: str) -> Tape:
+    def asked(self, queue: str) -> Tape | None:
         self.queue = queue
-        return self
+        return self if not self._queues or queue in self._queues else None
 
     async def notice(self, converse: Converse) -> bool:
         self.happened.append("notice")
         return True
+
+    def moved(self, queue: str) -> None:
+        self.happened.append(f"moved to {queue}")
 
     def agent(self, name: str, data: Mapping[str, Json] | None = None) -> None:
         self.happened.append(f"agent {name}")

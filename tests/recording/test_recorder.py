@@ -254,6 +254,26 @@ async def test_a_rule_for_agents_is_decided_when_one_has_answered(tmp_path: Path
         assert world.spooled() == []
 
 
+async def test_who_is_moved_to_another_queue_is_recorded_by_its_rules_and_not_asked_again(
+    tmp_path: Path,
+) -> None:
+    rules = [{"name": "first", "queues": ["sales"]}, {"name": "second", "queues": ["late"]}]
+    async with world_of(tmp_path, rules=rules) as world:
+        one = await accepted(world, queue="sales")
+        a, b, _, _ = world.parties()
+        for queue in ("late", "nowhere"):
+            one.moved(queue)
+            assert await one.notice(Notice("refused"))
+            one.agent("bob")
+            one.start(a, b)
+            world.media.run(30)
+            one.stop()
+        one.close()
+        recording = await world.settled()
+        assert (recording.queue, recording.rule) == ("late", "second")
+        assert len((await world.recordings.library.search(Wanted())).recordings) == 1
+
+
 async def test_what_is_recorded_on_request_is_told_before_and_begins_when_it_is_asked_for(
     tmp_path: Path,
 ) -> None:

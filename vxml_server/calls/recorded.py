@@ -60,6 +60,9 @@ class Recorded(Protocol):
         The first answer counts, and is given again.
         """
 
+    def moved(self, queue: str) -> None:
+        """He waits in another queue from now on, whose rules decide. His answer still holds."""
+
     def agent(self, name: str, data: Mapping[str, Json] | None = None) -> None:
         """Says who has answered, before `start`."""
 

@@ -48,6 +48,8 @@ OUTCOMES: Mapping[Exit, str] = {
 }
 QUEUE_FULL = "queue_full"
 REMOVED = "queue_removed"
+MESSAGE = "queue_message"
+"""What comes of the word that asks for leaving a message, where there is no box."""
 SENT_ON = "queue_sent_on"
 """The outcome in the call's record of who went on to somebody else from a conversation."""
 
@@ -178,13 +180,8 @@ class QueueTransfer:
         """From the end of the queue to whatever comes of it."""
         if self._has_gone():
             return self._over(HANGUP)
-        recorded = self._handover.recorded(self._request, self._wanted.queue)
-        if recorded is not None:
-            self._conversation.recorded = recorded
-            # Before he waits: the agent who takes him does not wait for it.
-            await recorded.notice(self._handover.converse)
-            if self._has_gone():
-                return self._over(HANGUP)
+        if await self._is_gone_when_told():
+            return self._over(HANGUP)
         if (failed := await self._stand()) is not None:
             return failed
         self._treat()
@@ -221,15 +218,32 @@ class QueueTransfer:
                 case _Step.MOVED:
                     await self._silence()
                     await self._centre.leave(self._entry, Exit.MOVED)
+                    if await self._is_gone_when_told():
+                        return self._over(HANGUP)
                     if (failed := await self._stand()) is not None:
                         return failed
                     self._treat()
                 case _Step.TREATED:
                     await self._centre.leave(self._entry, Exit.KEY)
-                    return self._over(self._after_treatment())
+                    return await self._after_key(self._after_treatment())
                 case _:
                     await self._centre.leave(self._entry, _EXITS[step])
                     return await self._go_on(OUTCOMES[_EXITS[step]])
+
+    async def _is_gone_when_told(self) -> bool:
+        """Tells him that he is recorded if he is going to be, once; whether he has hung up.
+
+        It is before he waits: the agent who takes him does not wait for it.
+        """
+        recorded = self._conversation.recorded
+        if recorded is not None:
+            recorded.moved(self._wanted.queue)
+        else:
+            recorded = self._handover.recorded(self._request, self._wanted.queue)
+            self._conversation.recorded = recorded
+        if recorded is not None:
+            await recorded.notice(self._handover.converse)
+        return self._has_gone()
 
     async def _stand(self, first: str = "") -> TransferResult | None:
         """Enters the queue, in his place if he has one there; what becomes of him if he cannot.
@@ -309,11 +323,25 @@ class QueueTransfer:
         if queue is None or not queue.overflow:
             return self._over(outcome)
         self._note("queue.overflowed", {"to": queue.overflow, "reason": outcome})
+        return await self._hand_on(queue.overflow, outcome)
+
+    async def _after_key(self, outcome: str) -> TransferResult:
+        """Who would rather leave a message does so where the queue has a box."""
+        if outcome != MESSAGE:
+            return self._over(outcome)
+        want = self._wanted
+        own = want.queue.removeprefix(PERSONAL) if want.is_personal else ""
+        box = self._reception.box("" if own else want.queue, own)
+        await self._silence()
+        return await self._hand_on(box, outcome) if box else self._over(outcome)
+
+    async def _hand_on(self, dest: str, outcome: str) -> TransferResult:
+        """To somebody else, after `outcome` here, which is all if he cannot be had there."""
         self._outcome = outcome
-        onwards = replace(self._request, dest=queue.overflow, prompts=())
-        result = await self._handover.transfer(onwards)
+        result = await self._handover.transfer(replace(self._request, dest=dest, prompts=()))
         if result.outcome.startswith("error."):
-            _log.warning("no overflow", queue=queue.name, to=queue.overflow, why=result.message)
+            queue = self._wanted.queue
+            _log.warning("not handed on", queue=queue, to=dest, why=result.message)
             return self._over(outcome)
         return result
 

@@ -279,6 +279,9 @@ class ConversationRecorder:
                 self._not_begun(trouble or "the conversation was over")
         return bool(self._answer)
 
+    def moved(self, queue: str) -> None:
+        self._conversation = replace(self._conversation, queue=queue, agent="")
+
     def agent(self, name: str, data: Mapping[str, Variable] | None = None) -> None:
         merged = {**self._conversation.data, **(data or {})}
         self._conversation = replace(self._conversation, agent=name, data=merged)
@@ -406,6 +409,7 @@ class ConversationRecorder:
         take.advance(
             Event.START,
             rule=rule.name,
+            queue=self._conversation.queue,
             agent=self._conversation.agent,
             data=self._conversation.data,
             started_at=self._shared.clock.utc_now(),
