@@ -91,6 +91,16 @@ def dominant_frequency(samples: Samples) -> float:
     return float(np.argmax(spectrum[1:]) + 1) * RATE / len(samples)
 
 
+def tone_levels(samples: Samples, frequency: float, seconds: float = 0.05) -> NDArray[np.float64]:
+    """The level of a frequency in each piece of so many seconds, in dBFS as `sines` has it."""
+    size = round(seconds * RATE)
+    pieces = samples[: len(samples) // size * size].reshape(-1, size).astype(np.float64)
+    window = np.hanning(size)
+    wave = window * np.exp(-2j * np.pi * frequency * np.arange(size) / RATE)
+    amplitudes = 2 * np.abs(pieces @ wave) / window.sum()
+    return np.asarray(20 * np.log10(np.maximum(amplitudes / np.sqrt(2), 1e-3) / 32768))
+
+
 def write_wav(path: Path, samples: Samples) -> None:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)

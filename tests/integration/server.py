@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,6 +139,30 @@ class VxmlServer:
         except HTTPError as error:
             with error:
                 return error.code, error.read().decode()
+
+    def ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Json:
+        """The answer of `/api/v1/<path>`, which must be a good one; {} when it has no body."""
+        uri = f"http://127.0.0.1:{self.web_port}/api/v1/{path}"
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Accept": "application/json"}
+        if data:
+            headers["Content-Type"] = "application/json"
+        request = urllib.request.Request(uri, data, headers, method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            text = answer.read()
+            found = json.loads(text) if text else {}
+            assert isinstance(found, dict)
+            return found
+
+    def octets(self, path: str, part: str = "") -> bytes:
+        """What is at a path, or the `part` of it (`bytes=0-99`)."""
+        uri = f"http://127.0.0.1:{self.web_port}{path}"
+        request = urllib.request.Request(uri, headers={"Range": part} if part else {})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status == (206 if part else 200)
+            data = answer.read()
+            assert isinstance(data, bytes)
+            return data
 
     def metrics(self) -> dict[str, float]:
         """The samples of /metrics, by name with labels."""

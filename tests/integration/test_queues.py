@@ -5,8 +5,6 @@ Each scenario has a queue and agents of its own in one server, and all run at th
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
@@ -85,15 +83,7 @@ class Centre:
     caller: Caller
 
     def ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Json:
-        uri = f"http://127.0.0.1:{self.server.web_port}/api/v1/{path}"
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"} if data else {}
-        request = urllib.request.Request(uri, data, headers, method=method)
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            text = answer.read()
-            found = json.loads(text) if text else {}
-            assert isinstance(found, dict)
-            return found
+        return self.server.ask(method, path, body)
 
     @contextmanager
     def agents(

@@ -7,7 +7,6 @@ import json
 import signal
 import subprocess
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,13 +65,7 @@ class Site:
         return recording
 
     def audio(self, recording: Json, part: str = "") -> bytes:
-        uri = f"http://127.0.0.1:{self.server.web_port}/api/v1/recordings/{recording['id']}/audio"
-        request = urllib.request.Request(uri, headers={"Range": part} if part else {})
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            assert answer.status == (206 if part else 200)
-            data = answer.read()
-            assert isinstance(data, bytes)
-            return data
+        return self.server.octets(f"/api/v1/recordings/{recording['id']}/audio", part)
 
     def files(self) -> list[Path]:
         var = self.folder / "server" / "var"

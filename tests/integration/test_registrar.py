@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,17 +63,6 @@ def registrations(server: VxmlServer) -> list[Json]:
     return found
 
 
-def post(server: VxmlServer, path: str, body: Json) -> None:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{server.web_port}{path}",
-        json.dumps(body).encode(),
-        {"Content-Type": "application/json"},
-        method="POST",
-    )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        assert answer.status == 200
-
-
 def telephone(folder: Path, server: VxmlServer, transport: str, password: str) -> Baresip:
     account = ACCOUNT.format(server=server.sip_port, password=password)
     if transport != "udp":
@@ -115,7 +103,7 @@ def test_an_agent_whose_telephone_is_registered_is_rung_there(
     caller = Baresip(tmp_path / "caller", "caller", "pcmu", audio.silence(20.0))
     try:
         until(lambda: registrations(server), 10, "baresip is registered")
-        post(server, "/api/v1/agents/ann/presence", {"presence": "available"})
+        server.ask("POST", "agents/ann/presence", {"presence": "available"})
         caller.dial(f"sip:help@127.0.0.1:{server.sip_port}")
         phone.wait_until_established(15)
         caller.hang_up()
