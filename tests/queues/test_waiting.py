@@ -397,6 +397,32 @@ async def test_an_agent_is_waited_for_as_long_as_a_telephone_would_be(hall: Hall
     assert await hall.outcome(waiter) == "queue_timeout"
 
 
+async def test_who_would_rather_leave_a_message_does_so_in_the_box_of_the_queue(hall: Hall) -> None:
+    await hall.centre.present("ann", Presence.ON_BREAK)
+    hall.board.boxes["sales"] = "voicemail:sales"
+    waiter = Waiter(hall.board, "queue:sales", aai="42")
+    waiter.coming.append(Outcome("exit", "message"))
+    waiter.elsewhere = TransferResult("voicemail_left", 12.0)
+    await hall.settle()
+    assert await hall.outcome(waiter) == "voicemail_left"
+    assert [(one.dest, one.aai) for one in waiter.sent_on] == [("voicemail:sales", "42")]
+    assert waiter.transfer.record.outcome == "queue_message"
+
+
+@pytest.mark.parametrize("box", ["", "voicemail:gone"])
+async def test_without_a_box_the_application_is_told_that_he_wants_to_leave_a_message(
+    hall: Hall, box: str
+) -> None:
+    await hall.centre.present("ann", Presence.ON_BREAK)
+    hall.board.boxes["sales"] = box
+    waiter = Waiter(hall.board, "queue:sales")
+    waiter.coming.append(Outcome("exit", "message"))
+    waiter.elsewhere = TransferResult("error.connection.baddestination")
+    await hall.settle()
+    assert await hall.outcome(waiter) == "queue_message"
+    assert len(waiter.sent_on) == bool(box)
+
+
 # Limits ------------------------------------------------------------------------------------------
 
 

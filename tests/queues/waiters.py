@@ -36,6 +36,7 @@ class Switchboard:
         self.rung: list[FakeOutgoing] = []
         self.contacts: dict[str, list[str]] = {}
         self.facts: list[NewEvent] = []
+        self.boxes: dict[str, str] = {}
         self.running: list[asyncio.Task[TransferResult]] = []
         self.line = Line(
             engine=self.engine,
@@ -52,6 +53,7 @@ class Switchboard:
             dial=Dialler(self.line, lambda user: self.contacts.get(user, [f"sip:{user}@a"])).dial,
             treatments=lambda lang: Treatments(f"waiting.{lang}", f"announcement.{lang}"),
             tell=self.facts.extend,
+            box=lambda queue: self.boxes.get(queue, ""),
         )
 
     async def close(self) -> None:

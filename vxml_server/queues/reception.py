@@ -40,7 +40,8 @@ Dial = Callable[[Agent, Offer, Handover, TransferRequest], AgentTelephone]
 class Reception:
     """What all waiting callers share.
 
-    `treatments` are the shipped documents in a language; `tell` appends facts to the log.
+    `treatments` are the shipped documents in a language; `tell` appends facts to the log. `box` is
+    the destination where messages for a queue are left, "" when it has no box.
     """
 
     centre: ContactCentre
@@ -49,5 +50,6 @@ class Reception:
     dial: Dial
     treatments: Callable[[str], Treatments]
     tell: Callable[[Iterable[NewEvent]], None]
+    box: Callable[[str], str] = lambda queue: ""
     places: WeakKeyDictionary[Leg, dict[str, float]] = field(default_factory=WeakKeyDictionary)
     """When a caller came to each queue for the first time in his call."""

@@ -327,13 +327,11 @@ class QueueTransfer:
 
     async def _after_key(self, outcome: str) -> TransferResult:
         """Who would rather leave a message does so where the queue has a box."""
-        if outcome != MESSAGE:
+        box = self._reception.box(self._wanted.queue) if outcome == MESSAGE else ""
+        if not box:
             return self._over(outcome)
-        want = self._wanted
-        own = want.queue.removeprefix(PERSONAL) if want.is_personal else ""
-        box = self._reception.box("" if own else want.queue, own)
         await self._silence()
-        return await self._hand_on(box, outcome) if box else self._over(outcome)
+        return await self._hand_on(box, outcome)
 
     async def _hand_on(self, dest: str, outcome: str) -> TransferResult:
         """To somebody else, after `outcome` here, which is all if he cannot be had there."""
