@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from vxml_server.clock import VirtualClock
 from vxml_server.sip.errors import IllegalTransition
 from vxml_server.sip.headers import Headers
-from vxml_server.sip.message import Request, Response, parse_message
-from vxml_server.sip.timers import Timers
-from vxml_server.sip.transaction import (
+from vxml_server.sip.machines import (
     INVITE_CLIENT,
     INVITE_SERVER,
     MACHINES,
@@ -24,9 +22,10 @@ from vxml_server.sip.transaction import (
     Machine,
     State,
     Timings,
-    Transaction,
-    cancellation,
 )
+from vxml_server.sip.message import Request, Response, parse_message
+from vxml_server.sip.timers import Timers
+from vxml_server.sip.transaction import Transaction, cancellation
 
 RESPONSES = {Event.PROVISIONAL: 180, Event.SUCCESS: 200, Event.FAILURE: 486}
 SENDS = {Event.SEND_PROVISIONAL: 180, Event.SEND_SUCCESS: 200, Event.SEND_FAILURE: 486}

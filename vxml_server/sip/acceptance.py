@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 from vxml_server.clock import Timer
 from vxml_server.sip.core import Core
+from vxml_server.sip.machines import Event, State
 from vxml_server.sip.message import Response
-from vxml_server.sip.transaction import Event, State, Transaction
+from vxml_server.sip.transaction import Transaction
 
 
 class Acceptance:

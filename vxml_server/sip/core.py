@@ -17,9 +17,10 @@ from vxml_server.sip.dialog import Dialog, DialogKey
 from vxml_server.sip.errors import InvalidUri
 from vxml_server.sip.headers import Headers, canonical
 from vxml_server.sip.layer import MAGIC_COOKIE, Counters, TransactionLayer
+from vxml_server.sip.machines import Timings
 from vxml_server.sip.message import Request, Response
 from vxml_server.sip.timers import Timers
-from vxml_server.sip.transaction import Timings, Transaction, TransactionUser
+from vxml_server.sip.transaction import Transaction, TransactionUser
 from vxml_server.sip.transport import Transport, reaches
 from vxml_server.sip.uri import DEFAULT_PORT, Destination, SipUri, bracketed
 

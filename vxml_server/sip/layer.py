@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vxml_server.sip.message import Request, Response
-from vxml_server.sip.timers import Timers
-from vxml_server.sip.transaction import (
+from vxml_server.sip.machines import (
     INVITE_CLIENT,
     INVITE_SERVER,
     NON_INVITE_CLIENT,
     NON_INVITE_SERVER,
     Event,
-    Path,
     Timings,
-    Transaction,
-    TransactionUser,
 )
+from vxml_server.sip.message import Request, Response
+from vxml_server.sip.timers import Timers
+from vxml_server.sip.transaction import Path, Transaction, TransactionUser
 from vxml_server.sip.uri import Destination
 
 MAGIC_COOKIE = "z9hG4bK"

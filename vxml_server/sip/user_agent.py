@@ -39,13 +39,14 @@ from vxml_server.sip.interface import (
     RegistrationHandler,
 )
 from vxml_server.sip.layer import Counters, Unheard
+from vxml_server.sip.machines import Event
 from vxml_server.sip.message import MalformedRequest, Request, Response, parse_message, phrase
 from vxml_server.sip.outgoing import OutgoingCall
 from vxml_server.sip.registrar_limits import Answer, DoorCounters, Doorkeeper
 from vxml_server.sip.sdp import SessionDescription
 from vxml_server.sip.session import InviteSession
 from vxml_server.sip.standalone import StandaloneRequest
-from vxml_server.sip.transaction import Event, Transaction
+from vxml_server.sip.transaction import Transaction
 from vxml_server.sip.transport import Network, Transport, listen_address, parse_listen
 from vxml_server.sip.uri import Address, Destination, SipUri
 
