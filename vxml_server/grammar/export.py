@@ -24,9 +24,9 @@ from vxml_server.grammar.network import (
     Network,
     Read,
     Skip,
-    completion_order,
     next_nodes,
 )
+from vxml_server.grammar.reachability import completion_order
 from vxml_server.grammar.rules import (
     Expansion,
     OneOf,

@@ -17,6 +17,7 @@ from functools import cached_property, partial
 from vxml_server.grammar.ambiguity import parses
 from vxml_server.grammar.automaton import Automaton, Run, automaton_of
 from vxml_server.grammar.chart import Chart, RuleMatch
+from vxml_server.grammar.compiler import compile_network
 from vxml_server.grammar.export import (
     accepting,
     is_endless,
@@ -24,7 +25,7 @@ from vxml_server.grammar.export import (
     to_jsgf,
     vocabulary,
 )
-from vxml_server.grammar.network import Network, compile_network
+from vxml_server.grammar.network import Network
 from vxml_server.grammar.rules import Document, JsonValue, Mode, Said
 from vxml_server.grammar.semantics import interpret
 from vxml_server.grammar.status import Status
