@@ -24,6 +24,7 @@ _USER = "postgres"
 _SETTINGS = """
 listen_addresses = '127.0.0.1'
 fsync = off
+full_page_writes = off
 max_connections = 120
 """
 
@@ -45,11 +46,14 @@ class PostgreSql:
             settings.write(f"unix_socket_directories = '{self._folder}'\n")
         self.start()
 
-    def url(self) -> str:
-        """A new database."""
+    def url(self, *, through_file: bool = False) -> str:
+        """A new database, reached `through_file` for half the price of a network connection."""
         name = f"test_{uuid4().hex}"
         server = ("--host=127.0.0.1", f"--port={self.port}", "--username=postgres")
         subprocess.run([self._programs / "createdb", *server, name], check=True)
+        if through_file:
+            there = f"host={self._folder}&port={self.port}"
+            return f"postgresql+asyncpg://postgres@/{name}?{there}"
         return f"postgresql+asyncpg://postgres@127.0.0.1:{self.port}/{name}"
 
     def start(self) -> None:

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, TypeVar
@@ -30,8 +30,8 @@ from tests.queues.contact_centre import agent, queue
 from tests.queues.telephones import FakeCaller, FakeTelephone
 from vxml_server.clock import VirtualClock
 from vxml_server.queues.centre import ContactCentre, NoSuchAgent, NoSuchQueue
-from vxml_server.queues.definitions import Definition, kind_of
-from vxml_server.queues.profiles import Agent, Queue
+from vxml_server.queues.definitions import Definition, kind_of, written
+from vxml_server.queues.profiles import Agent
 from vxml_server.queues.rows import Exit, Offer, Presence
 from vxml_server.queues.telephony import Happening
 from vxml_server.store import EventRecord, Store, StoreError, queue_tables
@@ -46,9 +46,13 @@ QUEUES = (
     queue("robin", ("bob", "cyd"), strategy="round_robin"),
     queue("all", ("ann", "bob", "cyd"), strategy="ring_all"),
 )
+DEFINITIONS: tuple[Definition, ...] = (*AGENTS, *QUEUES)
 CAPACITY = {one.name: one.capacity["voice"] for one in AGENTS}
 TABLES = ("agents", "entries", "offers", "cursors", "definitions", "workers")
 WORKERS = 3
+_COUNTERS = queue_tables.workers.metadata.tables["counters"]
+_LAST = select(_COUNTERS.c.value).where(_COUNTERS.c.name == "event")
+_ROWS = {name: select(getattr(queue_tables, name)) for name in ("agents", "entries", "offers")}
 Result = TypeVar("Result")
 
 
@@ -63,13 +67,48 @@ class SteppedClock(VirtualClock):
         return super().utc_now() + timedelta(seconds=self.ahead)
 
 
+class Traffic:
+    """What goes on between the stores of some workers and their database."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        """How often anything was asked so far."""
+        self.was_quiet_at = 0
+        """What was `begun` when last all knew everything."""
+        self._open = 0
+        self._is_still = asyncio.Event()
+        self._is_still.set()
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        self.begun += 1
+        self._open += 1
+        self._is_still.clear()
+        try:
+            yield
+        finally:
+            self._open -= 1
+            if not self._open:
+                self._is_still.set()
+
+    async def settle(self) -> None:
+        """Until nobody waits for the database or does anything but wait for time."""
+        begun = -1
+        while self._open or begun != self.begun:
+            begun = self.begun
+            await self._is_still.wait()
+            for _ in range(15):
+                await asyncio.sleep(0)
+
+
 class FaultyStore(Store):
     """A store that stands still or fails when it is told to."""
 
-    in_flight = 0
     failures_before = 0
     failures_after = 0
     gate: asyncio.Event | None = None
+    traffic: Traffic
+    """Of all workers."""
     reader: Store
     """Of the same database, without failures; of the first worker alone."""
 
@@ -99,46 +138,42 @@ class FaultyStore(Store):
             yield connection
 
     @asynccontextmanager
+    async def looking(self) -> AsyncIterator[AsyncConnection]:
+        async with self._passing(), super().looking() as connection:
+            yield connection
+
+    @asynccontextmanager
     async def _passing(self) -> AsyncIterator[None]:
         if self.gate is not None:
             await self.gate.wait()
-        self.in_flight += 1
-        try:
+        with self.traffic.passing():
             yield
-        finally:
-            self.in_flight -= 1
 
 
 async def quiet(
+    traffic: Traffic,
     stores: Sequence[FaultyStore],
     centres: Sequence[ContactCentre],
     last: Callable[[], Coroutine[Any, Any, int]],
 ) -> None:
     """Until nobody waits for the database, and all centres have read the log to its `last` fact."""
-    still = 0
-    while still < 2:
-        for _ in range(15):
-            await asyncio.sleep(0)
-        if any(store.in_flight for store in stores):
-            still = 0
-            await asyncio.sleep(0.0003)
-            continue
+    while True:
+        await traffic.settle()
+        if (begun := traffic.begun) == traffic.was_quiet_at:
+            return
         number = await last()
-        if all(centre._replica._seq >= number for centre in centres):
-            still += 1
-            continue
-        still = 0
-        for store in stores:
-            store.feed.wake()
-        await asyncio.sleep(0.0003)
+        if any(centre._replica._seq < number for centre in centres):
+            for store in stores:
+                store.feed.wake()
+        elif begun == traffic.begun:
+            traffic.was_quiet_at = begun
+            return
 
 
 async def last_of(store: Store) -> int:
-    """The number of the last fact in the log."""
-    async with store.reading() as connection:
-        table = queue_tables.workers.metadata.tables["counters"]
-        query = select(table.c.value).where(table.c.name == "event")
-        return int((await connection.execute(query)).scalar_one())
+    """The number of the last fact in the log, past all failures of the store."""
+    async with Store.looking(store) as connection:
+        return int((await connection.execute(_LAST)).scalar_one())
 
 
 class Caller(FakeCaller):
@@ -377,8 +412,9 @@ class History:
         await worker.kill()
         await self.elapse(10.0)
         await self.check()
-        for table in (queue_tables.entries, queue_tables.offers):
-            mine = [row for row in await self._rows(table) if row.worker == worker.centre.worker]
+        stored = await self._rows()
+        for name in ("entries", "offers"):
+            mine = [row for row in stored[name] if row.worker == worker.centre.worker]
             assert [row for row in mine if row.state != "wrapping_up"] == [], "put right in 10 s"
         await worker.start(self.random)
 
@@ -387,9 +423,9 @@ class History:
 
     async def a_definition_goes_or_comes(self) -> None:
         worker = self._one_that_runs()
-        await worker.do(self._redefine(worker, self.random.choice([*AGENTS, *QUEUES])))
+        await worker.do(self._redefine(worker, self.random.choice(DEFINITIONS)))
 
-    async def _redefine(self, worker: Worker, definition: Agent | Queue) -> None:
+    async def _redefine(self, worker: Worker, definition: Definition) -> None:
         board = worker.centre.board
         try:
             if definition.name in (board.agents if isinstance(definition, Agent) else board.queues):
@@ -423,6 +459,7 @@ class History:
         """Until nobody does anything, and all that run know the whole log."""
         running = self._running()
         await quiet(
+            self.workers[0].store.traffic,
             [worker.store for worker in running],
             [worker.centre for worker in running if worker.is_alive],
             self._last,
@@ -439,11 +476,9 @@ class History:
     # What must hold ----------------------------------------------------------------------------
 
     async def check(self) -> None:
-        agents = await self._rows(queue_tables.agents)
-        offers = await self._rows(queue_tables.offers)
-        entries = {row.id: row for row in await self._rows(queue_tables.entries)}
-        if await self._last() != self._seen:
-            return  # read at different moments
+        stored = await self._rows()
+        agents, offers = stored["agents"], stored["offers"]
+        entries = {row.id: row for row in stored["entries"]}
         busy = Counter(offer.agent for offer in offers)
         for row in agents:
             assert row.busy.get("voice", 0) == busy[row.name] <= CAPACITY[row.name], row.name
@@ -456,10 +491,10 @@ class History:
             for name, count in rung.items():
                 assert count <= CAPACITY[name], f"{name} rings {count} times ({worker.name})"
 
-    async def _rows(self, table: Any) -> list[Any]:
-        self._seen = await self._last()
+    async def _rows(self) -> dict[str, list[Any]]:
+        """All rows by table, as they are at one moment."""
         async with self._reader.reading() as connection:
-            return list(await connection.execute(select(table)))
+            return {name: list(await connection.execute(one)) for name, one in _ROWS.items()}
 
     async def check_log(self) -> None:
         facts = [
@@ -543,16 +578,18 @@ class History:
     # Beginning and end -------------------------------------------------------------------------
 
     async def _begin(self) -> None:
-        self._began_at = self._seen = await self._last()
+        self._began_at = await self._last()
         async with self._reader.transaction() as connection:
             for name in TABLES:
                 await connection.execute(getattr(queue_tables, name).delete())
+            rows = [
+                {"kind": kind_of(one), "name": one.name, "body": written(one), "declared": False}
+                for one in DEFINITIONS
+            ]
+            await connection.execute(queue_tables.definitions.insert(), rows)
         for worker in self.workers:
             worker.callers = []
             await worker.start(Random(self.random.random()))
-        definitions: list[Definition] = [*AGENTS, *QUEUES]
-        for definition in definitions:
-            await self.workers[0].centre.define(definition)
         await self.quiet()
 
     async def _end(self) -> None:
@@ -562,8 +599,10 @@ class History:
             worker.store.failures_before = worker.store.failures_after = 0
         await self.elapse(12.0)
         first = self.workers[0].centre
-        for definition in (*AGENTS, *QUEUES):
-            await first.define(definition)
+        there = {*first.board.agents, *first.board.queues}
+        for definition in DEFINITIONS:
+            if definition.name not in there:
+                await first.define(definition)
         for _ in range(40):
             await self.all_agents_come()
             for worker in self.workers:
@@ -574,11 +613,11 @@ class History:
                 for telephone in worker.telephones():
                     telephone.happen(Happening.HUNG_UP)
             await self.elapse(4.0)
-            entries = await self._rows(queue_tables.entries)
-            if not entries and not await self._rows(queue_tables.offers):
+            stored = await self._rows()
+            if not stored["entries"] and not stored["offers"]:
                 break
         else:
-            raise AssertionError(f"stuck: {entries}, {await self._rows(queue_tables.offers)}")
+            raise AssertionError(f"stuck: {stored}")
         await self.check()
         assert all(caller.is_over for worker in self.workers for caller in worker.callers)
         assert all(worker.centre.counters.restarts == 0 for worker in self.workers)
@@ -591,9 +630,11 @@ class History:
 async def open_workers(url: str) -> list[Worker]:
     """Three workers, each with its own connections; the first one's store has a `reader`."""
     workers = []
+    traffic = Traffic()
     for number in range(WORKERS):
         clock = SteppedClock()
         store = await FaultyStore.open(url, clock, worker=f"w{number}")
+        store.traffic = traffic
         workers.append(Worker(store, clock, f"w{number}"))
     workers[0].store.reader = await Store.open(url, SteppedClock(), worker="reader")
     return workers

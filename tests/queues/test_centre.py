@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.queues.contact_centre import agent, queue
-from tests.queues.histories import FaultyStore, last_of, quiet
+from tests.queues.histories import FaultyStore, Traffic, last_of, quiet
 from tests.queues.telephones import FakeCaller
 from vxml_server.clock import VirtualClock
 from vxml_server.queues.centre import ContactCentre, NoSuchAgent, NoSuchQueue, QueueIsFull
@@ -31,12 +31,14 @@ class World:
         self.clock = clock
         self._path = path
         self._stores: list[FaultyStore] = []
+        self._traffic = Traffic()
         self.centres: list[ContactCentre] = []
 
     async def worker(self, name: str = "main") -> ContactCentre:
         store = await FaultyStore.open(
             f"sqlite+aiosqlite:///{self._path}/q.db", self.clock, worker=name
         )
+        store.traffic = self._traffic
         self._stores.append(store)
         centre = ContactCentre(store, self.clock, random.Random(len(self._stores)), worker=name)
         await centre.start()
@@ -54,7 +56,7 @@ class World:
             await self.clock.elapse(min(left, 2.0))
 
     async def _quiet(self) -> None:
-        await quiet(self._stores, self.centres, lambda: last_of(self._stores[0]))
+        await quiet(self._traffic, self._stores, self.centres, lambda: last_of(self._stores[0]))
 
     async def facts(self) -> list[str]:
         return [event.name for event in await self._stores[0].events()]

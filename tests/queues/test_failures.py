@@ -48,9 +48,7 @@ class World(History):
             for worker in self._running():
                 worker.clock.advance(0.5)
             seconds -= 0.5
-            for _ in range(100):
-                is_asked = any(worker.store.in_flight for worker in self._running())
-                await asyncio.sleep(0.0003 if is_asked else 0.0)
+            await self.workers[0].store.traffic.settle()
         assert task.done()
 
 

@@ -18,12 +18,14 @@ from sqlalchemy import (
     Connection,
     Delete,
     Insert,
+    Select,
     Table,
     Update,
     bindparam,
     delete,
     insert,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -147,7 +149,7 @@ class Ledger:
             .where(table.c.data["mark"].as_string() == mark)
             .limit(1)
         )
-        async with self._store.reading() as connection:
+        async with self._store.looking() as connection:
             return (await connection.execute(query)).first() is not None
 
     # Reading -----------------------------------------------------------------------------------
@@ -184,7 +186,7 @@ class Ledger:
 
     async def definitions(self) -> Definitions:
         """All of them, as they are now."""
-        async with self._store.reading() as connection:
+        async with self._store.looking() as connection:
             return await _definitions(connection)
 
     async def define(self, definition: Definition, at: float, *, declared: bool = False) -> None:
@@ -226,7 +228,7 @@ class Ledger:
 
     async def beats(self) -> Mapping[str, int]:
         """The beats of all workers so far. One whose number stands still is dead."""
-        async with self._store.reading() as connection:
+        async with self._store.looking() as connection:
             found = await connection.execute(select(queue_tables.workers))
             return {one.name: one.beat for one in found}
 
@@ -239,15 +241,13 @@ class Ledger:
 
     async def abandoned(self) -> Change:
         """The rows that belong to no living worker (of offers those that are not wrapping up)."""
+        async with self._store.looking() as connection:
+            if (await connection.execute(_IS_ABANDONED)).first() is None:
+                return Change()
         found: list[Row] = []
         # All at one moment: of a worker that joins meanwhile nothing is seen, or it is known.
         async with self._store.reading() as connection:
-            living = select(queue_tables.workers.c.name)
-            for kind in (Entry, Offer):
-                table = _KINDS[kind]
-                query = select(table).where(table.c.worker.not_in(living))
-                if kind is Offer:
-                    query = query.where(table.c.state != OfferState.WRAPPING_UP)
+            for kind, query in _ABANDONED.items():
                 found += [_row(kind, one) for one in await connection.execute(query)]
             agents = {row.agent for row in found if isinstance(row, Offer)}
             if agents:
@@ -272,6 +272,20 @@ _ENUMS: Mapping[type[Row], Mapping[str, Any]] = {
     Entry: {"state": EntryState, "exit": Exit},
     Offer: {"state": OfferState, "outcome": Outcome},
 }
+
+
+_LIVING = select(queue_tables.workers.c.name)
+_ABANDONED: Mapping[type[Row], Select[Any]] = {
+    Entry: select(_KINDS[Entry]).where(_KINDS[Entry].c.worker.not_in(_LIVING)),
+    Offer: select(_KINDS[Offer]).where(
+        _KINDS[Offer].c.worker.not_in(_LIVING),
+        _KINDS[Offer].c.state != OfferState.WRAPPING_UP,
+    ),
+}
+# Asked by every worker every other second, and mostly there is nothing.
+_IS_ABANDONED = union_all(
+    *(query.with_only_columns(_KINDS[kind].c.id) for kind, query in _ABANDONED.items())
+).limit(1)
 
 
 def _key(row: Row) -> tuple[str, str]:

@@ -12,10 +12,11 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, Connection, Engine, event, func, select
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import AdaptedConnection, DBAPIConnection
 from sqlalchemy.engine.url import make_url
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProxiedConnection
 
 if sys.platform != "win32":
     import fcntl
@@ -46,13 +47,21 @@ SNAPSHOT: Mapping[str, Mapping[str, Any]] = {
     "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
 }
 """Options of a connection whose statements all see the same moment, by database. SQLite does."""
+ONE_LOOK: Mapping[str, Mapping[str, Any]] = {
+    "sqlite": {},
+    "postgresql": {"isolation_level": "AUTOCOMMIT"},
+}
+"""Options of a connection for one statement that reads: it sees one moment by itself, and needs no
+transaction begun and ended around it."""
 
 
 def make_engine(url: str) -> AsyncEngine:
     """The engine for a database URL; makes the folder of an SQLite file."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_async_engine(parsed, pool_pre_ping=True, connect_args=_LIMITS)
+        engine = create_async_engine(parsed, connect_args=_LIMITS)
+        event.listen(engine.sync_engine, "checkout", _still_open)
+        return engine
     if is_in_memory(parsed):
         # A database in memory is its connection: one, which everybody waits for.
         engine = create_async_engine(
@@ -139,6 +148,18 @@ async def _unhurried(engine: AsyncEngine) -> AsyncIterator[AsyncEngine]:
         yield patient
     finally:
         await patient.dispose()
+
+
+def _still_open(
+    connection: DBAPIConnection, _record: ConnectionPoolEntry, _proxy: PoolProxiedConnection
+) -> None:
+    """Whoever takes a connection that the server has ended gets a new one, as all others do.
+
+    The driver knows when its socket is closed: to ask the server (`pool_pre_ping`) takes three
+    messages there and back before each transaction, as long as the transaction itself.
+    """
+    if isinstance(connection, AdaptedConnection) and connection.driver_connection.is_closed():
+        raise InvalidatePoolError("the server has ended the connection")
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:

@@ -115,6 +115,7 @@ class Feed:
                 async with self._news:
                     self._last = news[-1].seq
                     self._news.notify_all()
+            if len(news) == _CHUNK:
                 continue
             timer = self._clock.call_later(POLL, self._grown.set)
             await self._grown.wait()

@@ -21,7 +21,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from vxml_server.clock import Clock
 from vxml_server.store.cursor import Cursor
 from vxml_server.store.direct import Direct
-from vxml_server.store.engine import SNAPSHOT, WRITING, make_engine, one_at_a_time, turns, upgrade
+from vxml_server.store.engine import (
+    ONE_LOOK,
+    SNAPSHOT,
+    WRITING,
+    make_engine,
+    one_at_a_time,
+    turns,
+    upgrade,
+)
 from vxml_server.store.errors import store_errors
 from vxml_server.store.feed import Feed
 from vxml_server.store.log import append, event_row
@@ -202,7 +210,8 @@ class Store:
         ):
             if wanted is not None:
                 query = query.where(column == wanted)
-        async with self._connection() as connection:
+        await self._writer.settle()
+        async with self.looking() as connection:
             rows = await connection.execute(query.order_by(events.c.seq).limit(limit))
             return tuple(EventRecord(*row) for row in rows)
 
@@ -256,6 +265,14 @@ class Store:
         with store_errors():
             async with self._engine.connect() as connection:
                 await connection.execution_options(**SNAPSHOT[connection.dialect.name])
+                yield connection
+
+    @asynccontextmanager
+    async def looking(self) -> AsyncIterator[AsyncConnection]:
+        """As `reading`, for a single statement, which costs a third of it on PostgreSQL."""
+        with store_errors():
+            async with self._engine.connect() as connection:
+                await connection.execution_options(**ONE_LOOK[connection.dialect.name])
                 yield connection
 
     async def flush(self) -> None:
