@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vxml_server.clock import VirtualClock
+from vxml_server.dtmf import event_packets
 from vxml_server.media import (
     Channel,
     Codec,
@@ -19,6 +20,7 @@ from vxml_server.media import (
     MediaEngine,
     Playback,
     Stream,
+    rtcp,
     rtp,
 )
 from vxml_server.media.network import DatagramSocket
@@ -210,12 +212,13 @@ class World:
         self.clock = VirtualClock()
         self.ticks = 0
         self.calls = 0
+        self.call_soon: Callable[[Callable[[], None]], object] = self._call
         self.engine = MediaEngine(
             address=HERE,
             ports=ports,
             clock=self.clock,
             random=random.Random(7),
-            call_soon=self._call,
+            call_soon=lambda callback: self.call_soon(callback),
             network=self.network,
             **settings,
         )
@@ -260,3 +263,27 @@ def sine(seconds: float, frequency: float = 440.0, level: float = 8000.0) -> NDA
 def ramp(samples: int) -> NDArray[np.int16]:
     """Samples that are all different from silence, and from their neighbours."""
     return (1000 + 97 * np.arange(samples) % 7919).astype(np.int16)
+
+
+def heard_through(pcm: NDArray[np.int16], codec: Codec = Codec.PCMU) -> NDArray[np.int16]:
+    """What is left of samples that went through a code."""
+    return DECODE[codec](ENCODE[codec](pcm))
+
+
+def press(world: World, far: FarEnd, key: str, *, number: int = 96, duration_ms: int = 100) -> None:
+    """The far end sends a key as events, in real time."""
+    timestamp = far.timestamp
+    for event in event_packets(key, duration_ms=duration_ms):
+        packet = rtp.pack(
+            number, far.sequence, timestamp, far.ssrc, event.payload, marker=event.marker
+        )
+        far.sequence = (far.sequence + 1) & 0xFFFF
+        far.send(packet)
+        world.run()
+    far.timestamp = (timestamp + 8 * duration_ms + 480) & 0xFFFFFFFF
+
+
+def compounds(far: FarEnd) -> list[list[rtcp.Packet]]:
+    parsed = [rtcp.parse(data) for data in far.control]
+    assert all(parsed)
+    return [packets for packets in parsed if packets is not None]

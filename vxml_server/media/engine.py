@@ -21,7 +21,6 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
 from types import MappingProxyType
 
 import numpy as np
@@ -34,14 +33,16 @@ from vxml_server.media.control import ControlSession
 from vxml_server.media.detect import KeyDetector
 from vxml_server.media.jitter import JitterBuffer, Timeline
 from vxml_server.media.mixing import Matrix, Mixer
-from vxml_server.media.network import DatagramSocket, Network, UdpNetwork
+from vxml_server.media.network import Network, UdpNetwork
 from vxml_server.media.pacer import TICK, Pacer, raise_priority
 from vxml_server.media.pairs import Pairs, StereoTap
-from vxml_server.media.play import DECODE, ENCODE, SILENCE, Ended
-from vxml_server.media.ports import NoPortsLeft, PortPairs
+from vxml_server.media.play import DECODE, ENCODE, SILENCE
+from vxml_server.media.ports import PortPairs
 from vxml_server.media.privacy import KeyPrivacy
 from vxml_server.media.receiver import Receiver
+from vxml_server.media.reports import Reports
 from vxml_server.media.sender import RtpSender
+from vxml_server.media.sockets import Sockets
 from vxml_server.media.statistics import EngineStatistics
 from vxml_server.media.stream import Codec
 from vxml_server.media.termination import Termination
@@ -50,14 +51,9 @@ _log = logging.getLogger(__name__)
 
 FIRST_ROWS = 64
 """Channels there is room for at the start; the room doubles when it is full."""
-ROUNDS = 16
-"""Packets read from one socket in a tick at most: a flood costs the flooded channel only."""
-BIND_ATTEMPTS = 50
 WATCH_EVERY = 25
 """Ticks between two looks for channels whose media stopped."""
 _LARGEST = 2048
-
-Report = Callable[[], None]
 
 
 class MediaEngine:
@@ -85,22 +81,22 @@ class MediaEngine:
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._address = address
-        self._bind_address = bind_address or address
-        self._ports = PortPairs(ports, random)
         self._clock = clock
         self._random = random
-        self._call_soon = call_soon
-        self._network: Network = network or UdpNetwork()
+        self._sockets = Sockets(
+            network or UdpNetwork(),
+            PortPairs(ports, random),
+            bind_address or address,
+            clock.monotonic,
+        )
         self._lost_after = round(media_lost_after / TICK)
         self._cname = f"{random.getrandbits(64):016x}@{address}"
 
         self._commands: deque[Command] = deque()
-        self._reports: list[Report] = []
+        self._reports = Reports(call_soon)
         self._tick = 0
         self._open: list[Termination] = []
         self._channels: dict[Termination, Channel] = {}
-        self._readers: dict[int, Callable[[int, float], bool]] = {}
-        self._by_socket: dict[int, Termination] = {}
         self._control_due: list[tuple[float, int, Termination]] = []
         self._control_order = itertools.count()
         self._buffer = bytearray(_LARGEST)
@@ -142,14 +138,14 @@ class MediaEngine:
         for termination in list(self._open):
             self._channels[termination].closed = True
             termination.close(self._tick)
-        self._deliver()
+        self._reports.deliver()
 
     def open(self, listener: ChannelListener) -> Channel:
         """A new channel with a bound pair of ports, silent until `Channel.configure`.
 
         Raises NoPortsLeft.
         """
-        port, rtp_socket, rtcp_socket = self._bind()
+        port, rtp_socket, rtcp_socket = self._sockets.bind()
         sender = RtpSender(rtp_socket, self._random)
         termination = Termination(
             port=port,
@@ -167,22 +163,6 @@ class MediaEngine:
         channel.attach(termination)
         self._commands.append(lambda tick: self._admit(channel))
         return channel
-
-    def _bind(self) -> tuple[int, DatagramSocket, DatagramSocket]:
-        for _ in range(BIND_ATTEMPTS):
-            now = self._clock.monotonic()
-            port = self._ports.take(now)
-            bound: list[DatagramSocket] = []
-            try:
-                bound.append(self._network.bind(self._bind_address, port))
-                bound.append(self._network.bind(self._bind_address, port + 1))
-            except OSError:
-                for socket in bound:
-                    self._network.close(socket)
-                self._ports.release(port, now)
-                continue
-            return port, bound[0], bound[1]
-        raise NoPortsLeft(f"{BIND_ATTEMPTS} pairs of media ports could not be bound")
 
     def bridge(self, a: Channel, b: Channel, *, keys_pass: bool = True) -> None:
         """Each hears the other, mixed with its own playbacks; RFC 4733 keys pass if wished.
@@ -284,7 +264,7 @@ class MediaEngine:
         self._pairs.feed(heard, self._detector.sounding, lost)
         self._control(now)
         self._watch()
-        self._deliver()
+        self._reports.deliver()
         self._timeline.clear_tick(self._tick)
         self._tick += 1
         self._ticks += 1
@@ -302,17 +282,11 @@ class MediaEngine:
             self._commands.popleft()(self._tick)
 
     def _receive(self, now: float) -> None:
-        for _ in range(ROUNDS):
-            ready = self._network.ready()
-            if not ready:
-                return
-            for number, _ in ready:
-                if self._readers[number](self._tick, now):
-                    termination = self._by_socket[number]
-                    for key in termination.receiver.keys:
-                        self._key(termination, key, "rfc4733", now)
-                    termination.receiver.keys.clear()
-                    self._detector.listening[termination.row] = False
+        for termination in self._sockets.receive(self._tick, now):
+            for key in termination.receiver.keys:
+                self._key(termination, key, "rfc4733", now)
+            termination.receiver.keys.clear()
+            self._detector.listening[termination.row] = False
 
     def _decode(self) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
         """The tick's frame of every row, made whole, and which were damaged."""
@@ -425,7 +399,8 @@ class MediaEngine:
             is_lost = silence >= self._lost_after
             if is_lost != termination.is_lost:
                 termination.is_lost = is_lost
-                self._report_media(termination, silence * TICK)
+                channel = self._channels[termination]
+                self._reports.media(channel, is_lost=is_lost, seconds=silence * TICK)
 
     # What happened.
 
@@ -441,58 +416,15 @@ class MediaEngine:
             if passes:
                 for other in termination.keys_to:
                     other.send_keys(key, 100, 100)
-        channel = self._channels[termination]
-
-        def report() -> None:
-            if not channel.closed:
-                channel.listener.key(key, source, now)
-
-        self._reports.append(report)
+        self._reports.key(self._channels[termination], key, source, now)
 
     def _barge_in(self, termination: Termination) -> None:
         termination.stop_playing()
         self._report_ended(termination)
 
     def _report_ended(self, termination: Termination) -> None:
-        listener = self._channels[termination].listener
         ended, termination.queue.ended = termination.queue.ended, []
-
-        def report(ended: list[Ended] = ended) -> None:
-            for one in ended:
-                listener.playback_ended(one.playback, one.samples_played, one.finished)
-
-        self._reports.append(report)
-
-    def _report_media(self, termination: Termination, seconds: float) -> None:
-        channel = self._channels[termination]
-        listener, is_lost = channel.listener, termination.is_lost
-
-        def report() -> None:
-            if channel.closed:
-                return
-            if is_lost:
-                listener.media_lost(seconds)
-            else:
-                listener.media_resumed()
-
-        self._reports.append(report)
-
-    def _deliver(self) -> None:
-        if not self._reports:
-            return
-        reports, self._reports = self._reports, []
-
-        def deliver() -> None:
-            for report in reports:
-                try:
-                    report()
-                except Exception:
-                    # One listener's defect must not keep the others from hearing.
-                    _log.exception("a channel's listener failed")
-
-        # A loop that is closed listens to nobody any more.
-        with suppress(RuntimeError):
-            self._call_soon(deliver)
+        self._reports.ended(self._channels[termination], ended)
 
     # Commands.
 
@@ -508,13 +440,7 @@ class MediaEngine:
         self._used_rows = max(self._used_rows, row + 1)
         self._channels[termination] = channel
         self._open.append(termination)
-        for socket, read in (
-            (termination.rtp_socket, termination.read_rtp),
-            (termination.rtcp_socket, termination.read_rtcp),
-        ):
-            self._readers[socket.fileno()] = read
-            self._by_socket[socket.fileno()] = termination
-            self._network.watch(socket)
+        self._sockets.watch(termination)
         self._timeline.clear_channel(row)
         self._concealment.reset(row)
         self._detector.reset(row, listening=True)
@@ -534,11 +460,7 @@ class MediaEngine:
         self._mixer.leave(termination)
         if termination.queue.ended:
             self._report_ended(termination)
-        for socket in (termination.rtp_socket, termination.rtcp_socket):
-            del self._readers[socket.fileno()]
-            del self._by_socket[socket.fileno()]
-            self._network.close(socket)
-        self._ports.release(termination.port, self._clock.monotonic())
+        self._sockets.close(termination)
         row = termination.row
         self._detector.listening[row] = False
         self._timeline.clear_channel(row)
