@@ -14,6 +14,18 @@ import fsspec
 
 from vxml_server.recording.packing import digest
 
+# Whoever uses a target tries again; a library that does so too keeps a thread, and the end of the
+# process, waiting for it (seconds).
+_IMPATIENT: Mapping[str, object] = {
+    "config_kwargs": {
+        "connect_timeout": 10,
+        "read_timeout": 60,
+        "retries": {"total_max_attempts": 1},
+    }
+}
+_OPTIONS: Mapping[str, Mapping[str, object]] = {"s3": _IMPATIENT, "s3a": _IMPATIENT}
+"""What the library behind a URL is told besides, by scheme."""
+
 
 class TargetError(OSError):
     """The target does not answer, refuses, or has something else than it was given."""
@@ -25,7 +37,8 @@ class Target:
     def __init__(self, url: str, options: Mapping[str, str] | None = None) -> None:
         self.url = url
         try:
-            self._files, self._root = fsspec.core.url_to_fs(url, **(options or {}))
+            given = {**_OPTIONS.get(url.partition("://")[0], {}), **(options or {})}
+            self._files, self._root = fsspec.core.url_to_fs(url, **given)
         except (ValueError, ImportError) as error:
             raise TargetError(f"{_without_password(url)}: {error}") from error
 
