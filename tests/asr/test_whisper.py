@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.asr.whisper_odds import ENDS, Model, says
 from vxml_server.asr.engines import EngineSettings
-from vxml_server.asr.whisper import LEAD_PART, MOST_LEAD, answers, build
+from vxml_server.asr.whisper import LEAD_PART, MOST_LEAD, answers, build, written
 from vxml_server.asr.whisper_files import CONFIG, TOKENIZER, VOCABULARY, WEIGHTS
-from vxml_server.asr.whisper_search import Scored
+from vxml_server.asr.whisper_model import Text, Tokens
+from vxml_server.asr.whisper_search import Scored, search, tree_of
 from vxml_server.events import VoiceXmlEvent
 
 
@@ -46,6 +48,47 @@ def test_a_long_sentence_is_judged_by_its_mean() -> None:
 
 def test_nothing_found_is_no_answer() -> None:
     assert answers([], []) == []
+
+
+def text(said: str | None, tokens: Tokens, score: float) -> tuple[str | None, Text]:
+    return said, Text(tokens, "as the model writes it", score)
+
+
+def test_what_is_written_stands_in_the_order_of_the_model_that_wrote_it() -> None:
+    heard = says((0, 1))
+    found = written(
+        [text("one two", (0, 1), -1.0), text("one", (0,), -3.0), text("two", (1,), -2.0)],
+        *(heard, Model(), ENDS),
+    )
+    assert [one.text for one in found] == ["one two", "two", "one"]
+    assert found[0].evidence > found[1].evidence > found[2].evidence
+
+
+def test_what_is_written_is_believed_as_much_as_if_it_had_been_asked_for() -> None:
+    heard, silence = says((0, 1)), Model({(): {0: 4.0}})
+    asked = search(tree_of(["one two"], [[(0, 1)]]), heard, silence, ENDS)
+    alone = written([text("one two", (0, 1), -1.0)], heard, silence, ENDS)
+    assert alone == answers(asked, [-1.0])
+
+
+def test_two_ways_to_write_a_sentence_are_one_result_and_the_likelier_counts() -> None:
+    texts = [text("one two", (3,), -4.0), text("one two", (0, 1), -1.0)]
+    heard = says((0, 1))
+    found = written(texts, heard, Model(), ENDS)
+    assert found == written(texts[1:], says((0, 1)), Model(), ENDS)
+    assert heard.asked == [[(0, 1)]]
+
+
+def test_what_no_grammar_has_is_no_result_and_costs_nothing() -> None:
+    heard = Model()
+    assert written([text(None, (0, 1), -1.0), text("", (), -2.0)], heard, Model(), ENDS) == []
+    assert heard.asked == []
+
+
+def test_the_model_is_asked_once_about_what_it_wrote() -> None:
+    heard, silence = says((0, 1, 2)), Model()
+    written([text(str(n), (0, 1, n), -float(n)) for n in range(5)], heard, silence, ENDS)
+    assert heard.asked == silence.asked == [[(0, 1, 0)]]
 
 
 def test_an_engine_without_a_model_is_refused() -> None:

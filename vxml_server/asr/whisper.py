@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from vxml_server.asr.calibration import calibration_of
 from vxml_server.asr.engines import EngineSettings
 from vxml_server.asr.recognition import RATE, RecognitionProperties, Samples
 from vxml_server.asr.whisper_files import ModelFiles, find_model
-from vxml_server.asr.whisper_model import Hearing, Text, WhisperModel
-from vxml_server.asr.whisper_search import Scored, Tree, learn_priors, search, tree_of
+from vxml_server.asr.whisper_model import Text, WhisperModel
+from vxml_server.asr.whisper_search import Reader, Scored, Tree, learn_priors, search, tree_of
 from vxml_server.asr.whisper_spelling import figure_words, readings, spellings
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.grammar import Grammar, Hypothesis
@@ -201,28 +202,15 @@ class Ear:
         if question.tree is not None:
             found = search(question.tree, hearing, self.silence, self.model.ends)
             chosen = answers(found, [one.score for one in found])
-        written = self._written(question, hearing, beams) if question.open else []
-        by_best = sorted((some for some in (chosen, written) if some), key=lambda a: -a[0].evidence)
+        own: list[Answer] = []
+        if question.open:
+            texts = hearing.write(beams, question.suppressed)
+            own = written(
+                [(self._in_grammar(text.text, question.open), text) for text in texts],
+                *(hearing, self.silence, self.model.ends),
+            )
+        by_best = sorted((some for some in (chosen, own) if some), key=lambda a: -a[0].evidence)
         return [one for some in by_best for one in some]
-
-    def _written(self, question: Question, hearing: Hearing, beams: int) -> list[Answer]:
-        """What the model writes in the words of grammars, as far as one of them has it.
-
-        The order is the model's own: for a long text it is better than what is corrected by the
-        prior, token for token, which shows better whether anything of it was said at all.
-        """
-        spelled: dict[str, list[Text]] = {}
-        for text in hearing.write(beams, question.suppressed):
-            said = self._in_grammar(text.text, question.open)
-            if said is not None and text.tokens:
-                spelled.setdefault(said, []).append(text)
-        if not spelled:
-            return []
-        tree = tree_of(tuple(spelled), [[one.tokens for one in some] for some in spelled.values()])
-        scored = {one.text: one for one in search(tree, hearing, self.silence, self.model.ends)}
-        own = {said: max(one.score for one in some) for said, some in spelled.items()}
-        order = sorted(scored, key=lambda said: -own[said])
-        return answers([scored[said] for said in order], [own[said] for said in order])
 
     def _in_grammar(self, text: str, grammars: Sequence[Grammar]) -> str | None:
         for reading in readings(text, self.lang):
@@ -291,3 +279,31 @@ def answers(found: Sequence[Scored], odds: Sequence[float]) -> list[Answer]:
         lead = max(-MOST_LEAD, min(MOST_LEAD, odds[place] - others))
         given.append(Answer(one.text, one.score / (one.tokens + 1) + LEAD_PART * lead))
     return given
+
+
+def written(
+    texts: Iterable[tuple[str | None, Text]],
+    heard: Reader,
+    silence: Reader,
+    ends: npt.NDArray[np.intp],
+) -> list[Answer]:
+    """What a model wrote by itself, each text with the sentence that a grammar makes of it.
+
+    The order is the model's own: for a long text it is better than what is corrected by the prior,
+    token for token, which shows better whether anything of it was said at all. That is asked about
+    the first sentence only, as it was written; the others are as far behind it as the model has
+    them. To ask about each took as long as to hear and to write.
+    """
+    best: dict[str, Text] = {}
+    for said, text in sorted(texts, key=lambda pair: -pair[1].score):
+        if said is not None and text.tokens:
+            best.setdefault(said, text)
+    if not best:
+        return []
+    said, first = next(iter(best.items()))
+    leader = search(tree_of((said,), [[first.tokens]]), heard, silence, ends)[0]
+    found = [
+        replace(leader, text=said, score=leader.score + text.score - first.score)
+        for said, text in best.items()
+    ]
+    return answers(found, [text.score for text in best.values()])
