@@ -33,6 +33,35 @@ MESSAGES: Mapping[str, Mapping[str, str]] = {
         "fr": "Je ne peux pas vous écouter pour le moment. "
         "Veuillez utiliser les touches de votre téléphone.",
     },
+    # The mail that tells of a message in a box of voicemail.
+    "mail.subject": {
+        "en": "New voice message: {caller}, {duration}",
+        "fr": "Nouveau message vocal : {caller}, {duration}",
+    },
+    "mail.unknown_caller": {"en": "unknown number", "fr": "numéro inconnu"},
+    "mail.body": {
+        "en": "A message was left in the box {box}.\n\n"
+        "From: {caller}\n"
+        "Received: {left_at}\n"
+        "Duration: {duration}\n"
+        "New messages in this box: {new}\n\n"
+        "{hint}\n",
+        "fr": "Un message a été laissé dans la boîte {box}.\n\n"
+        "De : {caller}\n"
+        "Reçu : {left_at}\n"
+        "Durée : {duration}\n"
+        "Nouveaux messages dans cette boîte : {new}\n\n"
+        "{hint}\n",
+    },
+    "mail.attached": {"en": "The message is attached.", "fr": "Le message est joint."},
+    "mail.not_attached": {
+        "en": "Call your voicemail to hear it.",
+        "fr": "Appelez votre messagerie pour l'écouter.",
+    },
+    "mail.too_long": {
+        "en": "It is too long to be attached. Call your voicemail to hear it.",
+        "fr": "Il est trop long pour être joint. Appelez votre messagerie pour l'écouter.",
+    },
     # What a caller says for the commands that are always there (VoiceXML 2.0 section 6.3.6).
     "universal.cancel": {"en": "cancel", "fr": "annuler"},
     "universal.exit": {"en": "exit", "fr": "quitter"},

@@ -47,6 +47,7 @@ from vxml_server.sip import (
 )
 from vxml_server.store import Store
 from vxml_server.tts import CachingSynthesizer, Voices, synthesizer
+from vxml_server.voicemail import Voicemail, make_voicemail
 from vxml_server.web import WebServer, make_app
 
 _log = structlog.get_logger(__name__)
@@ -115,6 +116,7 @@ class Server:
         self._recordings = self._make_recordings()
         await self._recordings.start()
         closing.push_async_callback(self._recordings.close)
+        self._voicemail = self._make_voicemail()
         self._exchange = Exchange(
             resources=self._resources(),
             engine=self._engine,
@@ -151,6 +153,8 @@ class Server:
         closing.push_async_callback(self._centre.stop)
         await self._centre.start()
         await self._centre.declare(declared)
+        closing.push_async_callback(self._voicemail.close)
+        self._voicemail.start()
         closing.push_async_callback(self._supervision.stop)
         self._supervision.start()
         closing.push_async_callback(self._summaries.stop)
@@ -185,6 +189,24 @@ class Server:
             )
         except CannotRecord as error:
             raise CannotStart(str(error)) from error
+
+    def _make_voicemail(self) -> Voicemail:
+        settings = self._settings
+        try:
+            return make_voicemail(
+                settings.voicemail,
+                settings.mail,
+                board=self._centre.board,
+                store=self._store,
+                archive=self._recordings.archive,
+                clock=self._clock,
+                random=self._random,
+                allow=frozenset(settings.fetch.allow),
+                language=settings.voicexml.language,
+                zone=ZoneInfo(settings.queues.zone),
+            )
+        except OSError as error:
+            raise CannotStart(f"mail: ca: {settings.mail.ca}: {error}") from error
 
     def _sip_settings(self) -> UserAgentSettings:
         sip = self._settings.sip
@@ -312,6 +334,10 @@ class Server:
     @property
     def summaries(self) -> Summaries:
         return self._summaries
+
+    @property
+    def voicemail(self) -> Voicemail:
+        return self._voicemail
 
     @property
     def store(self) -> Store:

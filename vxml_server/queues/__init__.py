@@ -20,7 +20,7 @@ from vxml_server.queues.orders import Action, Order, Reason, Refused
 from vxml_server.queues.profiles import Agent, Box, Group, Queue
 from vxml_server.queues.reception import Reception
 from vxml_server.queues.rows import AgentRow, Entry, Exit, Offer, OfferState, Presence
-from vxml_server.queues.secrets import BadPin, TooManyTries
+from vxml_server.queues.secrets import BadPin, Pins, TooManyTries
 from vxml_server.queues.statistics import of_agent as figures_of_agent
 from vxml_server.queues.statistics import of_queue as figures_of_queue
 from vxml_server.queues.summaries import Report, Summaries, TooManyIntervals
@@ -54,6 +54,7 @@ __all__ = [
     "Offer",
     "OfferState",
     "Order",
+    "Pins",
     "Presence",
     "Queue",
     "QueueIsFull",

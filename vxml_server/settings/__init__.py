@@ -37,6 +37,7 @@ from vxml_server.settings.telephony import (
     TrunkSettings,
 )
 from vxml_server.settings.values import Listen, parse_key
+from vxml_server.settings.voicemail import MailSettings, VoicemailSettings
 
 __all__ = [
     "AsrSettings",
@@ -46,6 +47,7 @@ __all__ = [
     "FetchSettings",
     "Listen",
     "LogSettings",
+    "MailSettings",
     "MediaSettings",
     "NumberRule",
     "PiperSettings",
@@ -64,6 +66,7 @@ __all__ = [
     "TrunkSettings",
     "TtsSettings",
     "VoiceXmlSettings",
+    "VoicemailSettings",
     "WebSettings",
     "allows",
     "destination",

@@ -48,6 +48,7 @@ from vxml_server.settings.telephony import (
     SipSettings,
     TrunkSettings,
 )
+from vxml_server.settings.voicemail import MailSettings, VoicemailSettings
 
 
 class WebToken(Section):
@@ -64,6 +65,9 @@ class WebToken(Section):
                 "recordings.listen",
                 "recordings.delete",
                 "recordings.control",
+                "voicemail.read",
+                "voicemail.listen",
+                "voicemail.write",
             ],
             ...,
         ],
@@ -141,7 +145,8 @@ class QueueSettings(Section):
     """[queues]: callers who wait for agents."""
 
     definitions: Path | None = None
-    """A TOML file with [[agents]], [[groups]] and [[queues]]; what it says only it may change."""
+    """A TOML file with [[agents]], [[groups]], [[queues]] and [[boxes]]; what it says only it may
+    change."""
     zone: Annotated[str, AfterValidator(_is_zone)] = "UTC"
     """Time zone of the contact centre: where the day of the agents' counters begins."""
 
@@ -174,6 +179,8 @@ class Settings(Section):
     recording: RecordingSettings = RecordingSettings()
     voicexml: VoiceXmlSettings = VoiceXmlSettings()
     queues: QueueSettings = QueueSettings()
+    voicemail: VoicemailSettings = VoicemailSettings()
+    mail: MailSettings = MailSettings()
     log: LogSettings = LogSettings()
 
     def fetching(self, *shipped: Path) -> FetchSettings:

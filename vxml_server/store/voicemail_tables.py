@@ -16,6 +16,8 @@ messages = Table(
     Column("box", String(64), nullable=False),
     Column("left_at", UtcDateTime, nullable=False),
     Column("heard_at", UtcDateTime),
+    # By its owner; its recording may stay for a while: on its way to the target, or held.
+    Column("deleted_at", UtcDateTime),
     Index("voicemail_messages_by_box", "box", "left_at", "id"),
 )
 

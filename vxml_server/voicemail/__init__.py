@@ -8,6 +8,7 @@ that it is there.
 from vxml_server.queues import BadPin, Box, TooManyTries
 from vxml_server.voicemail.errors import BadAudio, BoxFull, NoSuchBox, NoSuchMessage, TooShort
 from vxml_server.voicemail.records import Counts, Message, Messages, Notified
+from vxml_server.voicemail.setup import make_voicemail
 from vxml_server.voicemail.transfer import (
     DOCUMENTS,
     VOICEMAIL,
@@ -34,4 +35,5 @@ __all__ = [
     "Voicemail",
     "VoicemailTransfer",
     "destination_of",
+    "make_voicemail",
 ]

@@ -16,7 +16,8 @@ Notified = Literal["none", "pending", "sent", "given_up"]
 class Message:
     """What a caller has left. Times are aware and in UTC; `id` is that of its recording.
 
-    `deleted` is one whose recording is deleted, or could not be kept: no list has it.
+    `queue` and `agent` are those that the box belonged to. `deleted` is one that was deleted, or
+    whose recording was, or could not be kept: no list has it.
     """
 
     id: str
@@ -28,6 +29,8 @@ class Message:
     heard_at: datetime | None = None
     deleted: bool = False
     notified: Notified = "none"
+    queue: str = ""
+    agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ def upgrade() -> None:
         "voicemail_messages",
         *(text("id", 64, key=True), text("box", 64)),
         *(instant("left_at"), instant("heard_at", nullable=True)),
+        instant("deleted_at", nullable=True),
     )
     op.create_index("voicemail_messages_by_box", "voicemail_messages", ["box", "left_at", "id"])
     op.create_table(
