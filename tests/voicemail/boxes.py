@@ -11,10 +11,11 @@ from vxml_server.audio import RATE, decode
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.interpreter.scripted_recording import tone_of
 from vxml_server.queues import Box, TooManyTries
-from vxml_server.recording import Held
+from vxml_server.recording import Library
 from vxml_server.store import Cursor, Json
 from vxml_server.voicemail import (
     BadAudio,
+    BadPin,
     BoxFull,
     Counts,
     Message,
@@ -37,12 +38,18 @@ class Boxes:
     sounds: dict[str, bytes] = field(default_factory=dict)
     data: dict[str, Mapping[str, Json]] = field(default_factory=dict)
     pins: dict[str, str] = field(default_factory=dict)
-    held: set[str] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)
     trouble: Exception | None = None
     """What everything that is asked raises."""
     page: int = 2
     """Messages that one answer has at most."""
+
+    recordings: Library | None = None
+
+    @property
+    def library(self) -> Library:
+        assert self.recordings is not None, "the test has given it"
+        return self.recordings
 
     def box(self, name: str) -> Box | None:
         return next((one for one in self.defined if one.name == name), None)
@@ -135,8 +142,6 @@ class Boxes:
 
     async def delete(self, message: str, by: str) -> Message:
         found = await self.message(message)
-        if message in self.held:
-            raise Held(message)
         return self._change(replace(found, deleted=True))
 
     def _change(self, changed: Message) -> Message:
@@ -150,6 +155,11 @@ class Boxes:
         return self.pins.get(box, PIN) == pin
 
     async def set_pin(self, box: str, pin: str) -> None:
+        self._answer()
+        if self.box(box) is None:
+            raise NoSuchBox(box)
+        if not pin.isdecimal():
+            raise BadPin("expected digits")
         self.pins[box] = pin
 
     async def remove_pin(self, box: str) -> bool:

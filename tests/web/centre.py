@@ -9,6 +9,7 @@ from vxml_server.queues import (
     Agent,
     BadPin,
     Board,
+    Box,
     Definition,
     Exit,
     Group,
@@ -24,6 +25,7 @@ from vxml_server.queues.transitions import OfferEvent
 from vxml_server.store import StoreError
 
 _DAY = datetime(2026, 1, 1, tzinfo=UTC)
+_KINDS = {"agent": Agent, "box": Box, "group": Group, "queue": Queue}
 
 
 class FakeCentre:
@@ -102,7 +104,7 @@ class FakeCentre:
     async def undefine(self, kind: Kind, name: str) -> bool:
         self._ask()
         known = self._definitions()
-        found = known.pop(({"agent": Agent, "group": Group, "queue": Queue}[kind], name), None)
+        found = known.pop((_KINDS[kind], name), None)
         self._define(known)
         return found is not None
 
@@ -116,7 +118,7 @@ class FakeCentre:
     def _definitions(self) -> dict[tuple[type, str], Definition]:
         board = self.board
         known: list[Definition] = [one.profile for one in board.agents.values()]
-        known += [*board.groups.values(), *board.queues.values()]
+        known += [*board.groups.values(), *board.queues.values(), *board.boxes.values()]
         return {(type(one), one.name): one for one in known}
 
     def _define(self, known: dict[tuple[type, str], Definition]) -> None:
@@ -124,6 +126,7 @@ class FakeCentre:
             [one for one in known.values() if isinstance(one, Agent)],
             [one for one in known.values() if isinstance(one, Group)],
             [one for one in known.values() if isinstance(one, Queue)],
+            [one for one in known.values() if isinstance(one, Box)],
         )
 
 

@@ -17,6 +17,7 @@ DAN = {"name": "dan", "line": "sip:dan@10.0.0.9", "skills": {"loans": 80}, "lang
     [
         ("agents/dan", {"line": "dan", "wrap_up_time": 5, "capacity": {"voice": 1, "chat": 4}}),
         ("groups/night", {"agents": ["ann", "bob"]}),
+        ("boxes/night", {"number": "70", "owners": ["ann"], "email": ["ann@example.org"]}),
         (
             "queues/loans",
             {

@@ -15,6 +15,7 @@ from vxml_server.web import WebServer
 from vxml_server.web.calls_api import MAX_LIMIT, to_json
 from vxml_server.web.recordings_api import RecordingsApi
 from vxml_server.web.registrations_api import RegistrationsApi
+from vxml_server.web.voicemail_api import VoicemailApi
 
 Json = Any  # a JSON document is what it is
 
@@ -81,7 +82,11 @@ async def test_every_route_is_described_and_every_description_is_a_route(client:
         if route.resource is not None and route.method != "HEAD"
     }
     nothing: Any = None  # they are asked for their paths alone
-    for api in (RecordingsApi(nothing, nothing), RegistrationsApi(nothing, nothing)):
+    for api in (
+        RecordingsApi(nothing, nothing),
+        RegistrationsApi(nothing, nothing),
+        VoicemailApi(nothing),
+    ):
         routes |= {(route.method, route.path) for route in api.routes()}
     assert described == routes
 

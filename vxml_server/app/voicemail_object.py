@@ -38,7 +38,7 @@ from vxml_server.clock import Clock
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.interpreter import Json, ObjectCall, ObjectValue, RecordedAudio
 from vxml_server.queues import Agent, Board, Box, TooManyTries
-from vxml_server.recording import EnvelopeError, Held, NotStored
+from vxml_server.recording import EnvelopeError, NotStored
 from vxml_server.store import Cursor, StoreError
 from vxml_server.voicemail import (
     BadAudio,
@@ -306,8 +306,6 @@ class VoicemailObject:
                 count += 1
             except NoSuchMessage:
                 pass
-            except Held:
-                _log.info("a message is held, and stays", message=message)
             self._deleted.discard(message)
         self._listed = []
         self._heard_now.clear()

@@ -32,6 +32,11 @@ _RIGHTS = tuple(
         ("DELETE", r"/api/v1/recordings/[^/]+", "recordings.delete"),
         ("PUT", r"/api/v1/recordings/[^/]+/hold", "recordings.delete"),
         ("POST", r"/api/v1/calls/[^/]+/recording", "recordings.control"),
+        ("GET", r"/api/v1/voicemail/boxes(/[^/]+(/messages)?)?", "voicemail.read"),
+        ("GET", r"/api/v1/voicemail/messages/[^/]+", "voicemail.read"),
+        ("GET", r"/api/v1/voicemail/messages/[^/]+/audio", "voicemail.listen"),
+        ("PUT", r"/api/v1/voicemail/messages/[^/]+/heard", "voicemail.write"),
+        ("DELETE", r"/api/v1/voicemail/messages/[^/]+", "voicemail.write"),
     )
 )
 """What needs less than all rights; HEAD needs what GET does."""

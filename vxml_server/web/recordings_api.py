@@ -92,27 +92,7 @@ class RecordingsApi:
 
     async def audio(self, request: web.Request) -> web.StreamResponse:
         """The audio, or the range of it that is asked for."""
-        with _problems():
-            recording = await self._library.get(request.match_info["id"])
-            start, end, is_part = _range(request, recording.octets)
-            headers = _headers(recording, start, end, is_part=is_part)
-            status = HTTPStatus.PARTIAL_CONTENT if is_part else HTTPStatus.OK
-            if request.method == "HEAD" and recording.state is State.STORED:
-                return web.Response(status=status, headers=headers)
-            audio = await self._library.audio(recording.id, who(request), start, end)
-        response = web.StreamResponse(status=status, headers=headers)
-        await response.prepare(request)
-        try:
-            async for piece in audio.pieces:
-                await response.write(piece)
-        except (OSError, EnvelopeError) as error:
-            # The status is gone. What was promised does not arrive, so that nobody takes what did
-            # for the whole.
-            if request.transport is not None:
-                request.transport.abort()
-            raise ConnectionResetError(str(error)) from error
-        await response.write_eof()
-        return response
+        return await send_audio(request, self._library, request.match_info["id"])
 
     async def delete(self, request: web.Request) -> web.Response:
         """Deletes a recording; its record stays."""
@@ -143,6 +123,31 @@ class RecordingsApi:
         with _problems():
             recording = self._command(request.match_info["id"], _ACTIONS[action])
         return web.json_response(to_json(recording), status=HTTPStatus.ACCEPTED)
+
+
+async def send_audio(request: web.Request, library: Library, id_: str) -> web.StreamResponse:
+    """Answers with the audio of a recording, or the range of it that is asked for."""
+    with _problems():
+        recording = await library.get(id_)
+        start, end, is_part = _range(request, recording.octets)
+        headers = _headers(recording, start, end, is_part=is_part)
+        status = HTTPStatus.PARTIAL_CONTENT if is_part else HTTPStatus.OK
+        if request.method == "HEAD" and recording.state is State.STORED:
+            return web.Response(status=status, headers=headers)
+        audio = await library.audio(recording.id, who(request), start, end)
+    response = web.StreamResponse(status=status, headers=headers)
+    await response.prepare(request)
+    try:
+        async for piece in audio.pieces:
+            await response.write(piece)
+    except (OSError, EnvelopeError) as error:
+        # The status is gone. What was promised does not arrive, so that nobody takes what did
+        # for the whole.
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError(str(error)) from error
+    await response.write_eof()
+    return response
 
 
 def to_json(recording: Recording) -> dict[str, Json]:

@@ -33,6 +33,7 @@ from vxml_server.web.recordings_api import RecordingsApi
 from vxml_server.web.registrations_api import Registrations, RegistrationsApi, TrunkStates
 from vxml_server.web.statistics_api import StatisticsApi
 from vxml_server.web.supervision_api import Orders, SupervisionApi
+from vxml_server.web.voicemail_api import Voicemail, VoicemailApi
 
 # A recording posted to an application's back end is the largest body that has a reason.
 MAX_BODY = 16 * 1024 * 1024
@@ -55,6 +56,7 @@ def make_app(
     recordings: Recordings | None = None,
     telephones: tuple[Registrations, TrunkStates] | None = None,
     orders: Orders | None = None,
+    voicemail: Voicemail | None = None,
     mounts: Mapping[str, web.Application] | None = None,
     clock: Clock | None = None,
 ) -> web.Application:
@@ -102,6 +104,8 @@ def make_app(
         app.add_routes(RegistrationsApi(*telephones).routes())
     if orders is not None:
         app.add_routes(SupervisionApi(centre, orders).routes())
+    if voicemail is not None:
+        app.add_routes(VoicemailApi(voicemail).routes())
     for path, mounted in (mounts or {}).items():
         app.add_subapp(path, mounted)
     if settings.apps is not None:
