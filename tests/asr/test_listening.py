@@ -6,94 +6,27 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-)
 
 from tests.asr.scripted import (
-    QUIET,
-    SOUND,
     ScriptedEngine,
-    VirtualWorkers,
     Wait,
     recogniser_for,
 )
+from tests.asr.waits import DIGITS, LEFT, PAUSE, World, result_of
 from tests.voices import frames, voice
 from vxml_server.asr import (
     Attention,
     SpeechBegan,
     SpeechPassedOver,
     Understood,
-    VoiceBusy,
     VoiceEnding,
     VoiceFailed,
-    VoiceRefused,
     VoiceRequest,
-    VoiceResult,
 )
 from vxml_server.asr.endpointer import LEAD_FRAMES
 from vxml_server.audio import SpeechActivity
 from vxml_server.clock import VirtualClock
-from vxml_server.events import VoiceXmlEvent
-from vxml_server.grammar import Hypothesis, builtin, load, phrase
-
-LEFT = phrase("left", "en")
-DIGITS = builtin("digits?length=4", "en", "voice")
-PAUSE = 0.18
-"""After which the engine is asked."""
-
-
-class World:
-    """An engine, its recogniser and a clock."""
-
-    def __init__(
-        self,
-        *,
-        recognitions: int = 4,
-        waiting: int = 4,
-        deadline: float = 5.0,
-        seconds: float = 0.0,
-        spare: int = 2,
-    ) -> None:
-        self.clock = VirtualClock()
-        self.engine = ScriptedEngine()
-        self.workers = VirtualWorkers(self.clock, seconds, spare)
-        self.recogniser = recogniser_for(
-            self.engine,
-            self.clock,
-            recognitions=recognitions,
-            waiting=waiting,
-            deadline=deadline,
-            workers=self.workers,
-        )
-
-    def wait(
-        self,
-        *,
-        attention: Attention = Attention.SPEECH,
-        activity: SpeechActivity | None = None,
-        request: VoiceRequest | None = None,
-    ) -> Wait:
-        request = request or VoiceRequest((LEFT, DIGITS), "en")
-        return Wait(self.recogniser, self.clock, request, attention, activity)
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-def result_of(wait: Wait) -> tuple[float, VoiceResult]:
-    at, event = wait.told[-1]
-    assert isinstance(event, VoiceResult)
-    return at, event
-
+from vxml_server.grammar import Hypothesis, load
 
 # How a wait ends -------------------------------------------------------------------------------
 
@@ -395,224 +328,6 @@ def test_a_wait_that_was_closed_tells_nothing(world: World) -> None:
     assert [type(event) for event in wait.events] == [SpeechBegan]
     assert [utterance.is_closed for utterance in world.engine.utterances] == [True]
     assert world.recogniser.pool.active == 0
-
-
-# Load and failures -----------------------------------------------------------------------------
-
-
-def test_who_speaks_when_all_places_are_taken_is_understood_later() -> None:
-    world = World(recognitions=1)
-    world.engine.hear("left")
-    world.engine.hear("left")
-    first, second = world.wait(), world.wait()
-    for _ in range(30):
-        world.clock.advance(0.02)
-        for wait in (first, second):
-            wait.listening.frame(SOUND, QUIET)
-    assert (world.recogniser.pool.active, world.recogniser.pool.waiting) == (1, 1)
-    assert len(world.engine.utterances) == 1
-    for _ in range(100):
-        world.clock.advance(0.02)
-        for wait in (first, second):
-            wait.listening.frame(QUIET, QUIET)
-    assert [result_of(wait)[1].ending for wait in (first, second)] == 2 * [VoiceEnding.MATCH]
-    assert len(world.engine.utterances[1].fed) == round((0.6 + PAUSE) * 8000)
-
-
-def test_who_comes_when_places_and_queue_are_full_is_told_before_it_begins() -> None:
-    world = World(recognitions=1, waiting=0)
-    wait = world.wait()
-    wait.speak(0.5)
-    with pytest.raises(VoiceBusy):
-        world.wait()
-    assert world.recogniser.pool.counters.refused == 1
-
-
-def test_who_speaks_when_the_queue_has_filled_up_is_refused() -> None:
-    world = World(recognitions=1, waiting=0)
-    first, second, hotword = (
-        world.wait(),
-        world.wait(),
-        world.wait(attention=Attention.HOTWORD),
-    )
-    first.speak(0.5)
-    hotword.speak(0.5)
-    second.speak(0.5)
-    assert second.events == [VoiceRefused()]
-    assert hotword.events == []
-
-
-def test_an_engine_that_fails_costs_the_input(world: World) -> None:
-    world.engine.hear(VoiceXmlEvent("error.noresource", "its process is gone"))
-    wait = world.wait()
-    wait.speak(0.6)
-    wait.pause(2.0)
-    assert isinstance(wait.events[-1], VoiceFailed)
-    assert wait.events[-1].event.name == "error.noresource"
-    assert not wait.listening.is_speaking
-    assert world.recogniser.pool.counters.of("scripted").failures == 1
-
-
-def test_a_defect_of_an_engine_is_an_event_as_well(world: World) -> None:
-    world.engine.hear(IndexError("list index out of range"))
-    wait = world.wait()
-    wait.speak(0.6)
-    wait.pause(2.0)
-    assert isinstance(wait.events[-1], VoiceFailed)
-    assert wait.events[-1].event.name == "error.noresource"
-    assert [utterance.is_closed for utterance in world.engine.utterances] == [True]
-
-
-def test_an_engine_that_hangs_is_given_up_after_the_deadline() -> None:
-    world = World(deadline=3.0)
-    world.engine.hear("left")
-    wait = world.wait()
-    wait.speak(0.6)
-    world.workers.is_hanging = True
-    wait.pause(5.0)
-    at, event = wait.told[-1]
-    assert isinstance(event, VoiceFailed)
-    assert at == pytest.approx(0.6 + PAUSE + 3.0, abs=0.1)
-    world.workers.is_hanging = False
-    assert world.recogniser.pool.active == 0
-    world.engine.hear("left")
-    again = world.wait()
-    again.speak(0.6)
-    again.pause(2.0)
-    assert result_of(again)[1].ending is VoiceEnding.MATCH
-
-
-def test_threads_that_are_lost_for_good_leave_fewer_places() -> None:
-    world = World(recognitions=2, deadline=1.0, spare=0)
-    world.workers.is_hanging = True
-    wait = world.wait()
-    wait.speak(0.6)
-    wait.pause(3.0)
-    assert world.recogniser.pool.places == 1
-
-
-def test_what_comes_back_after_it_was_given_up_changes_nothing() -> None:
-    world = World(seconds=4.0, deadline=3.0)
-    world.engine.hear("left")
-    wait = world.wait()
-    wait.speak(0.6)
-    wait.pause(20.0)
-    assert [type(event) for event in wait.events] == [SpeechBegan, VoiceFailed]
-
-
-# Whatever happens ------------------------------------------------------------------------------
-
-
-class Listener(RuleBasedStateMachine):
-    """A caller, an engine and an owner of the wait who do as they please."""
-
-    @initialize(
-        seconds=st.sampled_from([0.0, 0.05, 0.7, 3.0]),
-        attention=st.sampled_from(Attention),
-        complete=st.sampled_from([0.0, 0.3, 2.0]),
-        incomplete=st.sampled_from([0.0, 0.3, 1.0]),
-    )
-    def begin(
-        self, seconds: float, attention: Attention, complete: float, incomplete: float
-    ) -> None:
-        self.world = World(seconds=seconds, deadline=60.0, recognitions=2, waiting=0)
-        self.request = VoiceRequest(
-            (LEFT, DIGITS),
-            "en",
-            complete_timeout=complete,
-            incomplete_timeout=incomplete,
-            max_speech_timeout=5.0,
-        )
-        self.wait = self.world.wait(attention=attention, request=self.request)
-        self.was_closed_at: int | None = None
-
-    @rule(
-        answers=st.lists(
-            st.sampled_from(["left", "one two", "one two three four", "good grief", ""]),
-            min_size=1,
-            max_size=3,
-        ),
-        confidence=st.sampled_from([0.2, 0.9]),
-    )
-    def hears(self, answers: list[str], confidence: float) -> None:
-        self.world.engine.hear(*answers, confidence=confidence)
-
-    @rule()
-    def breaks(self) -> None:
-        self.world.engine.hear(ValueError("broken"))
-
-    @rule(count=st.integers(1, 60))
-    def speaks(self, count: int) -> None:
-        self.wait.hear([SOUND] * count)
-
-    @rule(count=st.integers(1, 120))
-    def pauses(self, count: int) -> None:
-        self.wait.hear([QUIET] * count)
-
-    @rule(attention=st.sampled_from(Attention))
-    def attends(self, attention: Attention) -> None:
-        self.wait.listening.attend(attention)
-
-    @precondition(lambda self: self.was_closed_at is None)
-    @rule()
-    def closes(self) -> None:
-        self.wait.listening.close()
-        self.was_closed_at = len(self.wait.told)
-
-    @invariant()
-    def at_most_one_end_and_nothing_after_it(self) -> None:
-        if not hasattr(self, "wait"):
-            return
-        ends = (VoiceResult, VoiceRefused, VoiceFailed)
-        places = [i for i, event in enumerate(self.wait.events) if isinstance(event, ends)]
-        assert places in ([], [len(self.wait.events) - 1])
-        if places:
-            assert not self.wait.listening.is_speaking
-        if self.was_closed_at is not None:
-            assert len(self.wait.told) == self.was_closed_at
-
-    @invariant()
-    def what_ends_or_is_passed_over_has_begun(self) -> None:
-        if not hasattr(self, "wait"):
-            return
-        speaking = False
-        for event in self.wait.events:
-            if isinstance(event, SpeechBegan):
-                speaking = True
-            elif isinstance(event, SpeechPassedOver | VoiceResult):
-                assert speaking
-                speaking = False
-
-    @invariant()
-    def results_keep_to_the_timeouts(self) -> None:
-        if not hasattr(self, "wait"):
-            return
-        for at, event in self.wait.told:
-            if isinstance(event, VoiceResult) and event.ending is not VoiceEnding.MAX_SPEECH:
-                least = min(self.request.complete_timeout, self.request.incomplete_timeout)
-                assert at - event.ended >= least - 1e-6
-                assert event.began < event.ended
-                assert event.audio[-160 * 10 :].size
-
-    @invariant()
-    def only_what_is_being_said_has_a_place(self) -> None:
-        if not hasattr(self, "wait"):
-            return
-        utterances = self.world.engine.utterances
-        assert sum(not utterance.is_closed for utterance in utterances) <= 2
-
-    def teardown(self) -> None:
-        if not hasattr(self, "wait"):
-            return
-        self.wait.listening.close()
-        self.world.clock.advance(100)
-        assert self.world.recogniser.pool.active == 0
-        assert self.world.recogniser.pool.waiting == 0
-        assert all(utterance.is_closed for utterance in self.world.engine.utterances)
-
-
-Listener.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
-TestListener = Listener.TestCase
 
 
 @pytest.mark.parametrize("post_later", [False, True])
