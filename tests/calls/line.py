@@ -6,14 +6,10 @@ import asyncio
 from collections.abc import Awaitable
 from pathlib import Path
 
-from tests.calls.world import (
-    FakeChannel,
-    FakeEngine,
-    FakeFetcher,
-    FakeIncoming,
-    FakeRecogniser,
-    FakeSynthesizer,
-)
+from tests.calls.fake_media import FakeChannel, FakeEngine
+from tests.calls.fake_sip import FakeIncoming
+from tests.calls.fake_speech import FakeRecogniser, FakeSynthesizer
+from tests.calls.world import FakeFetcher
 from vxml_server.calls import CallPlatform, Leg, PromptRenderer, SoundCache, Spool
 from vxml_server.calls.voice import Ear
 from vxml_server.clock import VirtualClock

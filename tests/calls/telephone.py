@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.calls.world import FakeFetcher, FakeIncoming, FakeSynthesizer
+from tests.calls.fake_sip import FakeIncoming
+from tests.calls.fake_speech import FakeSynthesizer
+from tests.calls.world import FakeFetcher
 from tests.media.world import FarEnd
 from tests.media.world import World as Media
 from vxml_server.calls import CallPlatform, Leg, PromptRenderer, SoundCache, Spool

@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.calls.world import FakeSynthesizer
+from tests.calls.fake_speech import FakeSynthesizer
 from vxml_server.audio import decode_alaw, encode_alaw, encode_ulaw, loudness_lufs, rms_dbfs
 from vxml_server.calls import PromptRenderer, SoundCache, rendering
 from vxml_server.calls.rendering import Piece

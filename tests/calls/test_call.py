@@ -8,7 +8,8 @@ import logging
 import pytest
 import structlog
 
-from tests.calls.world import START, FakeIncoming, World, vxml
+from tests.calls.fake_sip import FakeIncoming
+from tests.calls.world import START, World, vxml
 from vxml_server.calls.call import FINAL_PROCESSING, connection_of
 from vxml_server.sip import EndCause
 from vxml_server.store import CallEnd

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 import structlog
 
-from tests.calls.world import FakeIncoming, World, vxml
+from tests.calls.fake_sip import FakeIncoming
+from tests.calls.world import World, vxml
 from vxml_server.calls.recorded import user_part
 from vxml_server.sip import MediaDescription, SessionDescription
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.calls.world import FakeEngine, FakeIncoming, FakeOutgoing, far_end
+from tests.calls.fake_media import FakeEngine
+from tests.calls.fake_sip import FakeIncoming, FakeOutgoing, far_end
 from vxml_server.calls import Leg
 from vxml_server.calls.leg import ENCODE_ASIDE
 from vxml_server.calls.mailbox import (

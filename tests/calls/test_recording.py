@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.calls.fake_speech import FakeRecogniser
 from tests.calls.telephone import Telephone
-from tests.calls.world import FakeRecogniser
 from tests.media.world import sine
 from vxml_server.asr import (
     Attention,

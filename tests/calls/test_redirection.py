@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.calls.world import FakeIncoming
+from tests.calls.fake_sip import FakeIncoming
 from vxml_server.calls.call import connection_of
 from vxml_server.calls.redirection import redirections
 from vxml_server.interpreter import Redirection

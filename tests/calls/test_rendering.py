@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import structlog
 
-from tests.calls.world import FakeFetcher, FakeSynthesizer
+from tests.calls.fake_speech import FakeSynthesizer
+from tests.calls.world import FakeFetcher
 from vxml_server.audio import encode_wav
 from vxml_server.calls import PromptRenderer, SoundCache
 from vxml_server.calls.rendering import Piece

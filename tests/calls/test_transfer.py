@@ -7,7 +7,9 @@ import asyncio
 import numpy as np
 import pytest
 
-from tests.calls.world import FakeIncoming, FakeOutgoing, FakeRecogniser, World
+from tests.calls.fake_sip import FakeIncoming, FakeOutgoing
+from tests.calls.fake_speech import FakeRecogniser
+from tests.calls.world import World
 from vxml_server.asr import (
     Attention,
     SpeechPassedOver,

@@ -10,8 +10,8 @@ import asyncio
 import numpy as np
 import pytest
 
+from tests.calls.fake_speech import FakeListening, FakeRecogniser
 from tests.calls.line import DIGITS, Line, ended, matched, prompt
-from tests.calls.world import FakeListening, FakeRecogniser
 from vxml_server.asr import (
     Attention,
     SpeechBegan,

@@ -9,7 +9,8 @@ from random import Random
 
 import pytest
 
-from tests.calls.world import FakeChannel, FakeOutgoing
+from tests.calls.fake_media import FakeChannel
+from tests.calls.fake_sip import FakeOutgoing
 from tests.queues.contact_centre import agent, queue
 from tests.queues.test_centre import World
 from tests.queues.test_waiting import Hall

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.calls.world import FakeEngine, FakeOutgoing
+from tests.calls.fake_media import FakeEngine
+from tests.calls.fake_sip import FakeOutgoing
 from vxml_server.calls import Leg, Line
 from vxml_server.clock import VirtualClock
 from vxml_server.queues.telephones import MAX_REDIRECTIONS, Dialler, SipTelephone

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.calls.world import FakeOutgoing
+from tests.calls.fake_sip import FakeOutgoing
 from tests.queues.contact_centre import agent, queue
 from tests.queues.test_centre import World, state
 from tests.queues.waiters import ROUND, Switchboard, Tape, Waiter, failure, names, thrown

@@ -7,7 +7,9 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tests.calls.world import FakeEngine, FakeIncoming, FakeOutgoing, FakeRecogniser
+from tests.calls.fake_media import FakeEngine
+from tests.calls.fake_sip import FakeIncoming, FakeOutgoing, FarEnds
+from tests.calls.fake_speech import FakeRecogniser
 from vxml_server.calls import Converse, Handover, Leg, Line
 from vxml_server.calls.voice import Ear
 from vxml_server.clock import VirtualClock
@@ -18,8 +20,6 @@ from vxml_server.queues.reception import Reception
 from vxml_server.queues.telephones import Dialler
 from vxml_server.queues.treatment import Treatments
 from vxml_server.queues.waiting import QueueTransfer
-from vxml_server.settings import DialRefused
-from vxml_server.sip import Credentials, InvalidUri, SessionDescription
 from vxml_server.store import NewEvent
 
 ROUND = 20.0
@@ -33,7 +33,7 @@ class Switchboard:
         self.clock = clock
         self.centre = centre
         self.engine = FakeEngine(clock)
-        self.rung: list[FakeOutgoing] = []
+        self.far_ends = FarEnds()
         self.contacts: dict[str, list[str]] = {}
         self.facts: list[NewEvent] = []
         self.boxes: dict[str, str] = {}
@@ -41,8 +41,8 @@ class Switchboard:
         self.line = Line(
             engine=self.engine,
             clock=clock,
-            invite=self._invite,
-            destination=self._destination,
+            invite=self.far_ends.invite,
+            destination=self.far_ends.destination,
             credentials=lambda target: None,
             session_id=lambda: 1,
         )
@@ -62,23 +62,10 @@ class Switchboard:
             running.cancel()
         await asyncio.gather(*self.running, return_exceptions=True)
 
-    def _destination(self, dest: str) -> str:
-        if "forbidden" in dest:
-            raise DialRefused("error.connection.noauthorization", "no rule allows it")
-        return dest
-
-    def _invite(
-        self,
-        target: str,
-        offer: SessionDescription,
-        leg: Leg,
-        headers: Mapping[str, str],
-        credentials: Credentials | None,
-    ) -> FakeOutgoing:
-        if "unreachable" in target:
-            raise InvalidUri("no transport")
-        self.rung.append(FakeOutgoing(target, offer, leg, headers))
-        return self.rung[-1]
+    @property
+    def rung(self) -> list[FakeOutgoing]:
+        """The agents' telephones, in the order in which they were called."""
+        return self.far_ends.outgoing
 
     def has_rung(self, user: str) -> bool:
         return any(f"sip:{user}@" in one.target for one in self.rung)
