@@ -10,7 +10,7 @@ import pytest
 
 from tests.apps.test_apps import complaints
 from tests.voicemail.boxes import NOW, PIN, Boxes
-from vxml_server.app.voicemail_object import CLASSID, VoicemailObject
+from vxml_server.app.voicemail_object import CLASSID, VoicemailObject, number_of
 from vxml_server.clock import SystemClock, VirtualClock
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import Fetcher
@@ -288,6 +288,19 @@ async def test_why_a_message_is_not_kept_is_a_word() -> None:
         assert await leave(made, box, audio) == {"ok": not reason, "reason": reason}
     assert (await ask(made, "box", box="small"))["full"] is True
     assert await ask(made, "box", box="nowhere") == {"known": False}
+
+
+@pytest.mark.parametrize(
+    ("uri", "number"),
+    [
+        ("sip:+33612345678@10.0.0.1;user=phone", "+33612345678"),
+        ("sip:anonymous@anonymous.invalid", ""),
+        ("sip:Restricted@10.0.0.1", ""),
+        ("sip:10.0.0.1", ""),
+    ],
+)
+def test_a_number_that_is_withheld_is_none(uri: str, number: str) -> None:
+    assert number_of(uri) == number
 
 
 def test_both_languages_have_the_same_documents_and_dialogues() -> None:

@@ -1,4 +1,5 @@
-"""The contact centre of a server: from settings to who takes callers of `queue:` and `agent:`."""
+"""The contact centre of a server: from settings to who takes callers of `queue:`, `agent:`
+and `voicemail:`."""
 
 from __future__ import annotations
 
@@ -25,6 +26,7 @@ from vxml_server.queues import (
     read,
 )
 from vxml_server.store import NewEvent
+from vxml_server.voicemail import VOICEMAIL, Voicemail, VoicemailTransfer, destination_of
 
 _TABLES: Mapping[str, Kind] = {
     "agents": "agent",
@@ -78,6 +80,7 @@ def destinations(
     contacts: Contacts,
     tell: Callable[[Iterable[NewEvent]], None],
     language: str,
+    voicemail: Voicemail,
 ) -> Mapping[str, MakeTransferral]:
     """Who takes callers, by the scheme of the destination; `language` is that of documents that
     have none."""
@@ -86,6 +89,10 @@ def destinations(
         roster = centre.board.roster(queue)
         return roster is not None and roster.queue.follow_forwarding
 
+    def box(queue: str) -> str:
+        found = voicemail.box_of_queue(queue)
+        return "" if found is None else destination_of(found)
+
     reception = Reception(
         centre=centre,
         engine=engine,
@@ -93,9 +100,13 @@ def destinations(
         dial=Dialler(line, contacts, follows).dial,
         treatments=lambda wanted: treatments(wanted or language),
         tell=tell,
+        box=box,
     )
 
-    def make(handover: Handover, request: TransferRequest) -> Transferral:
+    def wait(handover: Handover, request: TransferRequest) -> Transferral:
         return QueueTransfer(reception, handover, request)
 
-    return {"queue": make, "agent": make}
+    def leave(handover: Handover, request: TransferRequest) -> Transferral:
+        return VoicemailTransfer(voicemail, clock, handover, request, language)
+
+    return {"queue": wait, "agent": wait, VOICEMAIL: leave}

@@ -21,11 +21,12 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from vxml_server import __version__
-from vxml_server.app import contact_centre, telephones
-from vxml_server.app.agent_object import CLASSID, AgentObject, calling_line
+from vxml_server.app import agent_object, contact_centre, telephones, voicemail_object
+from vxml_server.app.agent_object import AgentObject, calling_line
 from vxml_server.app.engines import start_ears, start_voices
 from vxml_server.app.errors import CannotStart
 from vxml_server.app.metrics import ServerCollector
+from vxml_server.app.voicemail_object import VoicemailObject, number_of
 from vxml_server.asr import Recogniser
 from vxml_server.calls import Exchange, Leg, Line, Resources, SoundCache, Spool
 from vxml_server.clock import Clock
@@ -45,9 +46,9 @@ from vxml_server.sip import (
     UserAgent,
     UserAgentSettings,
 )
-from vxml_server.store import Store
+from vxml_server.store import CallRecord, Store
 from vxml_server.tts import CachingSynthesizer, Voices, synthesizer
-from vxml_server.voicemail import Voicemail, make_voicemail
+from vxml_server.voicemail import DOCUMENTS, Voicemail, make_voicemail
 from vxml_server.web import WebServer, make_app
 
 _log = structlog.get_logger(__name__)
@@ -139,6 +140,7 @@ class Server:
                 recordings=self._recordings,
                 telephones=(self._registrar.location, self._trunks),
                 orders=self._supervision,
+                voicemail=self._voicemail,
                 centre=self._centre,
                 statistics=self._summaries,
                 feed=self._store.feed,
@@ -173,7 +175,7 @@ class Server:
 
     def _fetching(self) -> FetchSettings:
         """What may be fetched: what the settings say, and the documents that come with us."""
-        return self._settings.fetching(contact_centre.DOCUMENTS, NOTICES)
+        return self._settings.fetching(contact_centre.DOCUMENTS, NOTICES, DOCUMENTS)
 
     def _make_recordings(self) -> Recordings:
         settings = self._settings
@@ -262,6 +264,7 @@ class Server:
                 contacts=self._contacts,
                 tell=self._store.append,
                 language=settings.voicexml.language,
+                voicemail=self._voicemail,
             ),
             objects=self._objects,
         )
@@ -284,10 +287,19 @@ class Server:
             credentials=credentials,
         )
 
-    def _objects(self, call: IncomingCall) -> Objects:
+    def _objects(self, call: IncomingCall, record: CallRecord) -> Objects:
         """What the `<object>`s of a call's documents may be."""
         line = calling_line(call, self._registrar.location.user_at)
-        return {CLASSID: AgentObject(self._centre, line)}
+        return {
+            agent_object.CLASSID: AgentObject(self._centre, line),
+            voicemail_object.CLASSID: VoicemailObject(
+                *(self._voicemail, self._centre.board, self._clock),
+                ZoneInfo(self._settings.queues.zone),
+                call_id=record.id,
+                caller=number_of(record.from_uri),
+                line=line,
+            ),
+        }
 
     def _contacts(self, user: str) -> Sequence[str]:
         return self._registrar.location.contacts(user)

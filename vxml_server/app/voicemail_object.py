@@ -34,6 +34,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from vxml_server.calls import user_part
 from vxml_server.clock import Clock
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.interpreter import Json, ObjectCall, ObjectValue, RecordedAudio
@@ -59,6 +60,7 @@ MAX_LISTED = 1000
 """Messages that one list has at most."""
 WAV = "audio/x-wav"
 _PAGE = 100
+_WITHHELD = frozenset({"anonymous", "restricted", "unavailable", "unknown"})
 _Fields: TypeAlias = "Mapping[str, Json | RecordedAudio]"
 _OPEN = frozenset({"box", "leave", "who", "identify", "close"})
 
@@ -323,6 +325,12 @@ class VoicemailObject:
         if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
             raise VoiceXmlEvent("error.semantic", f"position: expected a number, got {value!r}")
         return self._listed[int(value)] if 0 <= value < len(self._listed) else None
+
+
+def number_of(uri: str) -> str:
+    """The number of who calls from a URI; "" when it is withheld (RFC 3323 section 4.1.1.3)."""
+    number = user_part(uri)
+    return "" if number.lower() in _WITHHELD else number
 
 
 def _one_of(call: ObjectCall, name: str, *known: str) -> str:

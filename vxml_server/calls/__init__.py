@@ -7,7 +7,7 @@ from vxml_server.calls.handover import Handover, MakeTransferral, Transferral
 from vxml_server.calls.leg import Leg
 from vxml_server.calls.mailbox import Answered, Ended, Ending, KeyPressed, Progress
 from vxml_server.calls.platform import CallPlatform
-from vxml_server.calls.recorded import Conversation, Converse, Recorded, Records
+from vxml_server.calls.recorded import Conversation, Converse, Recorded, Records, user_part
 from vxml_server.calls.rendering import PromptRenderer, SoundCache
 from vxml_server.calls.spool import Spool
 from vxml_server.calls.transfer import Invite, Line, Transfer, refusal
@@ -39,4 +39,5 @@ __all__ = [
     "Transfer",
     "Transferral",
     "refusal",
+    "user_part",
 ]

@@ -76,7 +76,7 @@ class Resources:
     """None hears no voice."""
     destinations: Mapping[str, MakeTransferral] = field(default_factory=dict)
     """Who takes callers beside telephones, by scheme (`queue`)."""
-    objects: Callable[[IncomingCall], Objects] = lambda call: {}
+    objects: Callable[[IncomingCall, CallRecord], Objects] = lambda call, record: {}
     """What a call's `<object>`s may be."""
     records: Records | None = None
     """Records callers and the telephones that they are put through to; None records nobody."""
@@ -95,7 +95,7 @@ class Call:
         self.leg = leg
         self._resources = resources
         self._connection = connection_of(incoming)
-        self._objects = resources.objects(incoming)
+        self._objects = resources.objects(incoming, record)
         self._record = record
         self._answered_at = 0.0
         self._is_answer_told = False

@@ -8,11 +8,10 @@ kept whatever becomes of his call; and a destination that is not a box is refuse
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import structlog
 
@@ -32,7 +31,7 @@ DOCUMENTS = Path(str(resources.files("vxml_server.voicemail"))) / "documents"
 LEFT, FULL, NONE, FAILED = "left", "full", "none", "failed"
 """What a document returns: a message is kept; the box is full; nothing was said, or it was taken
 back; it could not be kept."""
-_WORDS = frozenset({LEFT, FULL, NONE, FAILED})
+_WORDS = (LEFT, FULL, NONE, FAILED)
 
 
 class Boxes(Protocol):
@@ -43,7 +42,7 @@ class Boxes(Protocol):
 
 def destination_of(box: Box) -> str:
     """The destination that hands a caller to this box."""
-    return f"{VOICEMAIL}:{box.name}"
+    return f"{VOICEMAIL}:{quote(box.name)}"
 
 
 def leaving(language: str) -> str:
@@ -55,7 +54,7 @@ def leaving(language: str) -> str:
 
 
 class VoicemailTransfer:
-    """One caller's way into a box: a `Transferral`. `document` gives the URI in a language."""
+    """One caller's way into a box: a `Transferral`."""
 
     def __init__(
         self,
@@ -63,13 +62,14 @@ class VoicemailTransfer:
         clock: Clock,
         handover: Handover,
         request: TransferRequest,
-        document: Callable[[str], str] = leaving,
+        language: str,
     ) -> None:
+        """`language` is spoken where neither the box nor the caller's document has one."""
         self._boxes = boxes
         self._clock = clock
         self._handover = handover
         self._request = request
-        self._document = document
+        self._language = language
         self._box: Box | None = None
         self._started_at = clock.utc_now()
         self._began = clock.monotonic()
@@ -107,7 +107,7 @@ class VoicemailTransfer:
         self._is_heard.set()
         data: dict[str, Json] = {"aai": self._request.aai} if self._request.aai else {}
         variables: dict[str, Json] = {"voicemail": {"box": self._box.name, "data": data}}
-        uri = self._document(self._box.language or self._request.lang)
+        uri = leaving(self._box.language or self._request.lang or self._language)
         word: Json = FAILED
         try:
             outcome = await self._handover.converse(uri, variables)
