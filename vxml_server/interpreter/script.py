@@ -213,7 +213,7 @@ _TRANSFER_VALUES = (
     "unknown",
 )
 _TRANSFER_OTHER = re.compile(
-    r"queue_[\w-]+|"
+    r"(queue|voicemail)_[\w-]+|"
     r"connection\.disconnect\.(transfer|hangup)|error\.(connection|unsupported)\.[\w.-]+"
 )
 _END_REASONS = ("exit", "disconnect", "hangup", "error")
