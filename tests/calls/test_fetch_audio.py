@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from tests.calls.test_platform import Line
+from tests.calls.line import Line
 from vxml_server.audio import encode_wav
 from vxml_server.calls.fetch_audio import AT_HAND
 from vxml_server.fetch import Resource

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 import numpy as np
 import pytest
 
-from tests.calls.test_platform import Line, prompt
+from tests.calls.line import Line, prompt
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.interpreter import (
     InputKind,

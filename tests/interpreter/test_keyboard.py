@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tests.interpreter.test_scripted import (
+from tests.interpreter.calls import (
     CITIES,
     FOUR_DIGITS,
     PROPERTIES,

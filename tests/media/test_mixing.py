@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.media.test_engine import press
-from tests.media.world import FarEnd, Heard, World, sine
+from tests.media.world import FarEnd, Heard, World, press, sine
 from vxml_server.media import Channel, Codec
 from vxml_server.media.mixing import KNEE, limited
 from vxml_server.media.play import DECODE, ENCODE

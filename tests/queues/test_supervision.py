@@ -12,8 +12,8 @@ import pytest
 from tests.calls.fake_media import FakeChannel
 from tests.calls.fake_sip import FakeOutgoing
 from tests.queues.contact_centre import agent, queue
+from tests.queues.hall import Hall
 from tests.queues.test_centre import World
-from tests.queues.test_waiting import Hall
 from tests.queues.waiters import Switchboard, Tape, Waiter, names
 from vxml_server.clock import VirtualClock
 from vxml_server.interpreter import TransferResult

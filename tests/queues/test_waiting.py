@@ -3,109 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
-import numpy as np
 import pytest
 
-from tests.calls.fake_sip import FakeOutgoing
-from tests.queues.contact_centre import agent, queue
-from tests.queues.test_centre import World, state
-from tests.queues.waiters import ROUND, Switchboard, Tape, Waiter, failure, names, thrown
-from vxml_server.asr import Understood, VoiceEnding, VoiceResult
-from vxml_server.clock import VirtualClock
-from vxml_server.grammar import builtin, phrase
-from vxml_server.interpreter import ActiveGrammar, InputProperties, Outcome, TransferResult
+from tests.queues.hall import Hall
+from tests.queues.test_centre import state
+from tests.queues.waiters import ROUND, Waiter, failure, names, thrown
+from vxml_server.interpreter import Outcome, TransferResult
 from vxml_server.queues.patience import LOOK
 from vxml_server.queues.rows import Presence
 from vxml_server.queues.treatment import Returned, returned
 from vxml_server.queues.waiting import MAX_OVERFLOWS
-
-STAR = ActiveGrammar(builtin("builtin:dtmf/boolean?y=*;n=9"), "dtmf", "transfer", None)
-DEFINITIONS = [
-    agent("ann", max_no_answer=0),
-    agent("bob"),
-    queue("sales", ["ann", "bob"], strategy="top_down"),
-    queue("all", ["ann", "bob"], strategy="ring_all"),
-    queue(
-        "short",
-        ["ann"],
-        max_wait=30.0,
-        announcement="We are sorry.",
-        overflow="queue:all",
-        treatment="own.vxml",
-        hold_music="song.wav",
-    ),
-    queue("empty", ["bob"], max_wait_no_agents=10.0),
-    queue("full", ["bob"], max_waiting=1, overflow="sip:night@watch"),
-]
-
-
-class Hall:
-    """One worker with ann signed in, and its callers."""
-
-    def __init__(self, world: World, board: Switchboard) -> None:
-        self.world = world
-        self.board = board
-        self.centre = board.centre
-
-    async def waiter(self, dest: str = "queue:sales", type_: str = "bridge", **values) -> Waiter:
-        made = Waiter(self.board, dest, type_, **values)
-        await self.settle()
-        return made
-
-    async def settle(self, seconds: float = 0.0) -> None:
-        await self.world.settle(seconds)
-
-    async def result(self, waiter: Waiter) -> TransferResult:
-        """What became of him, which needs no more time, and that nothing is left of him."""
-        assert waiter.running is not None
-        await asyncio.wait([waiter.running], timeout=5)
-        assert waiter.running.done()
-        assert not waiter.is_bridged
-        assert not waiter.hears
-        mine = waiter.transfer._entry
-        assert mine not in self.centre.board.entries
-        assert waiter.transfer.record is not None
-        return waiter.running.result()
-
-    async def outcome(self, waiter: Waiter) -> str:
-        return (await self.result(waiter)).outcome
-
-    async def telephone(self, user: str) -> FakeOutgoing:
-        """The newest call to a telephone, once it is made."""
-        for _ in range(50):
-            if self.board.has_rung(user):
-                break
-            await self.settle()
-        return self.board.telephone(user)
-
-    async def answers(self, user: str = "ann") -> FakeOutgoing:
-        telephone = await self.telephone(user)
-        telephone.ring()
-        telephone.answer()
-        await self.settle()
-        return telephone
-
-    async def bridged(self, dest: str = "queue:sales", type_: str = "bridge", **values) -> Waiter:
-        made = await self.waiter(dest, type_, **values)
-        await self.answers()
-        assert made.is_bridged
-        return made
-
-
-@pytest.fixture
-async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
-    world = World(VirtualClock(), tmp_path)
-    centre = await world.worker()
-    await centre.declare(DEFINITIONS)
-    await centre.present("ann", Presence.AVAILABLE)
-    board = Switchboard(world.clock, centre)
-    yield Hall(world, board)
-    await board.close()
-    await world.close()
-
 
 # The way in --------------------------------------------------------------------------------------
 
@@ -246,131 +154,6 @@ async def test_who_hangs_up_after_asking_to_be_called_back_is_noted_too(hall: Ha
 )
 def test_only_a_word_takes_a_caller_out(value: object, expected: Returned | None) -> None:
     assert returned(value) == expected
-
-
-# With an agent -----------------------------------------------------------------------------------
-
-
-async def test_an_agent_who_answers_has_the_caller_who_hears_nothing_else_then(hall: Hall) -> None:
-    waiter = await hall.waiter(aai="Zoë")
-    assert waiter.hears
-    telephone = await hall.answers()
-    assert waiter.is_bridged
-    assert not waiter.hears
-    assert not waiter.leg.channel.is_playing
-    assert state(hall.centre, "ann") == "talking"
-    assert telephone.headers["User-to-User"] == "5a6fc3ab;encoding=hex"
-    assert telephone.headers["X-Queue"] == "sales"
-    await hall.settle(30)
-    telephone.bye()
-    await hall.settle()
-    assert await hall.result(waiter) == TransferResult("far_end_disconnect", pytest.approx(30))
-    record = waiter.transfer.record
-    assert (record.outcome, record.answered_at is not None) == ("far_end_disconnect", True)
-
-
-async def test_a_caller_who_hangs_up_ends_the_conversation(hall: Hall) -> None:
-    waiter = await hall.bridged()
-    waiter.hang_up()
-    await hall.settle()
-    assert await hall.outcome(waiter) == "connection.disconnect.hangup"
-    assert "BYE" in (await hall.telephone("ann")).sent
-    assert state(hall.centre, "ann") == "wrapping_up"
-
-
-async def test_a_conversation_ends_at_its_longest_time(hall: Hall) -> None:
-    waiter = await hall.bridged(max_time=60.0)
-    await hall.settle(60)
-    assert await hall.outcome(waiter) == "maxtime_disconnect"
-    assert "BYE" in (await hall.telephone("ann")).sent
-
-
-async def test_an_agent_whose_network_is_gone_is_told_apart(hall: Hall) -> None:
-    waiter = await hall.bridged()
-    (await hall.telephone("ann")).lose()
-    await hall.settle()
-    assert await hall.outcome(waiter) == "network_disconnect"
-
-
-async def test_the_caller_ends_a_conversation_by_a_key_of_the_transfers_grammars(
-    hall: Hall,
-) -> None:
-    waiter = await hall.bridged(
-        grammars=(STAR,), properties=InputProperties(interdigit_timeout=1.0, term_timeout=0.0)
-    )
-    waiter.press("5")
-    await hall.settle(2)
-    assert waiter.is_bridged
-    waiter.press("*")
-    await hall.settle(2)
-    result = await hall.result(waiter)
-    assert result.outcome == "near_end_disconnect"
-    assert result.recognition is not None
-    assert result.recognition.utterance == "*"
-    assert "BYE" in (await hall.telephone("ann")).sent
-
-
-async def test_the_caller_ends_a_conversation_by_voice(hall: Hall) -> None:
-    words = ActiveGrammar(phrase("good bye", "en"), "voice", "transfer", None)
-    waiter = await hall.bridged(grammars=(words,))
-    found = Understood("good bye", 0.9, "good bye", 0)
-    waiter.recogniser.current.tell(
-        VoiceResult(VoiceEnding.MATCH, (found,), np.zeros(0, np.int16), 0.0, 1.0)
-    )
-    await hall.settle()
-    assert await hall.outcome(waiter) == "near_end_disconnect"
-    assert waiter.recogniser.waits[0].is_closed
-
-
-async def test_keys_that_pass_no_bridge_are_pressed_at_the_other_end(hall: Hall) -> None:
-    waiter = await hall.bridged()
-    telephone = await hall.telephone("ann")
-    waiter.call.info("7")
-    telephone.info("8")
-    await hall.settle()
-    mine, theirs = hall.board.engine.channels[:2]
-    assert (mine.keys_sent, theirs.keys_sent) == ("8", "7")
-
-
-async def test_an_agent_who_drops_in_the_gap_gives_the_caller_back_to_what_he_heard(
-    hall: Hall,
-) -> None:
-    waiter = await hall.waiter()
-    telephone = await hall.telephone("ann")
-    telephone.answer()
-    telephone.bye()
-    await hall.settle()
-    assert not waiter.is_bridged
-    assert waiter.hears
-    assert [one.queue["round"] for one in waiter.rounds] == [0, 1]
-    assert not waiter.running.done()
-    await hall.settle(10.5)
-    await hall.answers()
-    assert waiter.is_bridged
-
-
-async def test_a_limit_that_passed_in_the_gap_is_not_forgotten(hall: Hall) -> None:
-    waiter = await hall.waiter("queue:short")
-    await hall.settle(29.9)
-    telephone = await hall.telephone("ann")
-    telephone.answer()
-    telephone.bye()
-    await hall.settle(ROUND + 5)
-    assert [one.dest for one in waiter.sent_on] == ["queue:all"]
-
-
-async def test_of_two_telephones_that_answer_at_once_one_has_the_caller(hall: Hall) -> None:
-    await hall.centre.present("bob", Presence.AVAILABLE)
-    waiter = await hall.waiter("queue:all")
-    (await hall.telephone("ann")).answer()
-    (await hall.telephone("bob")).answer()
-    await hall.settle()
-    assert len(hall.board.engine.bridges) == 1
-    talking = [name for name in ("ann", "bob") if state(hall.centre, name) == "talking"]
-    assert len(talking) == 1
-    (await hall.telephone(talking[0])).bye()
-    await hall.settle()
-    assert await hall.outcome(waiter) == "far_end_disconnect"
 
 
 # Agents by name ----------------------------------------------------------------------------------
@@ -599,31 +382,3 @@ async def test_the_ringing_of_where_he_is_sent_on_goes_on(hall: Hall) -> None:
     waiter.elsewhere = TransferResult("connection.disconnect.transfer")
     await hall.settle(30 + ROUND + 5)
     assert await hall.outcome(waiter) == "connection.disconnect.transfer"
-
-
-# Recording ---------------------------------------------------------------------------------------
-
-
-async def test_the_notice_comes_before_the_waiting_and_the_recording_with_the_bridge(
-    hall: Hall,
-) -> None:
-    tape = Tape()
-    waiter = Waiter(hall.board, "queue:sales", recorded=tape)
-    await hall.settle()
-    assert tape.queue == "sales"
-    assert tape.happened == ["notice"]
-    telephone = await hall.answers()
-    assert waiter.is_bridged
-    assert tape.happened == ["notice", "agent ann", "start"]
-    telephone.listener.key("4", "rfc4733", 0.0)
-    await hall.settle()
-    telephone.bye()
-    assert await hall.outcome(waiter) == "far_end_disconnect"
-    assert tape.happened == ["notice", "agent ann", "start", "key 4", "close"]
-
-
-async def test_nobody_is_recorded_whom_no_agent_has_taken(hall: Hall) -> None:
-    tape = Tape()
-    waiter = Waiter(hall.board, "agent:bob", recorded=tape)
-    assert await hall.outcome(waiter) == "queue_no_agents"
-    assert tape.happened == ["notice", "close"]

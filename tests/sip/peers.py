@@ -361,3 +361,8 @@ class World:
 
 def tags(message: Request | Response) -> tuple[str, str]:
     return message.from_.tag, message.to.tag
+
+
+def last(world: World) -> Response:
+    """What our phone was told last."""
+    return world.phone.responses[-1]

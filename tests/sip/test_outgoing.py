@@ -4,68 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sip.peers import OFFER, Owner, World
+from tests.sip.dialling import TARGET, Dialling
+from tests.sip.peers import OFFER
 from vxml_server.sip.errors import InvalidUri
 from vxml_server.sip.interface import Credentials, EndCause
-from vxml_server.sip.message import Request
-from vxml_server.sip.outgoing import OutgoingCall
 from vxml_server.sip.sdp import SessionDescription
 from vxml_server.sip.session import CallState
-
-TARGET = "sip:bob@127.0.0.1:5080"
-
-
-class Dialling(World):
-    """A world in which we call the phone."""
-
-    def __init__(self, protocol: str = "udp") -> None:
-        super().__init__(protocol)
-        self.bob = self.phone
-        self.ear = Owner()
-
-    def dial(
-        self,
-        target: str = TARGET,
-        *,
-        late: bool = False,
-        credentials: Credentials | None = None,
-        headers: dict[str, str] | None = None,
-        from_: str = '"IVR 1" <sip:ivr@127.0.0.1>',
-    ) -> OutgoingCall:
-        if self.server.protocol == "tcp":
-            target += ";transport=tcp"
-        made = self.agent.invite(
-            target,
-            from_=from_,
-            offer=None if late else self.ear.media.offer(),
-            listener=self.ear,
-            credentials=credentials,
-            headers=headers or {},
-        )
-        self.ear.call = made
-        assert self.ear.told == []
-        self.clock.advance(0.01)
-        return made
-
-    def reply(
-        self,
-        status: int,
-        *,
-        tag: str = "bob",
-        body: bytes = b"",
-        to: Request | None = None,
-        **headers: str,
-    ) -> None:
-        request = to or next(r for r in reversed(self.bob.requests) if r.method == "INVITE")
-        response = request.response(status, tag=tag if status > 100 else "")
-        if status < 300:
-            response.headers.add("Contact", "<sip:bob@127.0.0.1:5080>")
-        for name, value in headers.items():
-            response.headers.set(name.replace("_", "-"), value)
-        if body:
-            response.headers.set("Content-Type", "application/sdp")
-            response.body = body
-        self.bob.send(response)
 
 
 def test_a_call_is_made_answered_and_hung_up_by_us() -> None:
@@ -270,112 +214,6 @@ def test_the_route_of_the_call_is_the_record_route_backwards() -> None:
     assert ack.method == "ACK"
     assert ack.uri == "sip:bob@127.0.0.7"
     assert ack.headers.values("Route") == ["<sip:127.0.0.1:5080;lr>", "<sip:127.0.0.9;lr>"]
-
-
-def test_a_cancel_waits_for_a_provisional_response() -> None:
-    world = Dialling()
-    call = world.dial()
-    call.cancel()
-    world.clock.advance(0.1)
-    assert world.bob.methods() == ["INVITE"]
-    world.reply(100)
-    assert world.bob.methods() == ["INVITE", "CANCEL"]
-    cancel = world.bob.requests[-1]
-    assert cancel.via.branch == world.bob.requests[0].via.branch
-    world.bob.send(cancel.response(200, tag="bob"))
-    assert world.ear.told == []
-    world.reply(180)
-    world.reply(487)
-    assert world.ear.told == [("cancelled",)]
-    assert world.bob.methods() == ["INVITE", "CANCEL", "ACK"]
-    world.run_out()
-
-
-def test_a_cancel_after_ringing_leaves_at_once_and_only_once() -> None:
-    world = Dialling()
-    call = world.dial()
-    world.reply(180)
-    call.hang_up()
-    call.cancel()
-    world.clock.advance(0.01)
-    assert world.bob.methods() == ["INVITE", "CANCEL"]
-    world.reply(180)
-    assert world.bob.methods() == ["INVITE", "CANCEL"]
-
-
-def test_a_cancelled_invite_that_nobody_answers_is_over_with_timer_b() -> None:
-    world = Dialling()
-    world.dial().cancel()
-    world.clock.advance(33)
-    assert world.ear.told == [("cancelled",)]
-    world.run_out()
-
-
-def test_a_cancel_that_has_no_effect_is_over_after_64_t1() -> None:
-    world = Dialling()
-    call = world.dial()
-    world.reply(180)
-    call.cancel()
-    world.clock.advance(0.01)
-    world.bob.send(world.bob.requests[-1].response(200))
-    world.clock.advance(31)
-    assert world.ear.names() == ["progress"]
-    world.clock.advance(1.1)
-    assert world.ear.names() == ["progress", "cancelled"]
-    world.run_out()
-
-
-def test_a_cancel_that_nobody_answers_is_over_after_64_t1() -> None:
-    world = Dialling()
-    call = world.dial()
-    world.reply(180)
-    call.cancel()
-    world.clock.advance(33)
-    assert world.ear.names() == ["progress", "cancelled"]
-    world.run_out()
-
-
-def test_a_cancel_that_cannot_be_sent_is_over_at_once() -> None:
-    world = Dialling()
-    call = world.dial()
-    world.reply(180)
-    world.network.unreachable.add(world.bob.at)
-    call.cancel()
-    world.clock.advance(0.1)
-    assert world.ear.names() == ["progress", "cancelled"]
-    world.run_out()
-
-
-def test_an_answer_that_crosses_our_cancel_is_acknowledged_and_hung_up() -> None:
-    world = Dialling()
-    call = world.dial()
-    world.reply(180)
-    call.cancel()
-    world.reply(200, body=OFFER)
-    world.clock.advance(0.01)
-    assert world.bob.methods() == ["INVITE", "CANCEL", "ACK", "BYE"]
-    world.reply(200, body=OFFER)
-    assert world.bob.methods()[-1] == "ACK"
-    assert world.ear.names() == ["progress", "cancelled"]
-    bye = next(request for request in world.bob.requests if request.method == "BYE")
-    world.bob.send(bye.response(200))
-    world.run_out()
-
-
-def test_an_answer_that_comes_although_the_cancel_waits_is_hung_up() -> None:
-    world = Dialling()
-    world.dial().cancel()
-    world.reply(200, body=OFFER)
-    assert world.bob.methods() == ["INVITE", "ACK", "BYE"]
-    assert world.ear.told == [("cancelled",)]
-
-
-def test_a_cancel_after_the_answer_changes_nothing() -> None:
-    world = Dialling()
-    call = world.dial()
-    world.reply(200, body=OFFER)
-    call.cancel()
-    assert call.state is CallState.CONFIRMED
 
 
 CHALLENGE = 'Digest realm="pbx", nonce="n1", qop="auth", algorithm=SHA-256'

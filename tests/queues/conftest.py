@@ -1,0 +1,26 @@
+"""A hall for each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.queues.hall import DEFINITIONS, Hall
+from tests.queues.test_centre import World
+from tests.queues.waiters import Switchboard
+from vxml_server.clock import VirtualClock
+from vxml_server.queues.rows import Presence
+
+
+@pytest.fixture
+async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
+    world = World(VirtualClock(), tmp_path)
+    centre = await world.worker()
+    await centre.declare(DEFINITIONS)
+    await centre.present("ann", Presence.AVAILABLE)
+    board = Switchboard(world.clock, centre)
+    yield Hall(world, board)
+    await board.close()
+    await world.close()

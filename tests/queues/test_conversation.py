@@ -1,0 +1,161 @@
+"""A caller with an agent: how it comes about, what ends it, and what is recorded."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.queues.hall import STAR, Hall
+from tests.queues.test_centre import state
+from tests.queues.waiters import ROUND, Tape, Waiter
+from vxml_server.asr import Understood, VoiceEnding, VoiceResult
+from vxml_server.grammar import phrase
+from vxml_server.interpreter import ActiveGrammar, InputProperties, TransferResult
+from vxml_server.queues.rows import Presence
+
+
+async def test_an_agent_who_answers_has_the_caller_who_hears_nothing_else_then(hall: Hall) -> None:
+    waiter = await hall.waiter(aai="Zoë")
+    assert waiter.hears
+    telephone = await hall.answers()
+    assert waiter.is_bridged
+    assert not waiter.hears
+    assert not waiter.leg.channel.is_playing
+    assert state(hall.centre, "ann") == "talking"
+    assert telephone.headers["User-to-User"] == "5a6fc3ab;encoding=hex"
+    assert telephone.headers["X-Queue"] == "sales"
+    await hall.settle(30)
+    telephone.bye()
+    await hall.settle()
+    assert await hall.result(waiter) == TransferResult("far_end_disconnect", pytest.approx(30))
+    record = waiter.transfer.record
+    assert (record.outcome, record.answered_at is not None) == ("far_end_disconnect", True)
+
+
+async def test_a_caller_who_hangs_up_ends_the_conversation(hall: Hall) -> None:
+    waiter = await hall.bridged()
+    waiter.hang_up()
+    await hall.settle()
+    assert await hall.outcome(waiter) == "connection.disconnect.hangup"
+    assert "BYE" in (await hall.telephone("ann")).sent
+    assert state(hall.centre, "ann") == "wrapping_up"
+
+
+async def test_a_conversation_ends_at_its_longest_time(hall: Hall) -> None:
+    waiter = await hall.bridged(max_time=60.0)
+    await hall.settle(60)
+    assert await hall.outcome(waiter) == "maxtime_disconnect"
+    assert "BYE" in (await hall.telephone("ann")).sent
+
+
+async def test_an_agent_whose_network_is_gone_is_told_apart(hall: Hall) -> None:
+    waiter = await hall.bridged()
+    (await hall.telephone("ann")).lose()
+    await hall.settle()
+    assert await hall.outcome(waiter) == "network_disconnect"
+
+
+async def test_the_caller_ends_a_conversation_by_a_key_of_the_transfers_grammars(
+    hall: Hall,
+) -> None:
+    waiter = await hall.bridged(
+        grammars=(STAR,), properties=InputProperties(interdigit_timeout=1.0, term_timeout=0.0)
+    )
+    waiter.press("5")
+    await hall.settle(2)
+    assert waiter.is_bridged
+    waiter.press("*")
+    await hall.settle(2)
+    result = await hall.result(waiter)
+    assert result.outcome == "near_end_disconnect"
+    assert result.recognition is not None
+    assert result.recognition.utterance == "*"
+    assert "BYE" in (await hall.telephone("ann")).sent
+
+
+async def test_the_caller_ends_a_conversation_by_voice(hall: Hall) -> None:
+    words = ActiveGrammar(phrase("good bye", "en"), "voice", "transfer", None)
+    waiter = await hall.bridged(grammars=(words,))
+    found = Understood("good bye", 0.9, "good bye", 0)
+    waiter.recogniser.current.tell(
+        VoiceResult(VoiceEnding.MATCH, (found,), np.zeros(0, np.int16), 0.0, 1.0)
+    )
+    await hall.settle()
+    assert await hall.outcome(waiter) == "near_end_disconnect"
+    assert waiter.recogniser.waits[0].is_closed
+
+
+async def test_keys_that_pass_no_bridge_are_pressed_at_the_other_end(hall: Hall) -> None:
+    waiter = await hall.bridged()
+    telephone = await hall.telephone("ann")
+    waiter.call.info("7")
+    telephone.info("8")
+    await hall.settle()
+    mine, theirs = hall.board.engine.channels[:2]
+    assert (mine.keys_sent, theirs.keys_sent) == ("8", "7")
+
+
+async def test_an_agent_who_drops_in_the_gap_gives_the_caller_back_to_what_he_heard(
+    hall: Hall,
+) -> None:
+    waiter = await hall.waiter()
+    telephone = await hall.telephone("ann")
+    telephone.answer()
+    telephone.bye()
+    await hall.settle()
+    assert not waiter.is_bridged
+    assert waiter.hears
+    assert [one.queue["round"] for one in waiter.rounds] == [0, 1]
+    assert not waiter.running.done()
+    await hall.settle(10.5)
+    await hall.answers()
+    assert waiter.is_bridged
+
+
+async def test_a_limit_that_passed_in_the_gap_is_not_forgotten(hall: Hall) -> None:
+    waiter = await hall.waiter("queue:short")
+    await hall.settle(29.9)
+    telephone = await hall.telephone("ann")
+    telephone.answer()
+    telephone.bye()
+    await hall.settle(ROUND + 5)
+    assert [one.dest for one in waiter.sent_on] == ["queue:all"]
+
+
+async def test_of_two_telephones_that_answer_at_once_one_has_the_caller(hall: Hall) -> None:
+    await hall.centre.present("bob", Presence.AVAILABLE)
+    waiter = await hall.waiter("queue:all")
+    (await hall.telephone("ann")).answer()
+    (await hall.telephone("bob")).answer()
+    await hall.settle()
+    assert len(hall.board.engine.bridges) == 1
+    talking = [name for name in ("ann", "bob") if state(hall.centre, name) == "talking"]
+    assert len(talking) == 1
+    (await hall.telephone(talking[0])).bye()
+    await hall.settle()
+    assert await hall.outcome(waiter) == "far_end_disconnect"
+
+
+async def test_the_notice_comes_before_the_waiting_and_the_recording_with_the_bridge(
+    hall: Hall,
+) -> None:
+    tape = Tape()
+    waiter = Waiter(hall.board, "queue:sales", recorded=tape)
+    await hall.settle()
+    assert tape.queue == "sales"
+    assert tape.happened == ["notice"]
+    telephone = await hall.answers()
+    assert waiter.is_bridged
+    assert tape.happened == ["notice", "agent ann", "start"]
+    telephone.listener.key("4", "rfc4733", 0.0)
+    await hall.settle()
+    telephone.bye()
+    assert await hall.outcome(waiter) == "far_end_disconnect"
+    assert tape.happened == ["notice", "agent ann", "start", "key 4", "close"]
+
+
+async def test_nobody_is_recorded_whom_no_agent_has_taken(hall: Hall) -> None:
+    tape = Tape()
+    waiter = Waiter(hall.board, "agent:bob", recorded=tape)
+    assert await hall.outcome(waiter) == "queue_no_agents"
+    assert tape.happened == ["notice", "close"]
