@@ -190,7 +190,8 @@ async def test_messages_come_newest_first_in_pages(world: World) -> None:
         world.clock.advance(1.0)
     await world.leave("ann")
     await world.voicemail.heard(left[3].id, "ann")
-    found, cursor = [], None
+    found: list[Message] = []
+    cursor = None
     for expected in (2, 2, 1):
         page = await world.voicemail.messages("sales", limit=2, cursor=cursor)
         assert len(page.messages) == expected
@@ -397,10 +398,11 @@ async def test_a_message_is_kept_when_the_database_comes_back(tmp_path: Path) ->
 
 async def test_a_message_that_was_stored_without_an_answer_is_one_message(tmp_path: Path) -> None:
     async with world_of(tmp_path, store_type=AwayStore) as world:
-        assert isinstance(world.store, AwayStore)
-        world.store.forgets = 1
+        store = world.store
+        assert isinstance(store, AwayStore)
+        store.forgets = 1
         leaving = asyncio.create_task(world.leave())
-        await until(lambda: world.spooled() and not world.store.forgets)
+        await until(lambda: world.spooled() and not store.forgets)
         await world.clock.settle()
         await world.clock.elapse(1.0)
         left = await leaving

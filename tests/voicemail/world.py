@@ -51,7 +51,8 @@ def heard(wav: bytes) -> NDArray[np.int16]:
     """The samples of a WAV of one channel, 16 bits, 8 kHz."""
     with soundfile.SoundFile(io.BytesIO(wav)) as file:
         assert (file.samplerate, file.channels, file.subtype) == (RATE, 1, "PCM_16")
-        return file.read(dtype="int16")
+        samples: NDArray[np.int16] = file.read(dtype="int16")
+        return samples
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -121,6 +122,15 @@ class World:
         told = {"caller": "+33612345678", "call_id": "call-1"} | given
         return await self.voicemail.leave(box, said(seconds), "audio/x-wav", **told)
 
+    async def tell(self, after: float = 0.0) -> None:
+        """Tells people what is due then, in seconds from now."""
+        self.clock.advance(after)
+        while await self.voicemail._notifier.round():
+            pass
+
+    async def notified(self, message: Message) -> str:
+        return (await self.voicemail.message(message.id)).notified
+
     async def stored(self, message: Message) -> Recording:
         """The recording of a message, which has come to the target."""
         for _ in range(5000):
@@ -153,9 +163,10 @@ async def world_of(
     url: str = URL,
     worker: str = "main",
     store_type: type[Store] = Store,
+    runs: bool = True,
     **settings: Any,
 ) -> AsyncIterator[World]:
-    """Started, and closed at the end."""
+    """Started, and closed at the end. One that does not run tells people when the test says so."""
     given = {"spool": str(folder / "spool"), "target": str(folder / "target"), **settings}
     clock = clock or VirtualClock()
     store = await store_type.open(url.format(folder=folder), clock, worker=worker)
@@ -169,7 +180,8 @@ async def world_of(
     )
     world = World(store, archive, board, voicemail, clock, folder, mail, webhook)
     await world.define(*(boxes or (SALES, ANN)))
-    voicemail.start()
+    if runs:
+        voicemail.start()
     try:
         yield world
     finally:

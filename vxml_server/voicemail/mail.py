@@ -91,7 +91,6 @@ def written(
     mail["Date"] = format_datetime(message.left_at)
     mail["Message-ID"] = f"<{news.notice.id}@{sender.rpartition('@')[2]}>"
     mail["Auto-Submitted"] = "auto-generated"
-    mail["Content-Language"] = catalogue.language(language)
     mail.set_content(
         text(
             "body",
@@ -103,6 +102,7 @@ def written(
             hint=text(hint),
         )
     )
+    mail["Content-Language"] = catalogue.language(language)
     if wav:
         name = f"{left_at:%Y%m%d-%H%M%S}.wav"
         mail.add_attachment(wav, maintype="audio", subtype="wav", filename=name)

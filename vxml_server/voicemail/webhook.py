@@ -26,7 +26,7 @@ from vxml_server.voicemail.notices import News, NotSent
 
 TIMEOUT = 20.0
 """Seconds that a receiver may take."""
-MAX_ANSWER = 64 * 1024
+MAX_ANSWER = 1024 * 1024
 """Octets of an answer; nobody reads it."""
 MAX_CONNECTIONS = 20
 _PREFIX = "whsec_"
