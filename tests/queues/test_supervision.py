@@ -410,6 +410,16 @@ async def test_a_caller_who_is_answered_while_he_is_moved_has_his_agent(floor: F
     assert len(floor.centre.board.entries) == 1
 
 
+async def test_a_caller_who_is_taken_out_goes_on_in_his_application(floor: Floor) -> None:
+    caller = await floor.waiter()
+    entry = floor.entry
+    await floor.do(Action.TAKE_OUT, entry)
+    assert await floor.outcome(caller) == "queue_removed"
+    assert floor.facts == ["queue.taken_out"]
+    assert floor.board.facts[0].data["by"] == "eve"
+    assert await floor.refused(Action.TAKE_OUT, entry) is Reason.NOT_FOUND
+
+
 async def test_a_priority_puts_a_caller_before_others(floor: Floor) -> None:
     await floor.centre.present("ann", Presence.ON_BREAK)
     await floor.waiter()
@@ -444,6 +454,11 @@ async def test_an_order_finds_the_worker_that_has_the_caller(floor: Floor) -> No
     )
     await elsewhere.do(Action.HANG_UP, offer)
     assert await floor.outcome(caller) == "far_end_disconnect"
+    waiting = await floor.waiter()
+    (entry,) = floor.centre.board.entries
+    await floor.settle(1.0)
+    await elsewhere.do(Action.TAKE_OUT, entry)
+    assert await floor.outcome(waiting) == "queue_removed"
     await elsewhere.supervision.stop()
 
 

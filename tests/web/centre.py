@@ -11,7 +11,6 @@ from vxml_server.queues import (
     Board,
     Box,
     Definition,
-    Exit,
     Group,
     Kind,
     NoSuchAgent,
@@ -39,7 +38,6 @@ class FakeCentre:
         )
         self.declared: set[tuple[Kind, str]] = set()
         self.pins: dict[str, str] = {}
-        self.elsewhere: set[str] = set()
         self.day = TODAY
         self.database_answers = True
 
@@ -62,13 +60,6 @@ class FakeCentre:
         wait = 30.0 * place if self.board.row("ann").presence is Presence.AVAILABLE else None
         elapsed = self.now() - entry.entered_at
         return Standing(entry.queue, place, len(waiting), wait, 1, elapsed)
-
-    async def put_out(self, entry_id: str) -> bool:
-        self._ask()
-        if entry_id in self.elsewhere:
-            return False
-        self.world.leave(entry_id, Exit.REMOVED)
-        return True
 
     async def present(self, agent: str, presence: Presence, reason: str = "", by: str = "") -> None:
         self._ask()

@@ -104,26 +104,6 @@ async def test_there_is_no_estimate_while_nobody_works(world: World, client: Cli
     assert (await response.json())["waiting"][0]["estimated_wait_s"] is None
 
 
-async def test_a_caller_may_be_taken_out(world: World, client: Client) -> None:
-    entry = world.centre.world.call("sales")
-    url = f"/api/v1/queues/sales/waiting/{entry}"
-    await problem(client, "DELETE", f"/api/v1/queues/empty/waiting/{entry}", 404)
-    assert (await client.delete(url)).status == 204
-    assert world.centre.world.facts[-1].data["exit"] == "removed"
-    await problem(client, "DELETE", url, 404)
-
-
-async def test_a_caller_of_another_process_is_not_taken_out_here(
-    world: World, client: Client
-) -> None:
-    entry = world.centre.world.call("sales")
-    world.centre.elsewhere.add(entry)
-    detail = await problem(client, "DELETE", f"/api/v1/queues/sales/waiting/{entry}", 409)
-    assert "not in this process" in detail
-    world.centre.database_answers = False
-    await problem(client, "DELETE", f"/api/v1/queues/sales/waiting/{entry}", 503)
-
-
 async def test_what_is_not_there_is_not_found(client: Client) -> None:
     await problem(client, "GET", "/api/v1/queues/none/waiting", 404)
     await problem(client, "GET", "/api/v1/queues/sales/waiting?limit=0", 400)

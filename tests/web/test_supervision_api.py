@@ -46,13 +46,18 @@ async def test_what_is_asked_of_a_waiting_caller_is_ordered(world: World, client
         ("PUT", "priority", {"priority": 2.5}),
     ):
         assert (await client.request(method, f"{at}/{path}", json=body)).status == 204
-    assert [order.action for order in world.orders] == ["take", "move", "move", "prioritise"]
+    assert (await client.delete(at)).status == 204
+    wanted = ["take", "move", "move", "prioritise", "take_out"]
+    assert [order.action for order in world.orders] == wanted
+    assert {order.target for order in world.orders} == {entry}
     assert [order.values for order in world.orders] == [
         {"agent": "ann"},
         {"queue": "late", "keep_place": True},
         {"queue": "late", "keep_place": False},
         {"priority": 2.5},
+        {},
     ]
+    await problem(client, "DELETE", f"/api/v1/queues/empty/waiting/{entry}", 404)
     await problem(
         client, "POST", f"/api/v1/queues/empty/waiting/{entry}/take", 404, {"agent": "ann"}
     )

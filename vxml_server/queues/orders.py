@@ -39,11 +39,12 @@ class Action(StrEnum):
     SEND_ON = "send_on"
     TAKE_OVER = "take_over"
     TAKE = "take"
+    TAKE_OUT = "take_out"
     MOVE = "move"
     PRIORITISE = "prioritise"
 
 
-OF_WAITING = frozenset({Action.TAKE, Action.MOVE, Action.PRIORITISE})
+OF_WAITING = frozenset({Action.TAKE, Action.TAKE_OUT, Action.MOVE, Action.PRIORITISE})
 """What is ordered of a waiting caller, by the id of his entry."""
 
 

@@ -72,6 +72,7 @@ class Supervision:
             Action.SEND_ON: self._send_on,
             Action.TAKE_OVER: self._take_over,
             Action.TAKE: self._take,
+            Action.TAKE_OUT: self._take_out,
             Action.MOVE: self._move,
             Action.PRIORITISE: self._prioritise,
         }
@@ -182,6 +183,12 @@ class Supervision:
         if not await self._centre.offers.offer_to(entry.id, agent):
             raise _conflict(f"{agent!r} cannot be offered the caller now.")
         self._note("queue.taken", entry, order.by, {"to": agent})
+
+    async def _take_out(self, order: Order) -> None:
+        entry = self._entry(order)
+        if not await self._centre.put_out(entry.id):
+            raise _nothing("The caller does not wait any more.")
+        self._note("queue.taken_out", entry, order.by)
 
     async def _move(self, order: Order) -> None:
         entry, queue = self._entry(order), str(order.values["queue"])

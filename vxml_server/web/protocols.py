@@ -73,9 +73,6 @@ class Centre(Protocol):
     def standing(self, entry_id: str) -> Standing | None:
         """How a waiting caller stands."""
 
-    async def put_out(self, entry_id: str) -> bool:
-        """Takes a waiting caller out; False when he does not wait with this worker."""
-
     async def present(self, agent: str, presence: Presence, reason: str = "", by: str = "") -> None:
         """An agent signs in or out, or takes a break; `by` is who says so. Raises `NoSuchAgent`."""
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from http import HTTPStatus
 
 from aiohttp import web
 
 from vxml_server.queues import Board, Entry, Offer, in_order, state_of
 from vxml_server.store import Json
 from vxml_server.web.definitions_api import no_such
-from vxml_server.web.problems import Problem
 from vxml_server.web.protocols import Centre, Statistics
-from vxml_server.web.requests import number, parameters, store_answers, when_epoch
+from vxml_server.web.requests import number, parameters, when_epoch
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 500
 
@@ -29,7 +27,6 @@ class QueuesApi:
         return [
             web.get("/api/v1/queues", self.list),
             web.get("/api/v1/queues/{name}/waiting", self.waiting),
-            web.delete("/api/v1/queues/{name}/waiting/{entry}", self.take_out),
             web.get("/api/v1/offers", self.offers),
         ]
 
@@ -100,21 +97,6 @@ class QueuesApi:
             "attempts": entry.attempts,
             "worker": entry.worker,
         }
-
-    async def take_out(self, request: web.Request) -> web.Response:
-        """Takes a waiting caller out: 204. His call goes on in its application."""
-        parameters(request)
-        name, entry_id = request.match_info["name"], request.match_info["entry"]
-        entry = self._centre.board.entries.get(entry_id)
-        if entry is None or entry.queue != name:
-            raise Problem(HTTPStatus.NOT_FOUND, "There is no caller of this entry in the queue.")
-        with store_answers():
-            if not await self._centre.put_out(entry_id):
-                raise Problem(
-                    HTTPStatus.CONFLICT,
-                    "The caller does not wait any more, or his call is not in this process.",
-                )
-        return web.Response(status=HTTPStatus.NO_CONTENT)
 
     async def offers(self, request: web.Request) -> web.Response:
         """The offers that are not over, wrap-up included, the oldest first."""

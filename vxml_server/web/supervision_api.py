@@ -60,6 +60,7 @@ class SupervisionApi:
             web.post(f"{offer}/return", self.give_back),
             web.post(f"{offer}/transfer", self.send_on),
             web.post(f"{offer}/take", self.take_over),
+            web.delete(entry, self.take_out),
             web.post(f"{entry}/take", self.take),
             web.post(f"{entry}/move", self.move),
             web.put(f"{entry}/priority", self.prioritise),
@@ -102,6 +103,10 @@ class SupervisionApi:
         return await self._of_offer(request, Action.TAKE_OVER, agent=agent)
 
     # Waiting callers ---------------------------------------------------------------------------
+
+    async def take_out(self, request: web.Request) -> web.Response:
+        """A waiting caller does not wait any more; his call goes on in its application."""
+        return await self._of_waiting(request, Action.TAKE_OUT)
 
     async def take(self, request: web.Request) -> web.Response:
         """A waiting caller is offered to an agent, and to nobody else meanwhile."""
