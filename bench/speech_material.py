@@ -31,6 +31,11 @@ WORDS: Mapping[str, Mapping[str, Mapping[str, str]]] = json.loads(
 )
 BEFORE, AFTER = 10, 10
 """Frames that an endpointer leaves before and after speech."""
+DIGITS = "connected digits"
+GAP = 0.15, 0.3
+"""Seconds between two connected digits, from the last sound of one to the first of the next."""
+CUT = 0.05, 0.1
+"""Seconds that are cut off the start and the end of a digit to make it hard."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +61,12 @@ def clip(lang: str, name: str) -> Pcm:
     return trimmed(decode(path.read_bytes(), "audio/x-wav").pcm)
 
 
-def trimmed(samples: Pcm) -> Pcm:
-    """Without the silence around, but for what an endpointer leaves."""
+def trimmed(samples: Pcm, before: int = BEFORE, after: int = AFTER) -> Pcm:
+    """Without the silence around, but for some frames: as many as an endpointer leaves."""
     frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME).astype(np.float64)
     power = 10 * np.log10(np.square(frames).mean(axis=1) + 1)
     loud = np.flatnonzero(power > max(power.max() - 40, 25))
-    first, last = max(0, loud[0] - BEFORE), loud[-1] + 1 + AFTER
+    first, last = max(0, loud[0] - before), loud[-1] + 1 + after
     return samples[first * FRAME : last * FRAME]
 
 
@@ -99,20 +104,23 @@ def candidate_trials(lang: str, outsiders: int) -> list[Trial]:
     return trials
 
 
-def digit_trials(lang: str, count: int) -> list[Trial]:
-    """Strings of four to ten digits, clips joined with gaps as in speech."""
+def digit_trials(lang: str, count: int, cut: bool = False) -> list[Trial]:
+    """Strings of four to ten digits, clips joined with gaps as in speech. With `cut`, every digit
+    lacks what `CUT` says: many French ones are then hard to tell for people as well."""
     grammar = builtin("builtin:grammar/digits?minlength=4;maxlength=10", lang)
     source = random.Random(f"digits {lang}")
+    start, end = (round(RATE * seconds) if cut else 0 for seconds in CUT)
     trials = []
     for number in range(count):
         digits = [source.randrange(10) for _ in range(4 + number % 7)]
         pieces: list[Pcm] = []
         for digit in digits:
-            gap = round(RATE * source.uniform(0.0, 0.15))
-            pieces += [clip(lang, f"digits/{digit}")[800:-1200], np.zeros(gap, np.int16)]
+            gap = round(RATE * source.uniform(*GAP))
+            word = trimmed(clip(lang, f"digits/{digit}"), 0, 0)
+            pieces += [word[start : len(word) - end], np.zeros(gap, np.int16)]
         said = np.concatenate([np.zeros(1600, np.int16), *pieces, np.zeros(1600, np.int16)])
         words = "".join(map(str, digits))
-        trials.append(Trial("connected digits", words, words, grammar, said, number % 2 == 1))
+        trials.append(Trial(DIGITS, words, words, grammar, said, number % 2 == 1))
     return trials
 
 

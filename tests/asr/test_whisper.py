@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.asr.whisper_odds import ENDS, Model, says
 from vxml_server.asr.engines import EngineSettings
-from vxml_server.asr.whisper import LEAD_PART, MOST_LEAD, answers, build, written
+from vxml_server.asr.recognition import Samples
+from vxml_server.asr.whisper import LEAD_PART, MOST_LEAD, Ear, answers, build, written
 from vxml_server.asr.whisper_files import CONFIG, TOKENIZER, VOCABULARY, WEIGHTS
 from vxml_server.asr.whisper_model import Text, Tokens
 from vxml_server.asr.whisper_search import Scored, search, tree_of
 from vxml_server.events import VoiceXmlEvent
+from vxml_server.grammar import builtin
 
 
 def scored(text: str, score: float, tokens: int = 1) -> Scored:
@@ -115,3 +118,33 @@ def test_weights_that_are_none_are_refused_when_they_are_loaded(tmp_path: Path) 
     engine = build(EngineSettings({"en": model(tmp_path / "empty", "!\n<|en|>\n")}))
     with pytest.raises(VoiceXmlEvent, match=r"error\.noresource.*cannot be used"):
         engine.load()
+
+
+class Pieces:
+    """A model of which only what it can write is of interest."""
+
+    name = "pieces"
+    pieces = (" 5", " 25", "2025", ",", " five", " twenty", " minus", " nice")
+    end = len(pieces)
+
+    def tokens(self, texts: Sequence[str]) -> list[Tokens]:
+        return [tuple(n for n, piece in enumerate(self.pieces) if piece == f" {t}") for t in texts]
+
+    def hear(self, pcm: Samples, lang: str, silence: float) -> Model:
+        return Model()
+
+
+@pytest.mark.parametrize(
+    ("kind", "written"),
+    [
+        ("digits", {" 5", ",", " five"}),
+        ("number", {" 5", " 25", "2025", ",", " five", " twenty", " minus"}),
+    ],
+)
+def test_figures_are_written_one_by_one_where_all_that_may_be_said_are_digits(
+    kind: str, written: set[str]
+) -> None:
+    model = Pieces()
+    question = Ear(model, "en").question([builtin(f"builtin:grammar/{kind}", "en")])
+    allowed = {piece for n, piece in enumerate(model.pieces) if n not in question.suppressed}
+    assert allowed == written

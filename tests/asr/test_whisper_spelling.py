@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vxml_server.asr.whisper_spelling import MOST, figure_words, in_words, readings, spellings
+from vxml_server.asr.whisper_spelling import MOST, in_words, most_figures, readings, spellings
 from vxml_server.grammar import builtin, phrase
 
 
@@ -66,12 +66,63 @@ def test_what_a_model_writes_in_words_is_read_in_figures() -> None:
     assert any(phrase("press 2").match(reading) for reading in readings("Press two.", "en"))
 
 
+@pytest.mark.parametrize(
+    ("written", "lang", "number"),
+    [
+        ("60 15", "fr", "75"),
+        ("20 5.", "fr", "25"),
+        ("80 10", "fr", "90"),
+        ("4, 20, 14", "fr", "94"),
+        ("50-2", "en", "52"),
+        ("20,5", "fr", "20.5"),
+        ("20 5", "en", "25"),
+        ("205", "fr", "205"),
+        ("3 712", "fr", "3712"),
+        ("3.712", "fr", "3712"),
+        ("3.712", "en", "3.712"),
+        ("3,5", "fr", "3.5"),
+        ("- 18", "fr", "-18"),
+        ("-18", "en", "-18"),
+    ],
+)
+def test_a_number_that_is_written_in_parts_is_the_one_that_was_said(
+    written: str, lang: str, number: str
+) -> None:
+    assert understood(written, lang, "number") == number
+
+
+def test_a_telephone_number_keeps_its_digits_however_they_are_grouped() -> None:
+    for text in ("06 12 34 56 78", "06 12 34 56 70 8", "0612345678", "0 6 1 2 3 4 5 6 7 8"):
+        assert understood(text, "fr", "phone") == "0612345678"
+
+
+def understood(text: str, lang: str, kind: str) -> str | None:
+    """What the grammar makes of the first reading that it takes, as an engine asks it."""
+    grammar = builtin(f"builtin:grammar/{kind}", lang)
+    found = (grammar.match(reading) for reading in readings(text, lang))
+    return next((str(match.interpretation) for match in found if match is not None), None)
+
+
 def test_numbers_in_figures_are_said_in_words() -> None:
     assert in_words("les 7 premiers, le 1er", "fr") == "les sept premiers, le premier"
     assert in_words("2024", "en") == "2024"
 
 
-def test_grammars_with_number_words_may_be_written_in_figures() -> None:
-    assert figure_words(["one", "two"], "en")
-    assert figure_words(["4"], "en")
-    assert not figure_words(["yes", "no"], "en")
+@pytest.mark.parametrize(
+    ("words", "lang", "figures"),
+    [
+        (["one", "two", "oh"], "en", 1),
+        (["4"], "en", 1),
+        (["zéro", "une"], "fr", 1),
+        (["deux", "vingt"], "fr", 2),
+        (["press", "Twenty one"], "en", 2),
+        (["fourth"], "en", 1),
+        (["2024"], "ko", 4),
+        (["yes", "no"], "en", 0),
+        ([], "en", 0),
+    ],
+)
+def test_words_that_are_numbers_may_be_written_in_so_many_figures(
+    words: list[str], lang: str, figures: int
+) -> None:
+    assert most_figures(words, lang) == figures

@@ -9,16 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.integration.listeners import choice, hear
 from vxml_server.asr import EngineSettings, RecognitionProperties, SpeechEngine, build
 from vxml_server.audio import decode
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.grammar import Grammar, Hypothesis, builtin, load
+from vxml_server.grammar import builtin, load
 
 pytestmark = pytest.mark.integration
 
 SOUNDS = Path("/usr/share/asterisk/sounds/en")
 DAYS = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]
-ENGLISH = RecognitionProperties("en-US", max_nbest=3)
+ENGLISH = "en-US"
 LINE = np.random.default_rng(1).normal(0, 8, 2000)
 
 
@@ -30,21 +31,6 @@ def engine() -> Iterator[SpeechEngine]:
     engine.close()
 
 
-def choice(*words: str) -> Grammar:
-    text = f"#JSGF V1.0; grammar g; public <g> = {' | '.join(words)};"
-    return load(text.encode(), media_type="application/x-jsgf", lang="en")
-
-
-def hear(engine: SpeechEngine, pcm: np.ndarray, *grammars: Grammar) -> tuple[Hypothesis, ...]:
-    utterance = engine.start(grammars, ENGLISH)
-    try:
-        for at in range(0, len(pcm), 800):
-            utterance.feed(pcm[at : at + 800])
-        return utterance.result()
-    finally:
-        utterance.close()
-
-
 def prompt(name: str) -> np.ndarray:
     spoken = decode((SOUNDS / f"{name}.wav").read_bytes()).pcm
     return np.concatenate((LINE, spoken, LINE)).astype(np.int16)
@@ -52,20 +38,20 @@ def prompt(name: str) -> np.ndarray:
 
 def test_the_days_of_the_week_are_understood(engine: SpeechEngine) -> None:
     for number, day in enumerate(DAYS):
-        best, *_ = hear(engine, prompt(f"digits/day-{number}"), choice(*DAYS))
+        best, *_ = hear(engine, ENGLISH, prompt(f"digits/day-{number}"), choice(*DAYS))
         assert best.text == day
         assert best.confidence > 0.5
 
 
 def test_most_of_what_no_grammar_allows_is_not_believed(engine: SpeechEngine) -> None:
-    months = [hear(engine, prompt(f"digits/mon-{n}"), choice(*DAYS)) for n in range(12)]
+    months = [hear(engine, ENGLISH, prompt(f"digits/mon-{n}"), choice(*DAYS)) for n in range(12)]
     believed = [heard for heard in months if heard and heard[0].confidence >= 0.5]
     assert len(believed) <= 2
 
 
 def test_a_result_may_be_asked_for_again_when_the_caller_goes_on(engine: SpeechEngine) -> None:
     days = choice(f"({' | '.join(DAYS)})+")
-    utterance = engine.start([days], ENGLISH)
+    utterance = engine.start([days], RecognitionProperties(ENGLISH))
     utterance.feed(prompt("digits/day-1"))
     first = utterance.result()
     utterance.feed(prompt("digits/day-6"))
@@ -76,13 +62,13 @@ def test_a_result_may_be_asked_for_again_when_the_caller_goes_on(engine: SpeechE
 
 
 def test_an_invented_word_is_pronounced_as_it_is_read(engine: SpeechEngine) -> None:
-    best, *_ = hear(engine, prompt("digits/day-2"), choice("tyuzdey", "vxml", "42"))
+    best, *_ = hear(engine, ENGLISH, prompt("digits/day-2"), choice("tyuzdey", "vxml", "42"))
     assert best.text == "tyuzdey"
 
 
 def test_recursion_that_the_decoder_refuses_is_searched_as_a_loop(engine: SpeechEngine) -> None:
     recursive = load(b"#ABNF 1.0;\nlanguage en;\nroot $r;\n$r = $r one | two;")
-    heard = hear(engine, prompt("digits/2"), recursive)
+    heard = hear(engine, ENGLISH, prompt("digits/2"), recursive)
     assert [one.text for one in heard] == ["two"]
 
 
@@ -107,6 +93,6 @@ def test_garbage_is_no_more_than_misheard(engine: SpeechEngine) -> None:
             np.full(length, 32767),
             noise.normal(0, 3000, length),
         )[number % 3]
-        heard = hear(engine, garbage.astype(np.int16), *source.choice(grammars))
+        heard = hear(engine, ENGLISH, garbage.astype(np.int16), *source.choice(grammars))
         assert all(0 <= one.confidence <= 1 for one in heard)
-    assert hear(engine, prompt("digits/day-1"), choice(*DAYS))[0].text == "monday"
+    assert hear(engine, ENGLISH, prompt("digits/day-1"), choice(*DAYS))[0].text == "monday"

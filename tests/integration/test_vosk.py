@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
 
+from tests.integration import listeners
+from tests.integration.listeners import hear
 from vxml_server.asr import EngineSettings, RecognitionProperties, SpeechEngine, build
 from vxml_server.audio import resample
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.grammar import Grammar, Hypothesis, load
 from vxml_server.tts.libespeak import Parameters, library
 
 pytestmark = pytest.mark.integration
 
 WORDS = ("서울", "안녕하세요", "상담원", "비밀번호")
 SLOWLY = Parameters(140, 50, 50, 50)
-KOREAN = RecognitionProperties("ko-KR", max_nbest=3)
+KOREAN = "ko-KR"
+choice = partial(listeners.choice, lang=KOREAN)
 SILENCE = np.zeros(3200, np.int16)
 
 
@@ -28,21 +31,6 @@ def engine() -> Iterator[SpeechEngine]:
     engine.load()
     yield engine
     engine.close()
-
-
-def choice(*words: str) -> Grammar:
-    text = f"#JSGF V1.0 UTF-8; grammar g; public <g> = {' | '.join(words)};"
-    return load(text.encode(), media_type="application/x-jsgf", lang="ko")
-
-
-def hear(engine: SpeechEngine, pcm: np.ndarray, *grammars: Grammar) -> tuple[Hypothesis, ...]:
-    utterance = engine.start(grammars, KOREAN)
-    try:
-        for at in range(0, len(pcm), 800):
-            utterance.feed(pcm[at : at + 800])
-        return utterance.result()
-    finally:
-        utterance.close()
 
 
 def say(text: str) -> np.ndarray:
@@ -55,7 +43,7 @@ def say(text: str) -> np.ndarray:
 
 def test_korean_words_are_understood(engine: SpeechEngine) -> None:
     for word in ("서울", "안녕하세요", "상담원"):
-        best, *_ = hear(engine, say(word), choice(*WORDS))
+        best, *_ = hear(engine, KOREAN, say(word), choice(*WORDS))
         assert best.text == word
         assert 0.5 < best.confidence <= 1
 
@@ -63,22 +51,22 @@ def test_korean_words_are_understood(engine: SpeechEngine) -> None:
 def test_what_the_grammar_rejects_is_not_told(engine: SpeechEngine) -> None:
     grammar = choice("서울 상담원", "안녕하세요")
     for text in ("서울", "상담원 서울", "감사합니다", "안녕하세요 안녕하세요"):
-        assert all(grammar.match(one.text) for one in hear(engine, say(text), grammar))
+        assert all(grammar.match(one.text) for one in hear(engine, KOREAN, say(text), grammar))
 
 
 def test_words_that_the_model_lacks_are_left_out(engine: SpeechEngine) -> None:
-    best, *_ = hear(engine, say("서울"), choice("qqq", "서울"))
+    best, *_ = hear(engine, KOREAN, say("서울"), choice("qqq", "서울"))
     assert best.text == "서울"
-    assert hear(engine, say("서울"), choice("qqq")) == ()
+    assert hear(engine, KOREAN, say("서울"), choice("qqq")) == ()
 
 
 def test_without_a_grammar_it_is_dictation(engine: SpeechEngine) -> None:
-    best, *_ = hear(engine, say("서울"))
+    best, *_ = hear(engine, KOREAN, say("서울"))
     assert best.text
 
 
 def test_a_result_may_be_asked_for_again(engine: SpeechEngine) -> None:
-    utterance = engine.start([choice("서울 [상담원]")], KOREAN)
+    utterance = engine.start([choice("서울 [상담원]")], RecognitionProperties(KOREAN))
     utterance.feed(say("서울"))
     assert [one.text for one in utterance.result()][:1] == ["서울"]
     assert [one.text for one in utterance.result()][:1] == ["서울"]
@@ -94,7 +82,7 @@ def test_garbage_is_no_more_than_misheard(engine: SpeechEngine) -> None:
             np.full(length, 32767),
             noise.normal(0, 3000, length),
         )[number % 3]
-        heard = hear(engine, garbage.astype(np.int16), choice(*WORDS, "日本"))
+        heard = hear(engine, KOREAN, garbage.astype(np.int16), choice(*WORDS, "日本"))
         assert all(0 <= one.confidence <= 1 for one in heard)
 
 

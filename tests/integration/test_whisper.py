@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tests.integration.listeners import choice, hear
 from vxml_server.asr import RecognitionProperties
 from vxml_server.asr.engines import EngineSettings
 from vxml_server.asr.whisper import WhisperEngine, build
 from vxml_server.audio import decode
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.grammar import Grammar, Hypothesis, builtin, load
+from vxml_server.grammar import builtin
 
 pytestmark = pytest.mark.integration
 
@@ -36,22 +37,6 @@ def prompt(lang: str, name: str) -> npt.NDArray[np.int16]:
     return decode((SOUNDS / lang / f"{name}.wav").read_bytes(), "audio/x-wav").pcm
 
 
-def one_of(*texts: str) -> Grammar:
-    rule = f"public $said = {' | '.join(texts)};"
-    return load(f"#ABNF 1.0 UTF-8;\nlanguage en;\nroot $said;\n{rule}".encode())
-
-
-def hear(
-    engine: WhisperEngine, pcm: npt.NDArray[np.int16], grammars: list[Grammar], lang: str = "en"
-) -> tuple[Hypothesis, ...]:
-    utterance = engine.start(grammars, RecognitionProperties(lang, 3))
-    for start in range(0, len(pcm), 800):
-        utterance.feed(pcm[start : start + 800])
-    found = utterance.result()
-    utterance.close()
-    return found
-
-
 @pytest.mark.parametrize(
     ("lang", "name", "words", "said"),
     [
@@ -65,13 +50,13 @@ def hear(
 def test_a_word_of_a_grammar_is_understood_and_believed(
     engine: WhisperEngine, lang: str, name: str, words: list[str], said: str
 ) -> None:
-    found = hear(engine, prompt(lang, name), [one_of(*words)], lang)
+    found = hear(engine, lang, prompt(lang, name), choice(*words, lang=lang))
     assert found[0].text == said
     assert found[0].confidence > 0.5
 
 
 def test_what_no_grammar_has_is_not_believed(engine: WhisperEngine) -> None:
-    found = hear(engine, prompt("en", "tt-weasels"), [one_of("four", "five", "nine")])
+    found = hear(engine, "en", prompt("en", "tt-weasels"), choice("four", "five", "nine"))
     assert not found or found[0].confidence < 0.5
 
 
@@ -80,29 +65,52 @@ def test_digits_in_a_row_are_understood_though_no_list_of_them_would_end(
 ) -> None:
     spoken = np.concatenate([prompt("en", f"digits/{digit}") for digit in (4, 7, 1, 9, 2)])
     grammar = builtin("builtin:grammar/digits?length=5", "en")
-    found = hear(engine, spoken, [grammar])
+    found = hear(engine, "en", spoken, grammar)
     match = grammar.match(found[0].text)
     assert match is not None and match.interpretation == "47192"
     assert found[0].confidence > 0.5
 
 
+@pytest.mark.parametrize(
+    ("lang", "kind", "clips", "said"),
+    [
+        ("fr", "digits?length=6", "4 0 7 1 9 2", "407192"),
+        ("fr", "number", "40 7", "47"),
+        ("en", "number", "1 hundred 40 2", "142"),
+        ("fr", "date", "day-2 14 mon-2", "????0314"),
+        ("en", "time", "10 30 a-m", "1030a"),
+        ("fr", "currency", "20 dollars", "20.00"),
+        ("en", "phone", "5 5 5 1 2 1 2", "5551212"),
+    ],
+)
+def test_the_built_in_types_are_understood(
+    engine: WhisperEngine, lang: str, kind: str, clips: str, said: str
+) -> None:
+    spoken = np.concatenate([prompt(lang, f"digits/{clip}") for clip in clips.split()])
+    grammar = builtin(f"builtin:grammar/{kind}", lang)
+    found = hear(engine, lang, spoken, grammar)
+    match = grammar.match(found[0].text)
+    assert match is not None and match.interpretation == said
+    assert found[0].confidence > 0.5
+
+
 def test_several_grammars_are_listened_for_together(engine: WhisperEngine) -> None:
-    grammars = [one_of("yes", "no"), builtin("builtin:grammar/digits", "en"), one_of("march")]
-    assert hear(engine, prompt("en", "digits/mon-2"), grammars)[0].text == "march"
+    grammars = [choice("yes", "no"), builtin("builtin:grammar/digits", "en"), choice("march")]
+    assert hear(engine, "en", prompt("en", "digits/mon-2"), *grammars)[0].text == "march"
 
 
 def test_without_grammars_it_writes_what_it_hears(engine: WhisperEngine) -> None:
-    found = hear(engine, prompt("en", "conf-getpin"), [])
+    found = hear(engine, "en", prompt("en", "conf-getpin"))
     assert "conference" in found[0].text.lower()
 
 
 def test_nothing_is_heard_in_silence(engine: WhisperEngine) -> None:
-    assert hear(engine, np.zeros(8000, np.int16), [one_of("yes")]) == ()
-    assert hear(engine, np.zeros(0, np.int16), [one_of("yes")]) == ()
+    assert hear(engine, "en", np.zeros(8000, np.int16), choice("yes")) == ()
+    assert hear(engine, "en", np.zeros(0, np.int16), choice("yes")) == ()
 
 
 def test_a_result_may_be_asked_for_again_when_more_was_said(engine: WhisperEngine) -> None:
-    utterance = engine.start([one_of("six", "six five")], RecognitionProperties("en"))
+    utterance = engine.start([choice("six", "six five")], RecognitionProperties("en"))
     utterance.feed(prompt("en", "digits/6"))
     assert utterance.result()[0].text == "six"
     utterance.feed(prompt("en", "digits/5"))
@@ -111,16 +119,16 @@ def test_a_result_may_be_asked_for_again_when_more_was_said(engine: WhisperEngin
 
 def test_a_long_noise_ends_in_a_result_of_low_confidence(engine: WhisperEngine) -> None:
     noise = np.random.default_rng(1).normal(0, 3000, 40 * 8000).astype(np.int16)
-    found = hear(engine, noise, [one_of("yes", "no")])
+    found = hear(engine, "en", noise, choice("yes", "no"))
     assert not found or found[0].confidence < 0.5
 
 
 def test_threads_hear_what_one_alone_would(engine: WhisperEngine) -> None:
-    grammar = one_of("zero", "one", "two", "three", "four", "five", "six", "seven")
+    grammar = choice("zero", "one", "two", "three", "four", "five", "six", "seven")
     clips = [prompt("en", f"digits/{digit}") for digit in range(8)]
     with ThreadPoolExecutor(4) as pool:
-        heard = list(pool.map(lambda pcm: hear(engine, pcm, [grammar]), clips))
-    assert heard == [hear(engine, pcm, [grammar]) for pcm in clips]
+        heard = list(pool.map(lambda pcm: hear(engine, "en", pcm, grammar), clips))
+    assert heard == [hear(engine, "en", pcm, grammar) for pcm in clips]
 
 
 def test_only_languages_with_a_model_are_spoken(engine: WhisperEngine) -> None:

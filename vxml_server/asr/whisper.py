@@ -10,6 +10,7 @@ callers, and that is kept: models, trees of grammars, what silence sounds like.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +25,7 @@ from vxml_server.asr.recognition import RATE, RecognitionProperties, Samples
 from vxml_server.asr.whisper_files import ModelFiles, find_model
 from vxml_server.asr.whisper_model import Text, WhisperModel
 from vxml_server.asr.whisper_search import Reader, Scored, Tree, learn_priors, search, tree_of
-from vxml_server.asr.whisper_spelling import figure_words, readings, spellings
+from vxml_server.asr.whisper_spelling import most_figures, readings, spellings
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.grammar import Grammar, Hypothesis
 
@@ -44,8 +45,10 @@ FAST = 0.3
 """Below this `speedvsaccuracy` a model that writes by itself looks at one way only."""
 LEAD_PART = 0.2
 MOST_LEAD = 6.0
-_MARKS = frozenset(",.-:'/")
-_FIGURES = frozenset("0123456789")
+# What may be written of marks and figures: where no word is a number, where all are digits, and
+# otherwise. Digits one by one, since of those in a row a model leaves some out; but one that may
+# not write "25" leaves out the 2.
+_WRITTEN = tuple(re.compile(rf" ?(?:[,.:'/-]{figures})") for figures in ("", "|[0-9]", "|[0-9]+"))
 
 
 def build(settings: EngineSettings) -> WhisperEngine:
@@ -184,12 +187,8 @@ class Ear:
             return (-1,)
         texts = [way for word in dict.fromkeys(words) for way in spellings(word, self.lang)]
         allowed = {token for tokens in self.model.tokens(texts) for token in tokens}
-        figures = figure_words(words, self.lang)
-        for token, piece in enumerate(self.model.pieces):
-            bare = piece.strip()
-            # Figures one by one: of those in a row a model leaves some out.
-            if len(bare) == 1 and (bare in _MARKS or (figures and bare in _FIGURES)):
-                allowed.add(token)
+        written = _WRITTEN[min(2, most_figures(words, self.lang))]
+        allowed |= {n for n, piece in enumerate(self.model.pieces) if written.fullmatch(piece)}
         return tuple(token for token in range(self.model.end) if token not in allowed)
 
     def answer(self, question: Question, pcm: Samples, beams: int) -> list[Answer]:

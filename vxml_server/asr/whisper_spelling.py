@@ -22,6 +22,13 @@ MOST = 6
 _DIGITS = {"en": {"oh": "0", "o": "0"}, "fr": {"une": "1"}}
 _FIGURES = re.compile(r"[0-9]+")
 _WORD = re.compile(r"[^\s-]+")
+_LONE_MINUS = re.compile(r"^\s*-\s+(?=[0-9])")
+_BETWEEN = r"(?:,? |-)"
+_PARTS_OF_A_NUMBER = re.compile(rf"[0-9]{{2}}{_BETWEEN}[0-9]|[0-9]{_BETWEEN}[0-9]{{2}}")
+"""Of "60 15", "20-5" and "4, 20, 14" the words are a number, and the figures another."""
+_GROUPING_POINT = re.compile(r"(?<=[0-9])\.(?=[0-9]{3}(?![0-9]))")
+_GROUPED_BY_POINTS = frozenset({"fr"})
+"""Languages in which 3.712 is 3712, since a decimal fraction has a comma."""
 
 
 @lru_cache(maxsize=16)
@@ -78,12 +85,16 @@ def in_words(text: str, lang: str) -> str:
 
 def readings(text: str, lang: str) -> tuple[str, ...]:
     """What a text that Whisper wrote may be in the words of a grammar, the plainest first."""
-    plain = text.replace("’", "'")
+    plain = _LONE_MINUS.sub("-", text.replace("’", "'"))
+    if lang in _GROUPED_BY_POINTS:
+        plain = _GROUPING_POINT.sub("", plain)
     one_by_one = _FIGURES.sub(lambda found: f" {' '.join(found[0])} ", plain)
     figures = " ".join(
         run if isinstance(run, str) else run[1] for run in _with_numbers(_unmarked(plain), lang)
     )
+    in_parts = re.sub(rf"(?<=[0-9]){_BETWEEN}(?=[0-9])", " ", plain)
     found = (
+        *([in_words(in_parts, lang)] if _PARTS_OF_A_NUMBER.search(plain) else []),
         plain,
         in_words(plain, lang),
         in_words(one_by_one, lang),
@@ -125,9 +136,10 @@ def _capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def figure_words(vocabulary: Iterable[str], lang: str) -> bool:
-    """Whether some of the words are numbers, which may be written in figures."""
-    numbers = {word for key in _numbers(lang) for word in key}
-    return any(
-        word.lower() in numbers or word.isdecimal() for one in vocabulary for word in one.split()
-    )
+def most_figures(vocabulary: Iterable[str], lang: str) -> int:
+    """How many figures the longest of the words that are numbers is written with: 0 where none is,
+    1 where only digits are, as in strings of them."""
+    known = {key[0]: short for key, (_, short) in _numbers(lang).items() if len(key) == 1}
+    words = (word.lower() for one in vocabulary for word in one.split())
+    written = (word if word.isdecimal() else known.get(word, "") for word in words)
+    return max((sum(map(str.isdecimal, short)) for short in written), default=0)
