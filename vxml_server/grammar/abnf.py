@@ -15,7 +15,6 @@ from vxml_server.grammar.rules import (
     Document,
     Expansion,
     Mode,
-    OneOf,
     Repeat,
     Rule,
     RuleRef,
@@ -41,7 +40,6 @@ _STRING = re.compile(r"\"([^\"]*)\"|'([^']*)'")
 _ANGLE = re.compile(r"<([^<>]*)>")
 _VARIABLE = re.compile(r"\$([^\W\d]\w*)")
 _TAG = re.compile(r"\{!\{(.*?)\}!\}|\{(?!!\{)([^}]*)\}", re.DOTALL)
-_WEIGHT = re.compile(r"/\s*(\d+(?:\.\d*)?|\.\d+)\s*/")
 _QUOTED = re.compile(r'"([^"]*)"')
 _WORD = re.compile(r"[^\s;=|*+<>()\[\]{}/!$\"~?]+")
 _LANG = re.compile(r"!([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)")
@@ -185,26 +183,15 @@ class _Reader(Scanner):
     def alternatives(self, depth: int) -> Expansion:
         if depth > MAX_DEPTH:
             raise self.fail("the grammar is nested too deeply")
-        weight, branch = self.weighted(depth)
-        branches, weights = [branch], [weight]
-        while self.sign("|"):
-            weight, branch = self.weighted(depth)
-            branches.append(branch)
-            weights.append(weight)
-        if len(branches) == 1:
-            return branch
-        same = all(weight == weights[0] for weight in weights)
-        return OneOf(tuple(branches), () if same else tuple(weights))
+        return self.between_bars(lambda: self.sequence(depth))
 
-    def weighted(self, depth: int) -> tuple[float, Expansion]:
-        found = self.take(_WEIGHT)
+    def sequence(self, depth: int) -> Expansion:
         parts: list[Expansion] = []
         while (part := self.part(depth)) is not None:
             parts.append(part)
         if not parts:
             raise self.fail("an alternative is empty")
-        weight = float(found[1]) if found is not None else 1.0
-        return weight, parts[0] if len(parts) == 1 else Sequence(tuple(parts))
+        return parts[0] if len(parts) == 1 else Sequence(tuple(parts))
 
     def part(self, depth: int) -> Expansion | None:
         """One part of a sequence with what is attached to it; None where the sequence ends."""

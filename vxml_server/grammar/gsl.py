@@ -156,8 +156,7 @@ class _Reader(Scanner):
                 return Repeat(self.need_part(depth + 1)[1], least, most)
         if self.sign("["):
             weights, parts = self.group("]", depth)
-            same = all(weight == weights[0] for weight in weights)
-            return OneOf(parts, () if same else weights)
+            return OneOf.weighted(parts, weights)
         if self.sign("("):
             return Sequence(self.group(")", depth)[1])
         if (found := self.take(_NAME)) is not None:

@@ -15,7 +15,6 @@ from vxml_server.grammar.rules import (
     Document,
     Expansion,
     Mode,
-    OneOf,
     Repeat,
     Rule,
     RuleRef,
@@ -41,7 +40,6 @@ _PACKAGE = re.compile(r"[\w.$]+")
 _PUBLIC = re.compile(r"public(?=\s*<)")
 _NAME = re.compile(r"<\s*([^\s<>=|*;{}()\[\]\"]+)\s*>")
 _TAG = re.compile(r"\{((?:[^{}\\]|\\.)*)\}", re.DOTALL)
-_WEIGHT = re.compile(r"/\s*(\d+(?:\.\d*)?|\.\d+)\s*/")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _WORD = re.compile(r"(?:[^\s;=|*+<>()\[\]{}/\"\\]|\\.)+")
 _SPECIAL = {"NULL": Special.NULL, "VOID": Special.VOID}
@@ -152,16 +150,7 @@ class _Reader(Scanner):
     def alternatives(self, depth: int) -> Expansion:
         if depth > MAX_DEPTH:
             raise self.fail("the grammar is nested too deeply")
-        branches: list[Expansion] = []
-        weights: list[float] = []
-        while not branches or self.sign("|"):
-            found = self.take(_WEIGHT)
-            weights.append(1.0 if found is None else float(found[1]))
-            branches.append(self.sequence(depth))
-        if len(branches) == 1:
-            return branches[0]
-        same = all(weight == weights[0] for weight in weights)
-        return OneOf(tuple(branches), () if same else tuple(weights))
+        return self.between_bars(lambda: self.sequence(depth))
 
     def sequence(self, depth: int) -> Expansion:
         parts: list[Expansion] = []

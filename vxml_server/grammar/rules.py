@@ -7,7 +7,7 @@ compiled from them and knows nothing of where they came from. A tree is immutabl
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Literal
@@ -60,6 +60,12 @@ class OneOf:
 
     alternatives: tuple[Expansion, ...]
     weights: tuple[float, ...] = ()
+
+    @classmethod
+    def weighted(cls, alternatives: Iterable[Expansion], weights: Iterable[float]) -> OneOf:
+        """Of alternatives with a weight each; weights that are all alike say nothing."""
+        each = tuple(weights)
+        return cls(tuple(alternatives), each if len(set(each)) > 1 else ())
 
     def preferred(self) -> list[int]:
         """The indexes of the alternatives, the likeliest first; of two alike the earlier."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.grammar.rules import bad_grammar
+from vxml_server.grammar.rules import Expansion, OneOf, bad_grammar
 from vxml_server.grammar.source import Place, Text
+
+_WEIGHT = re.compile(r"/\s*(\d+(?:\.\d*)?|\.\d+)\s*/")
 
 
 class Scanner:
@@ -67,6 +70,16 @@ class Scanner:
     def need_sign(self, sign: str) -> None:
         if not self.sign(sign):
             raise self.fail(f"{sign!r} is missing {self.here}")
+
+    def between_bars(self, sequence: Callable[[], Expansion]) -> Expansion:
+        """Alternatives as ABNF and JSGF write them: `sequence` reads one, behind its weight."""
+        branches: list[Expansion] = []
+        weights: list[float] = []
+        while not branches or self.sign("|"):
+            found = self.take(_WEIGHT)
+            weights.append(1.0 if found is None else float(found[1]))
+            branches.append(sequence())
+        return branches[0] if len(branches) == 1 else OneOf.weighted(branches, weights)
 
     @property
     def here(self) -> str:

@@ -288,8 +288,7 @@ class _Reader:
                     raise self.fail(child, f"<{other}> may not stand in <one-of>")
         if not alternatives:
             raise self.fail(element, "<one-of> must have an <item>")
-        same = all(weight == weights[0] for weight in weights)
-        made = OneOf(tuple(alternatives), () if same else tuple(weights))
+        made = OneOf.weighted(alternatives, weights)
         return attach(made, self.lang(element)) if LANG in element.attributes else made
 
     def no_text(self, element: Element, text: str) -> None:
