@@ -23,6 +23,7 @@ from vxml_server.interpreter import constraints, lenient, schema
 from vxml_server.interpreter.document import DIALOGS, Document, Element, Node, Tolerated
 from vxml_server.interpreter.references import resolved
 from vxml_server.interpreter.repairs import Remark, Remarks
+from vxml_server.markup import xml_parser
 
 XML = "{http://www.w3.org/XML/1998/namespace}"
 # Attributes of ours, which other platforms pass over, and what stands before their names here.
@@ -121,15 +122,7 @@ def _bad(message: str, uri: str, node: etree._Element) -> VoiceXmlEvent:
 
 def _parse(body: bytes, uri: str) -> etree._Element:
     """The XML in `body`, without entities, comments and processing instructions."""
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
+    parser = xml_parser(remove_comments=True, remove_pis=True)
     try:
         root = etree.fromstring(body, parser)
     except etree.XMLSyntaxError as error:

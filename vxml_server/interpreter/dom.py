@@ -14,6 +14,7 @@ from lxml import etree
 from vxml_server.ecmascript import Engine, Object
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.interpreter.platform import Json
+from vxml_server.markup import xml_parser
 
 XMLNS = "http://www.w3.org/2000/xmlns/"
 
@@ -24,9 +25,7 @@ XMLNS = "http://www.w3.org/2000/xmlns/"
 
 def parse_xml(body: bytes, uri: str) -> etree._ElementTree:
     """The document in `body`; raises `error.badfetch`. Entities are not expanded."""
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False
-    )
+    parser = xml_parser()
     try:
         root = etree.fromstring(body, parser)
     except etree.XMLSyntaxError as error:

@@ -21,6 +21,7 @@ from vxml_server.interpreter.platform import (
     Segment,
     SpeechSegment,
 )
+from vxml_server.markup import xml_parser
 
 SECONDS_A_WORD = 0.3
 # SSML 1.0 section 3.2.3 leaves to the platform how long a strength lasts.
@@ -127,9 +128,7 @@ def _speech(segment: SpeechSegment) -> tuple[float, list[tuple[str, float]]]:
 
 def _content(ssml: str) -> Iterator[str | _Pause | _Mark]:
     """What a `<speak>` document holds, in order."""
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True
-    )
+    parser = xml_parser(remove_comments=True, remove_pis=True)
     try:
         root = etree.fromstring(ssml.encode(), parser)
     except etree.XMLSyntaxError:

@@ -22,6 +22,7 @@ import yaml
 from lxml import etree
 
 from vxml_server.interpreter.script import Expectation, Script, ScriptError, parse_script
+from vxml_server.markup import xml_parser
 from vxml_server.testing.grammars import SUFFIXES, Sample, samples
 
 MANIFEST = "assertion.yaml"
@@ -179,7 +180,7 @@ def _named(stem: str, number: str) -> bool:
 
 def described(source: bytes) -> tuple[str, str]:
     """Section and text of an assertion, from the first comment that is not the copyright."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=True)
+    parser = xml_parser(recover=True)
     root: etree._Element | None
     try:
         root = etree.fromstring(source, parser)

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 
 from lxml import etree
 
+from vxml_server.markup import xml_parser
+
 NAMESPACE = "http://www.w3.org/2002/vxml-conformance"
 SRGS = "http://www.w3.org/2001/06/grammar"
 PASS_LABEL = "conf:pass"
@@ -54,7 +56,7 @@ def transform(source: bytes) -> bytes:
     """
     if not is_conf(source):
         return source
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, strip_cdata=False)
+    parser = xml_parser(strip_cdata=False)
     try:
         root = etree.fromstring(source, parser)
     except etree.XMLSyntaxError:

@@ -15,6 +15,7 @@ from lxml import etree
 
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.grammar import load
+from vxml_server.markup import xml_parser
 
 SUFFIXES = frozenset({".grxml", ".gram"})
 REJECT = "REJECT"
@@ -61,7 +62,7 @@ def _parsed(path: Path, said: str, rule: str) -> str:
 
 
 def _xml_metas(source: bytes) -> dict[str, str]:
-    parser = etree.XMLParser(resolve_entities=False, no_network=True)
+    parser = xml_parser()
     try:
         root = etree.fromstring(source, parser)
     except etree.XMLSyntaxError:

@@ -12,6 +12,7 @@ from hashlib import sha256
 
 from lxml import etree
 
+from vxml_server.markup import xml_parser
 from vxml_server.tts.speech import RATE, SpeechRequest
 
 MAX_BYTES = 262_144  # of a document that is put into its normal form
@@ -42,15 +43,7 @@ def normal_form(ssml: str) -> str:
     data = ssml.encode("utf-8", "replace")
     if len(data) > MAX_BYTES:
         return ssml
-    parser = etree.XMLParser(
-        encoding="utf-8",
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
+    parser = xml_parser(encoding="utf-8", remove_comments=True, remove_pis=True)
     try:
         root = etree.fromstring(data.strip(), parser)
     except (etree.XMLSyntaxError, ValueError):

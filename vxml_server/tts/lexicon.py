@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from lxml import etree
 
 from vxml_server.events import VoiceXmlEvent
+from vxml_server.markup import xml_parser
 from vxml_server.tts import phonemes
 from vxml_server.tts.plan import Phonemes
 
@@ -94,9 +95,7 @@ def load(data: bytes, uri: str = "lexicon") -> Lexicon:
         raise VoiceXmlEvent(
             "error.badfetch", f"{uri}: the lexicon is larger than {MAX_BYTES} bytes"
         )
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_pis=True
-    )
+    parser = xml_parser(remove_pis=True)
     try:
         root = etree.fromstring(data, parser)
     except (etree.XMLSyntaxError, ValueError) as error:

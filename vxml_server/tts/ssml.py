@@ -22,6 +22,7 @@ from dataclasses import replace
 from lxml import etree
 
 from vxml_server.events import VoiceXmlEvent
+from vxml_server.markup import xml_parser
 from vxml_server.tts import phonemes, prosody
 from vxml_server.tts.lexicon import Lexicon, pronounced
 from vxml_server.tts.plan import Item, MarkPoint, Pause, Phonemes, Plan, Style, Text
@@ -69,15 +70,7 @@ def parse(request: SpeechRequest) -> Plan:
     data = request.ssml.strip().encode("utf-8", "replace")
     if len(data) > MAX_BYTES:
         raise VoiceXmlEvent("error.semantic", f"the prompt is larger than {MAX_BYTES} bytes")
-    parser = etree.XMLParser(
-        encoding="utf-8",
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
+    parser = xml_parser(encoding="utf-8", remove_comments=True, remove_pis=True)
     try:
         root = etree.fromstring(data, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
