@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import copied
 from tests.queues.hall import DEFINITIONS, Hall
 from tests.queues.test_centre import World
 from tests.queues.waiters import Switchboard
 from vxml_server.clock import VirtualClock
 from vxml_server.queues.rows import Presence
+
+__all__ = ["copied", "hall"]
 
 
 @pytest.fixture

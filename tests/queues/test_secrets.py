@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from vxml_server.clock import VirtualClock
+from vxml_server.queues import secrets
 from vxml_server.queues.secrets import FIRST_DELAY, FREE_TRIES, BadPin, Pins, TooManyTries
 from vxml_server.store import Store
 
@@ -22,6 +23,12 @@ async def store(tmp_path: Path, clock: VirtualClock) -> AsyncIterator[Store]:
     made = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/q.db", clock)
     yield made
     await made.close()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashes cost nothing: not those of tests of what is kept."""
+    monkeypatch.setattr(secrets, "_COST", 2)
 
 
 @pytest.fixture
@@ -44,6 +51,7 @@ async def test_the_right_pin_is_right_and_others_are_wrong(pins: Pins) -> None:
     assert not await pins.check("ann", "123456")
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("pin", ["", "123", "1234567890123", "12a4", "١٢٣٤", "12 4"])
 async def test_what_is_no_pin_is_refused(pins: Pins, pin: str) -> None:
     with pytest.raises(BadPin, match="4 to 12 digits"):
@@ -62,6 +70,7 @@ async def wrong(pins: Pins, times: int) -> None:
         assert not await pins.check("ann", "0000")
 
 
+@pytest.mark.usefixtures("quick")
 async def test_after_some_wrong_ones_even_the_right_one_is_not_looked_at(
     pins: Pins, clock: VirtualClock
 ) -> None:
@@ -78,6 +87,7 @@ async def test_after_some_wrong_ones_even_the_right_one_is_not_looked_at(
     assert await pins.check("ann", "4711"), "the right one begins the count anew"
 
 
+@pytest.mark.usefixtures("quick")
 async def test_each_further_wrong_one_costs_twice_the_time_up_to_an_hour(
     pins: Pins, clock: VirtualClock
 ) -> None:
@@ -92,12 +102,14 @@ async def test_each_further_wrong_one_costs_twice_the_time_up_to_an_hour(
     assert delays == [60, 120, 240, 480, 960, 1920, 3600, 3600]
 
 
+@pytest.mark.usefixtures("quick")
 async def test_a_new_pin_ends_the_waiting(pins: Pins) -> None:
     await wrong(pins, FREE_TRIES)
     await pins.set("ann", "2222")
     assert await pins.check("ann", "2222")
 
 
+@pytest.mark.usefixtures("quick")
 async def test_many_at_a_time_and_another_worker_have_no_more_tries(
     pins: Pins, clock: VirtualClock, tmp_path: Path
 ) -> None:

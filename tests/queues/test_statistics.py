@@ -276,7 +276,7 @@ class _History(QueueMachine):
                 event = OfferEvent.HANG_UP
             case _:
                 event = OfferEvent.WRAPPED_UP
-        world.happen(offer, event)
+        self._happen(offer, event)
 
 
 def histories() -> st.SearchStrategy[list[int]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.databases import Traffic, WatchedStore
 from tests.sip.peers import Phone, World
 from vxml_server.sip.core import UserAgentSettings
 from vxml_server.sip.digest import DigestClient
@@ -15,7 +15,6 @@ from vxml_server.sip.interface import Credentials
 from vxml_server.sip.message import Request, Response
 from vxml_server.sip.registrar import Registrar, RegistrarSettings
 from vxml_server.sip.uri import Destination, bracketed
-from vxml_server.store import Store
 
 USERS = {"alice": "secret", "bob": "other"}
 ALICE_AT = Destination("udp", "127.0.0.7", 5080)
@@ -83,8 +82,9 @@ class RegistrarWorld(World):
         super().__init__(settings=UserAgentSettings(trusted=trusted, users=USERS))
         self.agent.attach(self.network.bind(Destination("tcp", "127.0.0.1", 5060), self.agent))
         self.path = path
-        self.stores: list[Store] = []
+        self.stores: list[WatchedStore] = []
         self.registrars: list[Registrar] = []
+        self._traffic = Traffic()
 
     @property
     def registrar(self) -> Registrar:
@@ -95,7 +95,8 @@ class RegistrarWorld(World):
     ) -> Registrar:
         """One more registrar on the database; the first is that of the user agent."""
         url = f"sqlite+aiosqlite:///{self.path}/registrations.db"
-        store = await Store.open(url, self.clock, worker=worker)
+        store = await WatchedStore.open(url, self.clock, worker=worker)
+        store.traffic = self._traffic
         registrar = Registrar(
             store,
             self.clock,
@@ -128,21 +129,13 @@ class RegistrarWorld(World):
                 return
             await self.clock.elapse(min(left, 1.0))
 
-    async def _quiet(self, rounds: int = 4) -> None:
-        """Until nothing has been sent or told while the database was asked a few times."""
-        seen, quiet = (-1, -1), 0
-        while quiet < rounds:
-            facts = 0
-            for store in self.stores:
-                facts = len(await store.events())
-            self.clock.advance(0.002)
-            await self.clock.settle()
-            for registrar in self.registrars:
-                if under_way := [*registrar._tasks, *registrar._watch._marking]:
-                    await asyncio.wait(under_way)
-            now = (facts, len(self.network.sent))
-            quiet = quiet + 1 if now == seen else 0
+    async def _quiet(self) -> None:
+        """Until nothing more is sent, and nothing more is asked of the database."""
+        seen = (-1, -1)
+        while seen != (now := (len(self.network.sent), self._traffic.begun)):
             seen = now
+            self.clock.advance(0.002)
+            await self._traffic.settle()
 
     async def facts(self) -> list[str]:
         events = await self.stores[0].events()

@@ -5,7 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from tests.databases import copied
 from tests.web.world import Client, World
+
+__all__ = ["client", "copied", "world"]
 
 
 @pytest.fixture

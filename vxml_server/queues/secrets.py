@@ -26,6 +26,8 @@ FREE_TRIES = 5
 FIRST_DELAY, LAST_DELAY = 60.0, 3600.0
 """Seconds then until the next may be; twice as many after each that is wrong too, to the last."""
 _SALT = 16
+# Of scrypt (N): 16 MiB and some 50 ms for each guess.
+_COST = 1 << 14
 
 
 class BadPin(ValueError):
@@ -182,5 +184,4 @@ async def _hash(pin: str, salt: bytes) -> bytes:
 
 
 def _scrypt(pin: str, salt: bytes) -> bytes:
-    """16 MiB and some 50 ms."""
-    return hashlib.scrypt(pin.encode("utf-8", "replace"), salt=salt, n=1 << 14, r=8, p=1)
+    return hashlib.scrypt(pin.encode("utf-8", "replace"), salt=salt, n=_COST, r=8, p=1)

@@ -48,7 +48,7 @@ SNAPSHOT: Mapping[str, Mapping[str, Any]] = {
 }
 """Options of a connection whose statements all see the same moment, by database. SQLite does."""
 ONE_LOOK: Mapping[str, Mapping[str, Any]] = {
-    "sqlite": {},
+    "sqlite": {"sqlite_begin": ""},
     "postgresql": {"isolation_level": "AUTOCOMMIT"},
 }
 """Options of a connection for one statement that reads: it sees one moment by itself, and needs no
@@ -172,4 +172,5 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
+    if begin := connection.get_execution_options().get("sqlite_begin", "BEGIN"):
+        connection.exec_driver_sql(begin)

@@ -1,0 +1,3 @@
+from tests.databases import copied
+
+__all__ = ["copied"]
