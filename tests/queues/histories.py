@@ -1,9 +1,10 @@
-"""Random histories of three workers on one real database: callers, agents, and all that can fail.
+"""Random histories of three workers on one database: callers, agents, orders, and all that fails.
 
-A history is known by its number and is played on virtual time; only the order in which the
-database answers is not ours. Workers stand still and are killed, their clocks are set, commits fail
-before and after they are stored, definitions go and come. Afterwards, and at any quiet moment, what
-must hold is read from the database and from the log:
+A history is known by its number and is played on virtual time, on a database in memory that answers
+in any order, or on a real one, whose order is not ours. Supervisors take, move, part and put out
+callers; workers stand still and are killed, their clocks differ and are set, commits fail before
+and after they are stored, definitions go and come and change during calls. Afterwards, and at any
+quiet moment, what must hold is read from the database and from the log:
 
 - an agent is as busy as he has open offers, and never beyond his capacity;
 - no worker that runs rings an agent beyond his capacity;
@@ -17,24 +18,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any, TypeVar
-
-from sqlalchemy import Connection, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from typing import Any
 
 from tests.queues.contact_centre import agent, queue
+from tests.queues.memory import Memory, MemoryStore
+from tests.queues.shared import Database, FaultyStore, Shared, quiet
 from tests.queues.telephones import FakeCaller, FakeTelephone
 from vxml_server.clock import VirtualClock
 from vxml_server.queues.centre import ContactCentre, NoSuchAgent, NoSuchQueue
-from vxml_server.queues.definitions import Definition, kind_of, written
-from vxml_server.queues.profiles import Agent
+from vxml_server.queues.definitions import Definition, kind_of
+from vxml_server.queues.profiles import Group, Member
 from vxml_server.queues.rows import Exit, Offer, Presence
 from vxml_server.queues.telephony import Happening
-from vxml_server.store import EventRecord, Store, StoreError, queue_tables
+from vxml_server.store import EventRecord, Store, StoreError
 
 AGENTS = (
     agent("ann", max_no_answer=1),
@@ -47,13 +47,22 @@ QUEUES = (
     queue("all", ("ann", "bob", "cyd"), strategy="ring_all"),
 )
 DEFINITIONS: tuple[Definition, ...] = (*AGENTS, *QUEUES)
+CHANGED: tuple[Definition, ...] = (
+    *DEFINITIONS,
+    agent("ann", max_no_answer=0, wrap_up_time=30.0),
+    agent("bob", ring_time=2.0, refusal_delay=0.0),
+    agent("cyd", capacity={"voice": 1}),
+    queue("idle", ("cyd",), strategy="top_down", priority=1.0),
+    queue("robin", ("bob", "cyd"), strategy="ring_progressively", progress_interval=1.0),
+    queue("all", members=(Member(group="some"),), strategy="ring_all", wrap_up_time=1.0),
+    Group("some", ("ann", "bob")),
+    Group("some", ("cyd",)),
+)
+"""What may stand instead of these."""
 CAPACITY = {one.name: one.capacity["voice"] for one in AGENTS}
-TABLES = ("agents", "entries", "offers", "cursors", "definitions", "workers")
 WORKERS = 3
-_COUNTERS = queue_tables.workers.metadata.tables["counters"]
-_LAST = select(_COUNTERS.c.value).where(_COUNTERS.c.name == "event")
-_ROWS = {name: select(getattr(queue_tables, name)) for name in ("agents", "entries", "offers")}
-Result = TypeVar("Result")
+# How far (seconds) the clock of a worker is ahead of the others' in the beginning.
+_AHEAD = (0.0, 0.0, 0.0, -2.0, 60.0, -600.0)
 
 
 class SteppedClock(VirtualClock):
@@ -67,115 +76,6 @@ class SteppedClock(VirtualClock):
         return super().utc_now() + timedelta(seconds=self.ahead)
 
 
-class Traffic:
-    """What goes on between the stores of some workers and their database."""
-
-    def __init__(self) -> None:
-        self.begun = 0
-        """How often anything was asked so far."""
-        self.was_quiet_at = 0
-        """What was `begun` when last all knew everything."""
-        self._open = 0
-        self._is_still = asyncio.Event()
-        self._is_still.set()
-
-    @contextmanager
-    def passing(self) -> Iterator[None]:
-        self.begun += 1
-        self._open += 1
-        self._is_still.clear()
-        try:
-            yield
-        finally:
-            self._open -= 1
-            if not self._open:
-                self._is_still.set()
-
-    async def settle(self) -> None:
-        """Until nobody waits for the database or does anything but wait for time."""
-        begun = -1
-        while self._open or begun != self.begun:
-            begun = self.begun
-            await self._is_still.wait()
-            for _ in range(15):
-                await asyncio.sleep(0)
-
-
-class FaultyStore(Store):
-    """A store that stands still or fails when it is told to."""
-
-    failures_before = 0
-    failures_after = 0
-    gate: asyncio.Event | None = None
-    traffic: Traffic
-    """Of all workers."""
-    reader: Store
-    """Of the same database, without failures; of the first worker alone."""
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        async with self._failing(), super().transaction() as connection:
-            yield connection
-
-    async def write(self, work: Callable[[Connection], Result]) -> Result:
-        async with self._failing():
-            return await super().write(work)
-
-    @asynccontextmanager
-    async def _failing(self) -> AsyncIterator[None]:
-        if self.failures_before > 0:
-            self.failures_before -= 1
-            raise StoreError("failed before it was stored")
-        async with self._passing():
-            yield
-        if self.failures_after > 0:
-            self.failures_after -= 1
-            raise StoreError("failed after it was stored")
-
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        async with self._passing(), super().reading() as connection:
-            yield connection
-
-    @asynccontextmanager
-    async def looking(self) -> AsyncIterator[AsyncConnection]:
-        async with self._passing(), super().looking() as connection:
-            yield connection
-
-    @asynccontextmanager
-    async def _passing(self) -> AsyncIterator[None]:
-        if self.gate is not None:
-            await self.gate.wait()
-        with self.traffic.passing():
-            yield
-
-
-async def quiet(
-    traffic: Traffic,
-    stores: Sequence[FaultyStore],
-    centres: Sequence[ContactCentre],
-    last: Callable[[], Coroutine[Any, Any, int]],
-) -> None:
-    """Until nobody waits for the database, and all centres have read the log to its `last` fact."""
-    while True:
-        await traffic.settle()
-        if (begun := traffic.begun) == traffic.was_quiet_at:
-            return
-        number = await last()
-        if any(centre._replica._seq < number for centre in centres):
-            for store in stores:
-                store.feed.wake()
-        elif begun == traffic.begun:
-            traffic.was_quiet_at = begun
-            return
-
-
-async def last_of(store: Store) -> int:
-    """The number of the last fact in the log, past all failures of the store."""
-    async with Store.looking(store) as connection:
-        return int((await connection.execute(_LAST)).scalar_one())
-
-
 class Caller(FakeCaller):
     """A caller who enters again when he was lost, in his place."""
 
@@ -187,13 +87,15 @@ class Caller(FakeCaller):
         self.entry = ""
         self.is_over = False
         self._entered_at: float | None = None
+        self._onwards: str | None = None
 
-    async def enter(self) -> None:
+    async def enter(self, first: str = "") -> None:
         centre = self.worker.centre
         self._entered_at = self._entered_at or centre.now()
+        self.entry = ""
         try:
             self.entry = await centre.enter(
-                self, self.queue, self.name, entered_at=self._entered_at
+                *(self, self.queue, self.name), entered_at=self._entered_at, first=first
             )
         except (NoSuchQueue, StoreError):
             self.is_over = True
@@ -217,15 +119,35 @@ class Caller(FakeCaller):
         super().put_out()
         self.is_over = True
 
+    def send_on(self, dest: str, agent: str) -> None:
+        super().send_on(dest, agent)
+        self._onwards = agent
+
     def parted(self, offer: Offer) -> None:
         super().parted(offer)
-        self.is_over = True
+        if self._onwards is None or self.is_over:
+            self.is_over = True
+            return
+        onwards, self._onwards = self._onwards, None
+        self.worker.do(self.enter(first=onwards))
+
+    async def move_to(self, queue_name: str) -> None:
+        """To another queue, in his place."""
+        if self.entry and self.with_agent is None and not self.is_over:
+            entry, self.entry = self.entry, ""
+            await self.worker.centre.leave(entry, Exit.MOVED)
+            self.queue = queue_name
+            if not self.is_over and self.with_agent is None:
+                await self.enter()
 
 
 class Worker:
     """One worker: its clock, its store, and its contact centre as long as it lives."""
 
-    def __init__(self, store: FaultyStore, clock: SteppedClock, name: str) -> None:
+    def __init__(
+        self, shared: Shared, store: FaultyStore | MemoryStore, clock: SteppedClock, name: str
+    ) -> None:
+        self.shared = shared
         self.store = store
         self.clock = clock
         self.name = name
@@ -234,7 +156,7 @@ class Worker:
         self.centre: ContactCentre
 
     async def start(self, random: Random) -> None:
-        self.centre = ContactCentre(self.store, self.clock, random, worker=self.name)
+        self.centre = self.shared.centre(self.store, self.clock, random, self.name)
         await self.centre.start()
 
     @property
@@ -299,6 +221,7 @@ class History:
     def __init__(self, number: int, workers: list[Worker], *, calm: bool) -> None:
         self.random = Random(number)
         self.workers = workers
+        self.shared = workers[0].shared
         self._is_calm = calm
         self._names = iter(f"call{one}" for one in range(10**6))
         self._began_at = 0
@@ -332,6 +255,13 @@ class History:
             (self.a_worker_is_killed, 1),
             (self.a_clock_is_set, 1),
             (self.a_definition_goes_or_comes, 2),
+            (self.a_definition_changes, 2),
+            (self.a_supervisor_takes_a_caller, 4),
+            (self.a_supervisor_moves_a_caller, 2),
+            (self.a_supervisor_gives_a_caller_priority, 1),
+            (self.a_supervisor_puts_a_caller_out, 1),
+            (self.a_supervisor_parts_two, 3),
+            (self.an_agent_wraps_up, 1),
         ]
         return usual if self._is_calm else [*usual, *failures]
 
@@ -412,7 +342,7 @@ class History:
         await worker.kill()
         await self.elapse(10.0)
         await self.check()
-        stored = await self._rows()
+        stored = await self.shared.rows()
         for name in ("entries", "offers"):
             mine = [row for row in stored[name] if row.worker == worker.centre.worker]
             assert [row for row in mine if row.state != "wrapping_up"] == [], "put right in 10 s"
@@ -425,10 +355,13 @@ class History:
         worker = self._one_that_runs()
         await worker.do(self._redefine(worker, self.random.choice(DEFINITIONS)))
 
-    async def _redefine(self, worker: Worker, definition: Definition) -> None:
+    async def _redefine(
+        self, worker: Worker, definition: Definition, *, replace: bool = False
+    ) -> None:
         board = worker.centre.board
+        there = {*board.agents, *board.queues}
         try:
-            if definition.name in (board.agents if isinstance(definition, Agent) else board.queues):
+            if definition.name in there and not replace:
                 task = worker.do(worker.centre.undefine(kind_of(definition), definition.name))
             else:
                 task = worker.do(worker.centre.define(definition))
@@ -437,6 +370,55 @@ class History:
             await task
         except StoreError:
             pass
+
+    async def a_definition_changes(self) -> None:
+        worker = self._one_that_runs()
+        await worker.do(self._redefine(worker, self.random.choice(CHANGED), replace=True))
+
+    async def a_supervisor_takes_a_caller(self) -> None:
+        """For an agent, or one for each of two at the same moment."""
+        if (caller := self._one_who_waits()) is not None:
+            offers = caller.worker.centre.offers
+            for _ in range(self.random.choice([1, 1, 2])):
+                caller.worker.do(offers.offer_to(caller.entry, self.random.choice(AGENTS).name))
+
+    async def a_supervisor_moves_a_caller(self) -> None:
+        if (caller := self._one_who_waits()) is not None:
+            caller.worker.do(caller.move_to(self.random.choice(QUEUES).name))
+
+    async def a_supervisor_gives_a_caller_priority(self) -> None:
+        if (caller := self._one_who_waits()) is not None:
+            caller.worker.do(caller.worker.centre.prioritise(caller.entry, self.random.random()))
+
+    async def a_supervisor_puts_a_caller_out(self) -> None:
+        if (caller := self._one_who_waits()) is not None:
+            caller.worker.do(caller.worker.centre.put_out(caller.entry))
+
+    async def a_supervisor_parts_two(self) -> None:
+        """Hangs up an offer or a conversation, or sends the caller back to his place first."""
+        offers = [
+            (worker, offering)
+            for worker in self._running()
+            for offering in worker.centre.offers._offerings.values()
+        ]
+        if offers:
+            worker, offering = self.random.choice(offers)
+            if offering.is_bridged and self.random.random() < 0.7:
+                offering.caller.send_on("", self.random.choice(["", *(one.name for one in AGENTS)]))
+            worker.do(worker.centre.offers.part(offering.offer.id))
+
+    async def an_agent_wraps_up(self) -> None:
+        worker = self._one_that_runs()
+        worker.do(worker.centre.release(self.random.choice(AGENTS).name))
+
+    def _one_who_waits(self) -> Caller | None:
+        there = [
+            one
+            for worker in self._running()
+            for one in worker.callers
+            if not one.is_over and one.entry and one.with_agent is None
+        ]
+        return self.random.choice(there) if there else None
 
     # Time --------------------------------------------------------------------------------------
 
@@ -459,24 +441,16 @@ class History:
         """Until nobody does anything, and all that run know the whole log."""
         running = self._running()
         await quiet(
-            self.workers[0].store.traffic,
+            self.shared.traffic,
             [worker.store for worker in running],
             [worker.centre for worker in running if worker.is_alive],
-            self._last,
+            self.shared.last,
         )
-
-    async def _last(self) -> int:
-        return await last_of(self._reader)
-
-    @property
-    def _reader(self) -> Store:
-        """Looks at the database past all failures."""
-        return self.workers[0].store.reader
 
     # What must hold ----------------------------------------------------------------------------
 
     async def check(self) -> None:
-        stored = await self._rows()
+        stored = await self.shared.rows()
         agents, offers = stored["agents"], stored["offers"]
         entries = {row.id: row for row in stored["entries"]}
         busy = Counter(offer.agent for offer in offers)
@@ -491,15 +465,10 @@ class History:
             for name, count in rung.items():
                 assert count <= CAPACITY[name], f"{name} rings {count} times ({worker.name})"
 
-    async def _rows(self) -> dict[str, list[Any]]:
-        """All rows by table, as they are at one moment."""
-        async with self._reader.reading() as connection:
-            return {name: list(await connection.execute(one)) for name, one in _ROWS.items()}
-
     async def check_log(self) -> None:
         facts = [
             fact
-            for fact in await self._facts()
+            for fact in await self.shared.facts(self._began_at)
             if fact.name.startswith(("queue.", "offer.")) and "entry" in fact.data
         ]
         entered = [f.data["entry"] for f in facts if f.name == "queue.entered"]
@@ -567,28 +536,14 @@ class History:
                     offered[entry] -= 1
                     free_at[entry] = fact.at
 
-    async def _facts(self) -> list[EventRecord]:
-        found: list[EventRecord] = []
-        after = self._began_at
-        while some := await self._reader.events(after=after, limit=1000):
-            found += some
-            after = some[-1].seq
-        return found
-
     # Beginning and end -------------------------------------------------------------------------
 
     async def _begin(self) -> None:
-        self._began_at = await self._last()
-        async with self._reader.transaction() as connection:
-            for name in TABLES:
-                await connection.execute(getattr(queue_tables, name).delete())
-            rows = [
-                {"kind": kind_of(one), "name": one.name, "body": written(one), "declared": False}
-                for one in DEFINITIONS
-            ]
-            await connection.execute(queue_tables.definitions.insert(), rows)
+        self._began_at = await self.shared.last()
+        await self.shared.clear(DEFINITIONS)
         for worker in self.workers:
             worker.callers = []
+            worker.clock.ahead = 0.0 if self._is_calm else self.random.choice(_AHEAD)
             await worker.start(Random(self.random.random()))
         await self.quiet()
 
@@ -599,9 +554,12 @@ class History:
             worker.store.failures_before = worker.store.failures_after = 0
         await self.elapse(12.0)
         first = self.workers[0].centre
-        there = {*first.board.agents, *first.board.queues}
+        there = {
+            **{name: one.profile for name, one in first.board.agents.items()},
+            **first.board.queues,
+        }
         for definition in DEFINITIONS:
-            if definition.name not in there:
+            if there.get(definition.name) != definition:
                 await first.define(definition)
         for _ in range(40):
             await self.all_agents_come()
@@ -613,7 +571,7 @@ class History:
                 for telephone in worker.telephones():
                     telephone.happen(Happening.HUNG_UP)
             await self.elapse(4.0)
-            stored = await self._rows()
+            stored = await self.shared.rows()
             if not stored["entries"] and not stored["offers"]:
                 break
         else:
@@ -628,19 +586,26 @@ class History:
 
 
 async def open_workers(url: str) -> list[Worker]:
-    """Three workers, each with its own connections; the first one's store has a `reader`."""
+    """Three workers on a real database, each with its own connections."""
+    shared = Database(await Store.open(url, SteppedClock(), worker="reader"))
     workers = []
-    traffic = Traffic()
     for number in range(WORKERS):
         clock = SteppedClock()
         store = await FaultyStore.open(url, clock, worker=f"w{number}")
-        store.traffic = traffic
-        workers.append(Worker(store, clock, f"w{number}"))
-    workers[0].store.reader = await Store.open(url, SteppedClock(), worker="reader")
+        store.traffic = shared.traffic
+        workers.append(Worker(shared, store, clock, f"w{number}"))
     return workers
 
 
+def workers_in_memory(number: int) -> list[Worker]:
+    """Three workers on a database in memory, which answers as the history's number has it."""
+    memory = Memory(Random(-1 - number))
+    return [
+        Worker(memory, MemoryStore(memory), SteppedClock(), f"w{one}") for one in range(WORKERS)
+    ]
+
+
 async def close_workers(workers: list[Worker]) -> None:
-    await workers[0].store.reader.close()
     for worker in workers:
         await worker.store.close()
+    await workers[0].shared.close()

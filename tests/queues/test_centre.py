@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.queues.contact_centre import agent, queue
-from tests.queues.histories import FaultyStore, Traffic, last_of, quiet
+from tests.queues.shared import FaultyStore, Traffic, last_of, quiet
 from tests.queues.telephones import FakeCaller
 from vxml_server.clock import VirtualClock
 from vxml_server.queues.centre import ContactCentre, NoSuchAgent, NoSuchQueue, QueueIsFull

@@ -14,7 +14,7 @@ from vxml_server.queues.centre import ENTER_PATIENCE, STOP_PATIENCE
 from vxml_server.queues.rows import Exit, Presence
 from vxml_server.queues.telephony import Happening
 from vxml_server.queues.transitions import state_of
-from vxml_server.store import StoreError
+from vxml_server.store import EventRecord, StoreError
 
 H = Happening
 FOR_EVER = 10**9
@@ -38,6 +38,9 @@ class World(History):
         await self.quiet()
         return made
 
+    async def facts(self) -> list[EventRecord]:
+        return await self.shared.facts(self._began_at)
+
     def state(self, worker: int = 0) -> str:
         board = self.workers[worker].centre.board
         return state_of(board.row("ann"), board.offers_of_agent("ann"))
@@ -48,7 +51,7 @@ class World(History):
             for worker in self._running():
                 worker.clock.advance(0.5)
             seconds -= 0.5
-            await self.workers[0].store.traffic.settle()
+            await self.shared.traffic.settle()
         assert task.done()
 
 
@@ -75,7 +78,7 @@ async def test_what_was_stored_without_anybody_being_told_is_not_stored_twice(
     assert store.failures_after == 0
     await world.elapse(2)
     await entering
-    facts = [fact.name for fact in await world._facts()]
+    facts = [fact.name for fact in await world.facts()]
     assert facts.count("queue.entered") == facts.count("offer.reserved") == 1
     assert world.state() == "reserved"
 
@@ -146,7 +149,7 @@ async def test_a_caller_who_was_stored_after_he_had_been_told_no_is_taken_out(
     await world.elapse(ENTER_PATIENCE + 1)
     assert isinstance(entering.exception(), StoreError)
     await world.elapse(8)
-    left = [fact for fact in await world._facts() if fact.name == "queue.left"]
+    left = [fact for fact in await world.facts() if fact.name == "queue.left"]
     assert [fact.data["exit"] for fact in left] == ["lost"]
     assert not world.workers[1].centre.board.entries
 
@@ -208,7 +211,7 @@ async def test_who_waits_in_a_queue_that_is_removed_is_told(world: World) -> Non
     await world.quiet()
     await world.elapse(1)
     assert caller.heard == ["put out"]
-    left = [fact for fact in await world._facts() if fact.name == "queue.left"]
+    left = [fact for fact in await world.facts() if fact.name == "queue.left"]
     assert [fact.data["exit"] for fact in left] == ["removed"]
 
 
@@ -267,5 +270,5 @@ async def test_who_leaves_while_he_is_being_offered_leaves_for_his_own_reason(
         assert world.state() == "available"
         await centre.present("ann", Presence.ON_BREAK)
         caller = await world.caller()
-    exits = {f.data["exit"] for f in await world._facts() if f.name == "queue.left"}
+    exits = {f.data["exit"] for f in await world.facts() if f.name == "queue.left"}
     assert exits == {"timed_out"}

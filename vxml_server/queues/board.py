@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import inf
 
 from vxml_server.queues.matching import (
@@ -29,6 +29,14 @@ from vxml_server.queues.rows import AgentRow, Change, Entry, EntryState, Offer, 
 REMEMBERED = 20_000
 PERSONAL = "agent."
 """What the name of an agent's own queue begins with: callers who wait for nobody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class _PassedOver:
+    """A caller who is not offered to an agent although it is his turn, from a moment on."""
+
+    agent: str
+    since: float
 
 
 class Board:
@@ -61,6 +69,8 @@ class Board:
         self._over: OrderedDict[str, int] = OrderedDict()
         self._touched: set[str] = set()
         self._wakes: dict[str, float] = {}
+        self._passed_over: dict[str, _PassedOver] = {}
+        """By entry."""
 
     # Definitions -------------------------------------------------------------------------------
 
@@ -135,6 +145,8 @@ class Board:
         self._touched |= seats.keys()
         if (known_as := self.agents.get(row.name)) is None:
             return
+        for entry_id in [key for key, one in self._passed_over.items() if one.agent == row.name]:
+            self.consider(entry_id)
         candidate = self.agents[row.name] = Candidate(known_as.profile, row)
         could = could_take(candidate)
         for queue, his in seats.items():
@@ -148,6 +160,7 @@ class Board:
         if self._is_old(entry, known):
             return
         self.roster(entry.queue)
+        self.consider(entry.id)
         if known is not None and known.queue != entry.queue:
             self._waiting[known.queue].pop(known.id, None)
             self._touched.add(known.queue)
@@ -188,6 +201,7 @@ class Board:
     def forget(self, entries: Iterable[str], offers: Iterable[str]) -> None:
         """These are over: they are not stored any more."""
         for entry_id in entries:
+            self.consider(entry_id)
             if (entry := self.entries.pop(entry_id, None)) is not None:
                 self._waiting[entry.queue].pop(entry_id, None)
                 self._touched.add(entry.queue)
@@ -254,12 +268,34 @@ class Board:
             if not self._open[queue] or not self._waiting.get(queue):
                 continue
             seats[queue] = [seat for his in self._open[queue].values() for seat in his]
-            callers = self.waiting([queue])
+            callers = [one for one in self.waiting([queue]) if not self._is_passed_over(one, now)]
             at = next_change(self.agents, callers, self.rosters, now, seats)
             if at < inf:
                 self._wakes[queue] = at
             waiting += callers
         return match(self.agents, waiting, self.rosters, now, self.cursors, seats)
+
+    def pass_over(self, assignment: Assignment, since: float) -> None:
+        """An assignment that is not made here. From `since` on, others have the agent: the caller
+        is not offered until one of the two has changed or he is to be considered again.
+
+        Without it an agent whom nobody offers anything would be kept for him for ever.
+        """
+        known = self._passed_over.get(assignment.entry)
+        if known is not None and known.agent == assignment.agent:
+            since = min(since, known.since)
+        self._passed_over[assignment.entry] = _PassedOver(assignment.agent, since)
+        for queue in self.queues_of(assignment.agent):
+            self._wakes[queue] = min(since, self._wakes.get(queue, inf))
+
+    def consider(self, entry_id: str) -> None:
+        """A caller is passed over no more."""
+        if (one := self._passed_over.pop(entry_id, None)) is not None:
+            self._touched |= self.queues_of(one.agent)
+
+    def _is_passed_over(self, caller: Waiting, now: float) -> bool:
+        one = self._passed_over.get(caller.entry.id)
+        return one is not None and one.since <= now
 
     def next_wake(self) -> float:
         """When `assignments` is to be asked again: 0 for at once, infinity for when something has

@@ -193,6 +193,7 @@ class ContactCentre:
         try:
             await to_the_end(self._replica.stored(entered, patience=ENTER_PATIENCE))
         except asyncio.CancelledError:
+            self.offers.break_promise(entry.id)
             await self.leave(entry.id, Exit.ABANDONED)
             raise
         except BaseException:
@@ -448,7 +449,7 @@ class ContactCentre:
             self._replica.news.clear()
             try:
                 self._put_out_of_removed_queues()
-                await self.offers.make(self.board.assignments(self.now()))
+                await self.offers.make(self.now())
                 await self._end_wrap_ups()
             except StoreError as error:
                 _log.warning("offers cannot be stored", error=str(error))

@@ -8,7 +8,7 @@ one is bridged, and that ends the others.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 
 from vxml_server.queues.matching import Assignment
 from vxml_server.queues.offering import Offering
@@ -17,6 +17,9 @@ from vxml_server.queues.rows import Change, Offer
 from vxml_server.queues.tasks import to_the_end
 from vxml_server.queues.telephony import Caller
 from vxml_server.queues.transitions import IllegalTransition, OfferEvent, claim
+
+THEIR_TIME = 2.0
+"""Seconds for which an agent is kept for another worker's caller whose turn it is."""
 
 
 class Offers:
@@ -50,15 +53,29 @@ class Offers:
 
     # Making ------------------------------------------------------------------------------------
 
-    async def make(self, assignments: Iterable[Assignment]) -> None:
-        """Makes offers, in this order; when another worker was faster than one of them, what is
-        left is decided anew, for that caller may now be the next for an agent of the others."""
-        left = [one for one in assignments if one.entry not in self._promised]
+    async def make(self, now: float) -> None:
+        """Makes the offers that are due, in their order; when another worker was faster than one of
+        them, what is left is decided anew, for that caller may now be the next for an agent of the
+        others."""
+        left = list(self._board.assignments(now))
         while left:
-            if not await to_the_end(self._offer(left[0])):
-                self._board.touch(one.queue for one in left)
+            if not self._is_ours(left[0]):
+                self._leave_to_others(left[0], now)
+            elif not await to_the_end(self._offer(left[0])):
+                for one in left:
+                    self._board.touch({one.queue, *self._board.queues_of(one.agent)})
                 return
             del left[0]
+
+    def _leave_to_others(self, assignment: Assignment, now: float) -> None:
+        """What is not ours to offer: another worker's caller, or one who is about to leave or is
+        promised to somebody. The agent must not be kept for him for longer than that takes."""
+        entry = self._board.entries.get(assignment.entry)
+        if entry is None:
+            self._board.touch(self._board.queues_of(assignment.agent))
+            return
+        is_theirs = entry.worker != self._replica.ledger.worker
+        self._board.pass_over(assignment, now + THEIR_TIME if is_theirs else now)
 
     async def offer_to(self, entry_id: str, agent: str) -> bool:
         """Offers a waiting caller of this worker to an agent, whatever the strategy; what else was
@@ -70,10 +87,13 @@ class Offers:
         await self._claimed(entry_id)
         others = [one for one in self._offerings_of(entry_id) if one.offer.agent != agent]
         entry = self._board.entries.get(entry_id)
-        if entry is not None and not self._is_offered_to(entry_id, agent):
-            await to_the_end(self._offer(Assignment(entry_id, agent, entry.queue)))
+        try:
+            if entry is not None and not self._is_offered_to(entry_id, agent):
+                await to_the_end(self._offer(Assignment(entry_id, agent, entry.queue)))
+        finally:
+            if not self._is_offered_to(entry_id, agent):
+                self._redeem(entry_id, agent)
         if not self._is_offered_to(entry_id, agent):
-            self._redeem(entry_id, agent)
             return False
         await asyncio.gather(*(one.stop(OfferEvent.WITHDRAW) for one in others))
         return True
@@ -90,18 +110,19 @@ class Offers:
         """The agent has been asked: the caller is anybody's again."""
         if self._promised.get(entry_id) == agent:
             del self._promised[entry_id]
+            self._board.consider(entry_id)
             if (entry := self._board.entries.get(entry_id)) is not None:
                 self._board.touch([entry.queue])
                 self._replica.news.set()
 
     async def _offer(self, assignment: Assignment) -> bool:
         """Reserves the agent and rings him: both, or neither. False when it came too late."""
-        if not self._is_ours(assignment):
-            return True
+        entry_id = assignment.entry
+        while entry_id in self._claiming:
+            await self._claimed(entry_id)
         change = self._claim(assignment)
         if change is None:
             return False
-        entry_id = assignment.entry
         self._claiming[entry_id] = asyncio.get_running_loop().create_future()
         try:
             done = await self._replica.stored(change)
@@ -112,20 +133,24 @@ class Offers:
         return done
 
     def _is_ours(self, assignment: Assignment) -> bool:
-        """Whether this worker has the caller, and he is not about to leave."""
+        """Whether this worker has the caller, and he is neither about to leave nor promised to
+        somebody else."""
         entry = self._board.entries.get(assignment.entry)
         return (
             entry is not None
             and entry.worker == self._replica.ledger.worker
             and entry.id in self._callers
             and entry.queue in self._board.rosters
+            and self._promised.get(entry.id, assignment.agent) == assignment.agent
         )
 
     def _claim(self, assignment: Assignment) -> Change | None:
         """None when the agent or the caller is not free (any more)."""
-        entry = self._board.entries[assignment.entry]
+        entry = self._board.entries.get(assignment.entry)
         agent = self._board.agents.get(assignment.agent)
-        if agent is None:
+        if entry is None or agent is None or not self._is_ours(assignment):
+            return None
+        if self._is_offered_to(entry.id, agent.name):
             return None
         try:
             return claim(agent.row, agent.profile, entry, self._new_id(), self._replica.now())
