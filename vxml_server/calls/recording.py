@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vxml_server.asr import Attention
 from vxml_server.audio import FRAME_SECONDS, RATE, SpeechActivity
 from vxml_server.calls.leg import Leg
-from vxml_server.calls.mailbox import Ended, Heard, KeyPressed, Played
+from vxml_server.calls.mailbox import Ended, Heard, KeyPressed, LegEvent, Played
 from vxml_server.calls.player import MakePlayer, is_hotword
 from vxml_server.calls.spool import CallSpool, SpooledAudio
 from vxml_server.calls.voice import Ear
@@ -219,18 +219,12 @@ class Recording:
         playback = self._leg.play(beep())
         while True:
             event = await self._leg.events.get(self._keys.deadline)
-            found: Recognition | None = None
             match event:
                 case Ended():
                     return self._ended(RecordEnding.HANGUP)
                 case Played(ended) if ended is playback:
                     return None
-                case KeyPressed():
-                    found = self._press(event)
-                case Heard(hearing, told):
-                    found = hearing.matched(told)
-                case _:
-                    found = self._expired()
+            found = self._take(event)
             if found is not None:
                 self._leg.stop_playing()
                 return self._input(found)
@@ -255,13 +249,7 @@ class Recording:
                 if isinstance(event, KeyPressed):
                     self._leg.events.put_back([event])
                 return await self._kept(RecordEnding.MAX_TIME, message)
-            match event:
-                case KeyPressed():
-                    found = self._press(event)
-                case Heard(hearing, told):
-                    found = hearing.matched(told)
-                case _:
-                    found = self._expired()
+            found = self._take(event)
             if found is not None:
                 self._report(found)
                 return await self._kept(RecordEnding.INPUT, message, found)
@@ -270,6 +258,16 @@ class Recording:
                     return self._ended(RecordEnding.NOINPUT)
             elif message.silent_for >= request.final_silence:
                 return await self._kept(RecordEnding.SILENCE, message)
+
+    def _take(self, event: LegEvent | None) -> Recognition | None:
+        """What ends the recording, if this event completes it, or that there was none for long."""
+        match event:
+            case KeyPressed():
+                return self._press(event)
+            case Heard(hearing, told):
+                return hearing.matched(told)
+            case _:
+                return self._expired()
 
     def _press(self, event: KeyPressed) -> Recognition | None:
         self._by_tone = event.source == "inband"

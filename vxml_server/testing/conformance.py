@@ -74,17 +74,28 @@ async def _run_scripted(site: Site, assertion: Scripted) -> Result:
         uri, assertion.script, site.session(), on_record=follow, default_lang=LANG
     )
     verdict, reason = judged(assertion.script, done, uri)
-    base = site.uri(assertion.document.parent) + "/"
     if assertion.pending and verdict is Verdict.FAIL:
         verdict = Verdict.NOT_IMPLEMENTED
+    return _result(site, assertion, verdict, reason, done.records)
+
+
+def _result(
+    site: Site,
+    assertion: Scripted | Reported,
+    verdict: Verdict,
+    reason: str,
+    records: Sequence[Record],
+) -> Result:
+    """The verdict with what happened; the suite's own URIs are told as paths."""
+    base = site.uri(assertion.document.parent) + "/"
     return Result(
         assertion.id,
         verdict,
         assertion.section,
         assertion.text,
         _local(reason, base, site.origin),
-        seconds=float(str(done.records[-1]["t"])),
-        transcript=tuple(_local(line, base, site.origin) for line in transcript(done.records)),
+        seconds=float(str(records[-1]["t"])),
+        transcript=tuple(_local(line, base, site.origin) for line in transcript(records)),
     )
 
 
@@ -138,17 +149,8 @@ async def _run_with_far_end(site: Site, assertion: Reported, far_end: str) -> Re
     platform = CuedPlatform(fetcher, observe, far_end)
     session = Session(platform, fetcher, observer=observe, default_lang=LANG)
     outcome = await session.run(site.uri(assertion.document))
-    base = site.uri(assertion.document.parent) + "/"
     verdict, reason = _reported_verdict(records, outcome, judges=assertion.judges)
-    return Result(
-        assertion.id,
-        verdict,
-        assertion.section,
-        assertion.text,
-        _local(reason, base, site.origin),
-        seconds=float(str(records[-1]["t"])),
-        transcript=tuple(_local(line, base, site.origin) for line in transcript(records)),
-    )
+    return _result(site, assertion, verdict, reason, records)
 
 
 def _reported_verdict(
