@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from tests.app.test_server import SETTINGS, settings, taken
+from tests.app.servers import SETTINGS, settings, taken
 from vxml_server.app import serve, serving
 from vxml_server.app.serving import BAD_SETTINGS, CANNOT_START, configure_logging
 from vxml_server.clock import SystemClock, VirtualClock

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.apps.test_apps import complaints
+from tests.apps.judging import complaints
 from tests.queues.contact_centre import ContactCentre, queue
 from vxml_server.app.agent_object import CLASSID, AgentObject, calling_line
 from vxml_server.clock import SystemClock
@@ -16,7 +16,7 @@ from vxml_server.fetch import Fetcher
 from vxml_server.interpreter import ObjectCall, ObjectParameter
 from vxml_server.interpreter.dialogue import run_dialogue
 from vxml_server.interpreter.script import Case, parse_cases
-from vxml_server.queues import Agent, Board, OfferState, Presence, TooManyTries
+from vxml_server.queues import Agent, Board, Presence, TooManyTries
 from vxml_server.queues.transitions import OfferEvent
 from vxml_server.settings import FetchSettings
 from vxml_server.store import StoreError
@@ -52,14 +52,7 @@ class Centre:
         self.world.present(agent, presence, reason)
 
     async def release(self, agent: str) -> bool:
-        wrapping = [
-            offer
-            for offer in self.board.offers_of_agent(agent)
-            if offer.state is OfferState.WRAPPING_UP
-        ]
-        for offer in wrapping:
-            self.world.happen(offer, OfferEvent.WRAPPED_UP)
-        return bool(wrapping)
+        return self.world.release(agent)
 
     async def check_pin(self, agent: str, pin: str) -> bool:
         if self.is_locked:

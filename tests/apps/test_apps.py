@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from scripts.make_jingle import jingle
+from tests.apps.judging import complaints, errors_thrown
 from vxml_server.clock import SystemClock
 from vxml_server.fetch import Fetcher
 from vxml_server.interpreter.dialogue import DialogueResult, run_dialogue
@@ -95,25 +96,6 @@ async def call_without_back_ends() -> AsyncIterator[Call]:
     """The same while every back end is out of order."""
     async for made in calling(with_back_ends=False):
         yield made
-
-
-def complaints(result: DialogueResult) -> list[str]:
-    """What went otherwise than the script says, to be read in a failure."""
-    found = [
-        f"expected {record['pattern']!r}, heard {record['heard']!r}"
-        for record in result.records
-        if record["event"] == "expect" and not record["ok"]
-    ]
-    found += [f"never used: {step}" for step in result.unused]
-    if result.outcome.reason == "error":
-        found.append(f"ended in {result.outcome.error}: {result.outcome.message}")
-    return found
-
-
-def errors_thrown(result: DialogueResult) -> list[str]:
-    """The errors that a page caught, and so hid from the outcome."""
-    names = [str(record["name"]) for record in result.records if record["event"] == "throw"]
-    return [name for name in names if name.startswith("error.")]
 
 
 @pytest.mark.parametrize("dialogue", dialogues(), ids=str)

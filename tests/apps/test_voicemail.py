@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.apps.test_apps import complaints
+from tests.apps.judging import complaints
 from tests.voicemail.boxes import NOW, PIN, Boxes
 from vxml_server.app.voicemail_object import CLASSID, VoicemailObject, number_of
 from vxml_server.clock import SystemClock, VirtualClock

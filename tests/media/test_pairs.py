@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.media.test_privacy import dialled, through, tone_milliseconds
-from tests.media.world import FarEnd, World, ramp
+from tests.media.tones import dialled, tone_milliseconds
+from tests.media.world import FarEnd, World, heard_through, ramp
 from vxml_server.media import Codec
 from vxml_server.media.play import ENCODE
 from vxml_server.media.stream import FRAME
@@ -62,10 +62,10 @@ def test_two_parties_are_heard_aligned_to_the_sample(mute_keys: bool, without_ke
     world.run(10)
     left, right = both.audio()
     assert start(left) == start(right)
-    expected = through(sound)
+    expected = heard_through(sound)
     place = start(left)
     assert np.array_equal(left[place : place + len(expected)], expected)
-    assert np.array_equal(right[place : place + len(expected)], through(-sound))
+    assert np.array_equal(right[place : place + len(expected)], heard_through(-sound))
 
 
 def test_a_tap_of_two_without_keys_hears_none_though_the_parties_do() -> None:

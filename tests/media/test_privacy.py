@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.media.world import FarEnd, World, sine
-from vxml_server.dtmf import COLUMNS, KEYS, ROWS, dial, event_packets, tone
+from tests.media.tones import dialled, tone_milliseconds
+from tests.media.world import FarEnd, World, heard_through, sine
+from vxml_server.dtmf import KEYS, event_packets, tone
 from vxml_server.media import Codec, Sound, rtp
-from vxml_server.media.play import DECODE, ENCODE
+from vxml_server.media.play import ENCODE
 from vxml_server.media.stream import FRAME
 
 LATE = 2 * FRAME
@@ -45,31 +46,6 @@ def speech(seconds: float, seed: int = 3) -> NDArray[np.int16]:
     for number, turn in enumerate(random.uniform(0, 6, 24), 1):
         voice += np.exp(-(((number * 120 - formant) / 400) ** 2)) * np.sin(number * phase + turn)
     return (4000 * voice * (0.55 + 0.45 * np.sin(2 * np.pi * 3.1 * time))).astype(np.int16)
-
-
-def tone_milliseconds(audio: NDArray[np.int16], key: str) -> int:
-    """For how long the two tones of a key are in the audio, looked at in pieces of 5 ms."""
-    place = KEYS.index(key)
-    pieces = audio[: len(audio) // 40 * 40].reshape(-1, 40).astype(float)
-    time = np.arange(40) / 8000
-    amplitude = [
-        np.abs(pieces @ np.exp(-2j * np.pi * hertz * time)) / 20
-        for hertz in (ROWS[place // len(COLUMNS)], COLUMNS[place % len(COLUMNS)])
-    ]
-    return 5 * int((np.minimum(*amplitude) > 300).sum())
-
-
-def through(pcm: NDArray[np.int16], codec: Codec = Codec.PCMU, times: int = 1) -> NDArray[np.int16]:
-    for _ in range(times):
-        pcm = DECODE[codec](ENCODE[codec](pcm))
-    return pcm
-
-
-def dialled(keys: str, *, offset: int = 0) -> NDArray[np.int16]:
-    """Silence, keys of 100 ms at 200 ms intervals from a fifth of a second on, silence."""
-    quiet = np.zeros(1600 + offset, np.int16)
-    sounds = np.concatenate([quiet, dial(keys, tone_ms=100, pause_ms=100), np.zeros(4000)])
-    return sounds[: len(sounds) // FRAME * FRAME].astype(np.int16)
 
 
 @pytest.mark.parametrize(("codec", "number", "law"), LAWS)
@@ -148,7 +124,7 @@ def test_speech_before_and_after_a_key_passes() -> None:
     far.speak(np.concatenate([before, tone("5", 100), after]))
     world.run(6)
     start = 2 * LATE
-    audio, said = recorder.audio, through(np.concatenate([before, tone("5", 100), after]))
+    audio, said = recorder.audio, heard_through(np.concatenate([before, tone("5", 100), after]))
     assert heard.pressed == "5"
     audio = audio[start : start + len(said)]
     assert np.array_equal(audio[: 8000 - 2 * FRAME], said[: 8000 - 2 * FRAME])
@@ -180,8 +156,8 @@ def test_without_muting_keys_are_heard_by_everybody_and_nothing_is_late() -> Non
     sound = dialled("5")
     far_a.speak(sound)
     count = len(sound) - LATE
-    assert np.array_equal(recorder.audio[LATE:], through(sound)[:count])
-    assert np.array_equal(far_b.audio()[LATE:], through(sound, times=2)[:count])
+    assert np.array_equal(recorder.audio[LATE:], heard_through(sound)[:count])
+    assert np.array_equal(far_b.audio()[LATE:], heard_through(sound, times=2)[:count])
     assert not any(p.payload_type == 101 for p in far_b.packets)
 
 
@@ -286,7 +262,7 @@ def test_hundreds_of_muted_channels_keep_their_audio_apart() -> None:
             assert tone_milliseconds(listener.audio(), "5") <= 20
         else:
             assert heard.pressed == ""
-            expected = through(np.full(1, 50 * number, np.int16), times=2)
+            expected = heard_through(np.full(1, 50 * number, np.int16), times=2)
             assert set(listener.audio()[2 * LATE :]) == set(expected)
 
 

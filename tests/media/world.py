@@ -265,9 +265,13 @@ def ramp(samples: int) -> NDArray[np.int16]:
     return (1000 + 97 * np.arange(samples) % 7919).astype(np.int16)
 
 
-def heard_through(pcm: NDArray[np.int16], codec: Codec = Codec.PCMU) -> NDArray[np.int16]:
-    """What is left of samples that went through a code."""
-    return DECODE[codec](ENCODE[codec](pcm))
+def heard_through(
+    pcm: NDArray[np.int16], codec: Codec = Codec.PCMU, times: int = 1
+) -> NDArray[np.int16]:
+    """What is left of samples that went through a code so many times."""
+    for _ in range(times):
+        pcm = DECODE[codec](ENCODE[codec](pcm))
+    return pcm
 
 
 def press(world: World, far: FarEnd, key: str, *, number: int = 96, duration_ms: int = 100) -> None:

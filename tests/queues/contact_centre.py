@@ -121,6 +121,17 @@ class ContactCentre:
         self.now += seconds
         self.happen(offer, OfferEvent.HANG_UP, OfferEvent.WRAPPED_UP)
 
+    def release(self, agent: str) -> bool:
+        """Ends an agent's wrap-up before its time; False when there is none."""
+        wrapping = [
+            offer
+            for offer in self.board.offers_of_agent(agent)
+            if offer.state is OfferState.WRAPPING_UP
+        ]
+        for offer in wrapping:
+            self.happen(offer, OfferEvent.WRAPPED_UP)
+        return bool(wrapping)
+
     def leave(self, entry: str, reason: Exit = Exit.ABANDONED) -> None:
         for offer in self.board.offers_of_entry(entry):
             self.happen(offer, OfferEvent.CALLER_GONE)

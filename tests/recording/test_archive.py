@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 
 from tests.media.world import ramp
-from tests.recording.test_recorder import SECOND, accepted
-from tests.recording.world import KEY, World, until, world_of
+from tests.recording.world import KEY, SECOND, World, accepted, recorded, world_of
+from tests.waiting import until
 from vxml_server.recording import (
     EnvelopeError,
     Held,
     NotStored,
-    Recording,
     Wanted,
     decrypt,
     keyring,
@@ -27,20 +26,6 @@ from vxml_server.recording.target import Target, TargetError
 from vxml_server.settings import RecordingSettings
 
 OLD = {"id": "old", "key": "//////////////////////////////////////////8="}
-
-
-async def recorded(world: World, seconds: float = 1.0, **facts: Any) -> Recording:
-    """A conversation that has come to the target."""
-    one = await accepted(world, **facts)
-    a, b, far_a, far_b = world.parties()
-    one.start(a, b)
-    said = ramp(round(seconds * SECOND))
-    world.talk(far_a, far_b, said, -said)
-    one.close()
-    a.close()
-    b.close()
-    world.media.run()
-    return await world.settled(call_id=facts.get("call_id", "call-1"))
 
 
 async def crash(world: World, seconds: float = 2.0) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from tests.recording.test_recorder import accepted
-from tests.recording.world import KEY, Notice, World, conversation, until, world_of
+from tests.recording.world import KEY, Notice, World, accepted, conversation, world_of
+from tests.waiting import until
 from vxml_server.clock import VirtualClock
 from vxml_server.recording import CannotRecord, TooLate, keyring
 from vxml_server.recording.journal import Journal

@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.media.test_privacy import dialled, through, tone_milliseconds
-from tests.media.world import ramp
-from tests.recording.world import KEY, Notice, World, conversation, until, world_of
+from tests.media.tones import dialled, tone_milliseconds
+from tests.media.world import heard_through, ramp
+from tests.recording.world import (
+    KEY,
+    SECOND,
+    Notice,
+    accepted,
+    conversation,
+    world_of,
+)
+from tests.waiting import until
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.interpreter import Json, Outcome
 from vxml_server.media.stream import FRAME
@@ -23,16 +30,6 @@ from vxml_server.recording import (
     State,
     Wanted,
 )
-from vxml_server.recording.recorder import ConversationRecorder
-
-SECOND = 50 * FRAME
-
-
-async def accepted(world: World, **facts: Any) -> ConversationRecorder:
-    one = world.recordings.recorder.for_call(conversation(**facts))
-    assert one is not None
-    assert await one.notice(Notice())
-    return one
 
 
 @pytest.mark.parametrize("form", ["flac", "wav"])
@@ -53,8 +50,8 @@ async def test_a_conversation_is_kept_sample_by_sample_with_the_caller_on_the_le
         left, right = await world.audio(recording)
         start = int(np.flatnonzero(np.abs(left) > 500)[0])
         assert start == int(np.flatnonzero(np.abs(right) > 500)[0])
-        assert np.array_equal(left[start : start + len(said)], through(said))
-        assert np.array_equal(right[start : start + len(said)], through(-said))
+        assert np.array_equal(left[start : start + len(said)], heard_through(said))
+        assert np.array_equal(right[start : start + len(said)], heard_through(-said))
         assert recording.duration_s == len(left) / 8000
         assert recording.key_id == ("one" if keys else "")
         assert recording.checksum

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from tests.media.world import FarEnd
+from tests.media.world import FarEnd, ramp
 from tests.media.world import World as MediaWorld
 from vxml_server.calls import Conversation
 from vxml_server.clock import VirtualClock
@@ -28,6 +28,7 @@ from vxml_server.media import Channel, Codec
 from vxml_server.media.play import ENCODE
 from vxml_server.media.stream import FRAME
 from vxml_server.recording import Recording, Recordings, Wanted
+from vxml_server.recording.recorder import ConversationRecorder
 from vxml_server.settings import RecordingSettings
 from vxml_server.store import EventRecord, Store
 
@@ -44,15 +45,6 @@ def conversation(**changes: Any) -> Conversation:
         "application": "http://h/index.vxml",
     }
     return Conversation(**(given | changes))
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Waits for threads."""
-    for _ in range(5000):
-        if condition():
-            return
-        await asyncio.sleep(0.001)
-    raise AssertionError("it has not happened")
 
 
 @dataclass
@@ -149,3 +141,27 @@ async def world_of(folder: Path, **settings: Any) -> AsyncIterator[World]:
         media.run()
         await recordings.close()
         await store.close()
+
+
+SECOND = 50 * FRAME
+
+
+async def accepted(world: World, **facts: Any) -> ConversationRecorder:
+    one = world.recordings.recorder.for_call(conversation(**facts))
+    assert one is not None
+    assert await one.notice(Notice())
+    return one
+
+
+async def recorded(world: World, seconds: float = 1.0, **facts: Any) -> Recording:
+    """A conversation that has come to the target."""
+    one = await accepted(world, **facts)
+    a, b, far_a, far_b = world.parties()
+    one.start(a, b)
+    said = ramp(round(seconds * SECOND))
+    world.talk(far_a, far_b, said, -said)
+    one.close()
+    a.close()
+    b.close()
+    world.media.run()
+    return await world.settled(call_id=facts.get("call_id", "call-1"))

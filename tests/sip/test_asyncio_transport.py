@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
 from tests.sip.peers import Owner, Switchboard, answer_at_once
+from tests.waiting import until
 from vxml_server.clock import VirtualClock
 from vxml_server.sip import asyncio_transport
 from vxml_server.sip.asyncio_transport import AsyncioNetwork, TcpTransport, UdpTransport
@@ -36,15 +37,6 @@ class Ear:
 
     def received(self, data: bytes, transport: Transport, host: str, port: int) -> None:
         self.heard.append((data, host, port))
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Gives the kernel and the loop the time they need; fails when it does not come."""
-    for _ in range(5000):
-        if condition():
-            return
-        await asyncio.sleep(0.001)
-    raise TimeoutError("it did not happen")
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import cast
 
@@ -15,29 +15,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_mock_engine, text
 from sqlalchemy.schema import ExecutableDDLElement
 
+from tests.store.records import START, after, call
 from vxml_server.clock import VirtualClock
-from vxml_server.store import CallEnd, CallRecord, Cursor, LegRecord, NewEvent, Store, StoreError
+from vxml_server.store import CallEnd, Cursor, LegRecord, NewEvent, Store, StoreError
 from vxml_server.store.engine import make_engine, upgrade
 from vxml_server.store.tables import metadata
-
-START = datetime(2026, 1, 1, 12, tzinfo=UTC)
-
-
-def after(seconds: float) -> datetime:
-    return START + timedelta(seconds=seconds)
-
-
-def call(id_: str = "one", started: float = 0.0) -> CallRecord:
-    return CallRecord(
-        id=id_,
-        sip_call_id=f"{id_}@10.0.0.1",
-        direction="inbound",
-        from_uri="sip:+33612345678@10.0.0.1",
-        to_uri="sip:1000@10.0.0.2",
-        application="http://h/index.vxml",
-        started_at=after(started),
-    )
-
 
 END = CallEnd(
     ended_at=after(9),

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.apps.test_apps import complaints, errors_thrown
+from tests.apps.judging import complaints, errors_thrown
 from tests.voicemail.boxes import Boxes
 from vxml_server.app.contact_centre import DOCUMENTS as HOLD_MUSIC
 from vxml_server.app.voicemail_object import CLASSID, VoicemailObject

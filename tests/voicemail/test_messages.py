@@ -11,18 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.voicemail.world import (
-    ANN,
-    KEY,
-    SALES,
-    World,
-    heard,
-    said,
-    tone,
-    true_at_last,
-    until,
-    world_of,
-)
+from tests.voicemail.world import ANN, KEY, SALES, World, heard, said, tone, true_at_last, world_of
+from tests.waiting import until
 from vxml_server.audio import encode
 from vxml_server.queues import Box
 from vxml_server.recording import NotStored, Recording, State

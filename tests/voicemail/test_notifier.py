@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.voicemail.world import SALES, World, heard, true_at_last, until, world_of
+from tests.voicemail.world import SALES, World, heard, true_at_last, world_of
+from tests.waiting import until
 from vxml_server.queues import Box
 from vxml_server.recording import EnvelopeError
 from vxml_server.recording.target import Target, TargetError

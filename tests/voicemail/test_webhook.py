@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.voicemail.test_mail import MESSAGE, no_audio
-from tests.voicemail.world import until
+from tests.waiting import until
 from vxml_server.clock import VirtualClock
 from vxml_server.fetch import HttpClient
 from vxml_server.queues import Box

@@ -19,6 +19,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from tests.recording.world import KEY
+from tests.waiting import until
 from vxml_server.audio import RATE, encode_wav
 from vxml_server.clock import VirtualClock
 from vxml_server.queues import Agent, Board, Box
@@ -53,15 +54,6 @@ def heard(wav: bytes) -> NDArray[np.int16]:
         assert (file.samplerate, file.channels, file.subtype) == (RATE, 1, "PCM_16")
         samples: NDArray[np.int16] = file.read(dtype="int16")
         return samples
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Waits for threads."""
-    for _ in range(5000):
-        if condition():
-            return
-        await asyncio.sleep(0.001)
-    raise AssertionError("it has not happened")
 
 
 async def true_at_last(condition: Callable[[], Awaitable[object]]) -> None:

@@ -14,13 +14,11 @@ from vxml_server.queues import (
     Group,
     Kind,
     NoSuchAgent,
-    OfferState,
     Presence,
     Queue,
     Report,
     Standing,
 )
-from vxml_server.queues.transitions import OfferEvent
 from vxml_server.store import StoreError
 
 _DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -69,14 +67,7 @@ class FakeCentre:
 
     async def release(self, agent: str) -> bool:
         self._ask()
-        wrapping = [
-            offer
-            for offer in self.board.offers_of_agent(agent)
-            if offer.state is OfferState.WRAPPING_UP
-        ]
-        for offer in wrapping:
-            self.world.happen(offer, OfferEvent.WRAPPED_UP)
-        return bool(wrapping)
+        return self.world.release(agent)
 
     async def set_pin(self, agent: str, pin: str) -> None:
         self._ask()

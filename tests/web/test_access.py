@@ -7,7 +7,8 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from pydantic import SecretStr
 
-from tests.web.world import Client, World, call
+from tests.store.records import call
+from tests.web.world import Client, World
 from vxml_server.settings import Listen, WebSettings
 
 TOKEN = "a-token-that-is-long-enough"

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from tests.store.records import START, call
 from tests.web.problems import problem
-from tests.web.world import ENDED, START, Client, World, call
+from tests.web.world import ENDED, Client, World
 from vxml_server.clock import VirtualClock
 from vxml_server.queues.transitions import OfferEvent
 from vxml_server.store import EventRecord, Store

@@ -11,8 +11,9 @@ import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
+from tests.store.records import START
 from tests.web.problems import problem
-from tests.web.world import START, Client, World
+from tests.web.world import Client, World
 from vxml_server.clock import VirtualClock
 from vxml_server.store import EventRecord, NewEvent, Store
 from vxml_server.web.events_api import HEARTBEAT, STALL

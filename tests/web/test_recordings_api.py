@@ -16,9 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.recording.test_archive import recorded
-from tests.recording.test_recorder import accepted
-from tests.recording.world import KEY, World, world_of
+from tests.recording.world import KEY, World, accepted, recorded, world_of
 from tests.web.world import Client
 from vxml_server.recording import Recording
 from vxml_server.recording.target import Target, TargetError

@@ -7,8 +7,9 @@ import aiohttp
 import pytest
 from prometheus_client import Counter
 
+from tests.store.records import call
 from tests.web.described import check
-from tests.web.world import ENDED, Client, World, call
+from tests.web.world import ENDED, Client, World
 from vxml_server.settings import Listen
 from vxml_server.store import CallRecord
 from vxml_server.web import WebServer

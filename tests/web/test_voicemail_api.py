@@ -11,8 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from tests.recording.test_archive import recorded
-from tests.recording.world import world_of
+from tests.recording.world import recorded, world_of
 from tests.voicemail.boxes import NOW, Boxes
 from tests.web.described import DOCUMENT, check_answer
 from tests.web.world import Client

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 from aiohttp.test_utils import TestClient
 from aiohttp.web import Application, Request
 from prometheus_client import CollectorRegistry
 
+from tests.store.records import START, call
 from tests.web.centre import FakeCentre, FakeStatistics
 from vxml_server.clock import VirtualClock
 from vxml_server.queues import Order, Reason, Refused
@@ -20,21 +21,7 @@ from vxml_server.settings import WebSettings
 from vxml_server.store import CallRecord, Cursor, EventRecord, LegRecord, Page, StoreError
 from vxml_server.web import CallHistory, EventFeed, make_app
 
-START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 Client = TestClient[Request, Application]
-
-
-def call(id_: str, started: float = 0.0, **fields: Any) -> CallRecord:  # Any: fields of the record
-    return CallRecord(
-        id=id_,
-        sip_call_id=f"{id_}@10.0.0.1",
-        direction="inbound",
-        from_uri="sip:+33612345678@10.0.0.1",
-        to_uri="sip:1000@10.0.0.2",
-        application="http://h/index.vxml",
-        started_at=START + timedelta(seconds=started),
-        **fields,
-    )
 
 
 ENDED = call(
