@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.apps.judging import complaints
 from tests.voicemail.boxes import NOW, PIN, Boxes
-from vxml_server.app.voicemail_object import CLASSID, VoicemailObject, number_of
+from vxml_server.app.voicemail_object import CLASSID, MAX_TRIES, VoicemailObject, number_of
 from vxml_server.clock import SystemClock, VirtualClock
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import Fetcher
@@ -40,10 +43,10 @@ def boxes() -> Boxes:
     )
     for message in (
         made.put("sales", "0145678910", 11 * DAY),
-        made.put("ann", "0145678910", 2 * DAY),
+        made.put("ann", "0145678910", 2 * DAY, 2.0),
     ):
         made._change(replace(message, heard_at=NOW))
-    made.put("sales", "0612345678", DAY)
+    made.put("sales", "0612345678", DAY, 2.5)
     made.put("sales", "", 1500.0)
     return made
 
@@ -288,6 +291,51 @@ async def test_why_a_message_is_not_kept_is_a_word() -> None:
         assert await leave(made, box, audio) == {"ok": not reason, "reason": reason}
     assert (await ask(made, "box", box="small"))["full"] is True
     assert await ask(made, "box", box="nowhere") == {"known": False}
+
+
+NUMBERS = {"70": "sales", "71": "empty", "8": "ann"}
+STEPS = st.one_of(
+    st.tuples(st.just("identify"), st.sampled_from([*NUMBERS, "99"]), st.sampled_from([PIN, "0"])),
+    st.tuples(st.just("list"), st.sampled_from(["new", "heard"])),
+    st.tuples(st.sampled_from(["message", "heard", "delete", "undelete"]), st.integers(-1, 3)),
+    st.tuples(st.sampled_from(["counts", "close", "who"])),
+)
+
+
+@given(st.lists(STEPS, max_size=25))
+def test_whatever_is_asked_only_messages_of_the_box_that_was_opened_are_told_or_changed(
+    steps: list[tuple[object, ...]],
+) -> None:
+    asyncio.run(_ask_all(steps))
+
+
+async def _ask_all(steps: list[tuple[object, ...]]) -> None:
+    given_boxes = boxes()
+    made = object_of(given_boxes)
+    opened, wrong = "", 0
+    for operation, *rest in steps:
+        before = {one.id: one for one in given_boxes.kept}
+        was_open = opened
+        if operation == "identify":
+            number, pin = rest
+            answer = await ask(made, "identify", number=number, pin=pin)
+            is_right = wrong < MAX_TRIES and pin == PIN and number in NUMBERS
+            assert answer["ok"] is is_right
+            wrong += not is_right
+            opened = NUMBERS[str(number)] if is_right else ""
+        elif operation in {"close", "who"} or opened:
+            name = "which" if operation == "list" else "position"
+            answer = await ask(made, str(operation), **({name: rest[0]} if rest else {}))
+            if operation == "message" and answer["found"]:
+                audio = answer["audio"]
+                assert isinstance(audio, RecordedAudio)
+                here = {given_boxes.sounds[one.id] for one in before.values() if one.box == opened}
+                assert audio.data in here
+        else:
+            with pytest.raises(VoiceXmlEvent, match="nobody has said"):
+                await ask(made, str(operation))
+        changed = {one.box for one in given_boxes.kept if one != before[one.id]}
+        assert changed <= {was_open}
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,9 @@ VOICEMAIL = "voicemail"
 """The scheme of the destination."""
 HANGUP = "connection.disconnect.hangup"
 DOCUMENTS = Path(str(resources.files("vxml_server.voicemail"))) / "documents"
-"""Where the shipped documents are, in the languages that are there."""
+"""Where the shipped documents are."""
+LANGUAGES = frozenset(path.name.split(".")[1] for path in DOCUMENTS.glob("leave.*.vxml"))
+"""Those that they are in."""
 LEFT, FULL, NONE, FAILED = "left", "full", "none", "failed"
 """What a document returns: a message is kept; the box is full; nothing was said, or it was taken
 back; it could not be kept."""
@@ -48,9 +50,8 @@ def destination_of(box: Box) -> str:
 def leaving(language: str) -> str:
     """The URI of the document in a language, in English when there is none in it."""
     primary = language.partition("-")[0].lower()
-    chosen = DOCUMENTS / f"leave.{primary}.vxml"
-    is_there = primary.isalpha() and chosen.is_file()
-    return (chosen if is_there else DOCUMENTS / "leave.en.vxml").as_uri()
+    chosen = primary if primary in LANGUAGES else "en"
+    return (DOCUMENTS / f"leave.{chosen}.vxml").as_uri()
 
 
 class VoicemailTransfer:
