@@ -78,9 +78,10 @@ class Mixer:
             voices[self._deaf] = 0
         for places, rows in self._several:
             voices[places] = limited(heard[rows].sum(axis=1, dtype=np.int32))
-        for voice, one in zip(voices, self.members, strict=True):
+        for place, one in enumerate(self.members):
             if one.queue:
-                voice[:] = limited(voice.astype(np.int32) + one.queue.take_linear())
+                both = voices[place].astype(np.int32) + one.queue.take_linear()
+                voices[place] = limited(both)
         return voices
 
     def _dissolve(self, one: Termination) -> None:
