@@ -71,11 +71,11 @@ class Offers:
         """What is not ours to offer: another worker's caller, or one who is about to leave or is
         promised to somebody. The agent must not be kept for him for longer than that takes."""
         entry = self._board.entries.get(assignment.entry)
-        if entry is None:
-            self._board.touch(self._board.queues_of(assignment.agent))
+        if entry is not None and entry.worker != self._replica.ledger.worker:
+            self._board.pass_over(assignment, now + THEIR_TIME)
             return
-        is_theirs = entry.worker != self._replica.ledger.worker
-        self._board.pass_over(assignment, now + THEIR_TIME if is_theirs else now)
+        self._board.pass_over(assignment, now)
+        self._board.touch(self._board.queues_of(assignment.agent))
 
     async def offer_to(self, entry_id: str, agent: str) -> bool:
         """Offers a waiting caller of this worker to an agent, whatever the strategy; what else was

@@ -1,0 +1,121 @@
+"""Offers of several workers, and of supervisors, that come into each other's way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.queues.histories import Caller, History, workers_in_memory
+from vxml_server.queues.offers import THEIR_TIME
+from vxml_server.queues.rows import Presence
+from vxml_server.queues.telephony import Happening
+
+H = Happening
+
+
+class World(History):
+    """Three workers on a database in memory; ann, bob and cyd (who takes two) are signed out.
+
+    Their queues are `idle` (all of them), `robin` (bob and cyd) and `all` (all are rung).
+    """
+
+    async def begin(self) -> None:
+        await self._begin()
+
+    async def caller(self, queue: str, worker: int = 0) -> Caller:
+        made = Caller(self.workers[worker], queue, f"to {queue}")
+        self.workers[worker].callers.append(made)
+        await made.enter()
+        await self.elapse(1.0)
+        return made
+
+    async def sign_in(self, *names: str, worker: int = 1) -> None:
+        for name in names:
+            await self.workers[worker].centre.present(name, Presence.AVAILABLE)
+        await self.quiet()
+
+    async def offer_to(self, caller: Caller, *agents: str) -> list[bool]:
+        """Several orders at the same moment."""
+        offers = caller.worker.centre.offers
+        done = await asyncio.gather(*(offers.offer_to(caller.entry, one) for one in agents))
+        await self.quiet()
+        return done
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    made = World(1, workers_in_memory(1), calm=True)
+    await made.begin()
+    yield made
+    for worker in made.workers:
+        worker.thaw()
+    await made.elapse(12.0)
+    assert all(worker.centre.counters.restarts == 0 for worker in made.workers)
+    for worker in made.workers:
+        await worker.centre.stop()
+
+
+def ringing(caller: Caller) -> set[str]:
+    return {name for name, some in caller.telephones.items() if not some[-1].is_hung_up}
+
+
+async def test_an_agent_is_not_kept_for_the_caller_of_a_worker_that_stands_still(
+    world: World,
+) -> None:
+    first = await world.caller("idle", worker=0)
+    second = await world.caller("robin", worker=1)
+    world.workers[0].freeze()
+    await world.sign_in("bob")
+    assert (ringing(first), ringing(second)) == (set(), set()), "it is the turn of the first"
+    await world.elapse(THEIR_TIME + 0.1)
+    assert ringing(second) == {"bob"}
+
+
+async def test_an_agent_is_not_kept_for_a_caller_who_is_promised_to_somebody_else(
+    world: World,
+) -> None:
+    await world.sign_in("ann")
+    first = await world.caller("all")
+    assert await world.offer_to(first, "ann") == [True]
+    second = await world.caller("robin")
+    await world.sign_in("bob")
+    assert (ringing(first), ringing(second)) == ({"ann"}, {"bob"})
+
+
+async def test_who_was_passed_over_has_his_turn_again(world: World) -> None:
+    await world.sign_in("ann")
+    first = await world.caller("all")
+    assert await world.offer_to(first, "ann") == [True]
+    second = await world.caller("robin")
+    await world.sign_in("bob")
+    await second.leave()
+    first.telephone("ann").happen(H.BUSY)
+    await world.quiet()
+    assert ringing(first) == {"bob"}
+
+
+async def test_a_caller_whom_two_supervisors_take_at_once_goes_to_one_of_them(
+    world: World,
+) -> None:
+    caller = await world.caller("robin")
+    world.workers[0].centre.offers.promise(caller.entry, "bob")
+    await world.sign_in("ann", "cyd")
+    assert ringing(caller) == set()
+    done = await world.offer_to(caller, "ann", "cyd")
+    assert True in done
+    assert len(ringing(caller)) == 1
+    ((name, telephones),) = [one for one in caller.telephones.items() if not one[1][-1].is_hung_up]
+    telephones[-1].happen(H.ANSWERED)
+    await world.quiet()
+    assert caller.with_agent == name
+
+
+async def test_a_caller_is_not_offered_twice_to_an_agent_who_could_take_two(world: World) -> None:
+    caller = await world.caller("robin")
+    world.workers[0].centre.offers.promise(caller.entry, "cyd")
+    await world.sign_in("cyd")
+    assert await world.offer_to(caller, "cyd", "cyd") == [True, True]
+    assert len(caller.telephones["cyd"]) == 1
+    assert world.workers[1].centre.board.row("cyd").busy == {"voice": 1}
