@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from random import Random
 
 import pytest
 
@@ -52,9 +53,10 @@ async def world() -> AsyncIterator[World]:
     for worker in made.workers:
         worker.thaw()
     await made.elapse(12.0)
-    assert all(worker.centre.counters.restarts == 0 for worker in made.workers)
-    for worker in made.workers:
-        await worker.centre.stop()
+    alive = [worker.centre for worker in made.workers if worker.is_alive]
+    assert all(centre.counters.restarts == 0 for centre in alive)
+    for centre in alive:
+        await centre.stop()
 
 
 def ringing(caller: Caller) -> set[str]:
@@ -119,3 +121,49 @@ async def test_a_caller_is_not_offered_twice_to_an_agent_who_could_take_two(worl
     assert await world.offer_to(caller, "cyd", "cyd") == [True, True]
     assert len(caller.telephones["cyd"]) == 1
     assert world.workers[1].centre.board.row("cyd").busy == {"voice": 1}
+
+
+async def test_a_worker_whose_clock_is_ahead_ends_nobodys_wrap_up(world: World) -> None:
+    ahead = world.workers[1]
+    await ahead.kill()
+    ahead.clock.ahead = 600.0
+    await ahead.start(Random(1))
+    await world.sign_in("cyd", worker=0)
+    caller = await world.caller("robin", worker=0)
+    caller.telephone("cyd").happen(H.ANSWERED)
+    await world.quiet()
+    caller.telephone("cyd").happen(H.HUNG_UP)
+    await world.quiet()
+    await world.elapse(2.5)
+    assert ahead.centre.board.wrap_ups, "three seconds are not over"
+    await world.elapse(1.0)
+    assert not ahead.centre.board.wrap_ups
+
+
+async def test_who_wraps_up_when_his_worker_dies_is_free_within_ten_seconds(world: World) -> None:
+    await world.sign_in("cyd")
+    caller = await world.caller("robin", worker=0)
+    caller.telephone("cyd").happen(H.ANSWERED)
+    await world.quiet()
+    caller.telephone("cyd").happen(H.HUNG_UP)
+    await world.quiet()
+    await world.workers[0].kill()
+    await world.elapse(10.0)
+    assert world.workers[1].centre.board.row("cyd").busy == {"voice": 0}
+
+
+async def test_a_conversation_that_is_lost_to_a_worker_whose_clock_is_behind_lasted_no_time(
+    world: World,
+) -> None:
+    for behind in world.workers[1:]:
+        await behind.kill()
+        behind.clock.ahead = -600.0
+        await behind.start(Random(1))
+    await world.sign_in("cyd")
+    caller = await world.caller("robin", worker=0)
+    caller.telephone("cyd").happen(H.ANSWERED)
+    await world.quiet()
+    await world.workers[0].kill()
+    await world.elapse(10.0)
+    row = world.workers[1].centre.board.row("cyd")
+    assert (row.calls, row.talk_time) == (1, 0.0)

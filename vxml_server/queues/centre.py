@@ -38,8 +38,6 @@ from vxml_server.queues.transitions import (
 from vxml_server.store import Store, StoreError, voicemail_tables
 
 _log = structlog.get_logger(__name__)
-# Another worker's wrap-up is ended this long after its time, in case that worker is not there.
-_OTHERS = 3.0
 # A caller who comes while the database is away hears so many seconds later that he cannot wait.
 ENTER_PATIENCE = 10.0
 STOP_PATIENCE = 5.0
@@ -473,8 +471,10 @@ class ContactCentre:
                 timer.cancel()
 
     def _release_at(self, offer: Offer) -> float:
-        is_mine = offer.worker == self.worker
-        return offer.release_at + (0.0 if is_mine else _OTHERS)
+        """When this worker ends a wrap-up; another worker's only when that one is not there: by its
+        clock it may not be over."""
+        is_theirs = offer.worker != self.worker and self._replica.is_living(offer.worker)
+        return inf if is_theirs else offer.release_at
 
     async def _end_wrap_ups(self) -> None:
         for offer in list(self.board.wrap_ups.values()):

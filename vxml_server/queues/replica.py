@@ -406,11 +406,20 @@ class Replica:
             _log.error("taken for dead", worker=self.ledger.worker)
             self.counters.deaths += 1
             await self.ledger.join()
+        known = self._beats.keys()
         for worker in self._dead(await self.ledger.beats()):
             if await self.ledger.bury(worker):
                 _log.warning("a worker is dead", worker=worker)
                 self.counters.buried += 1
+                del self._beats[worker]
+        if known - self._beats.keys():
+            # What they did for their agents is now for others to do.
+            self.news.set()
         await self._put_right(await self.ledger.abandoned())
+
+    def is_living(self, worker: str) -> bool:
+        """Whether a worker was there when last looked, or nobody has looked yet."""
+        return self._looked_at is None or worker in self._beats
 
     def _dead(self, beats: Mapping[str, int]) -> list[str]:
         now = self._clock.monotonic()

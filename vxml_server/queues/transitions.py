@@ -277,7 +277,8 @@ def _parted(
     offer: Offer, outcome: Outcome, agent: AgentRow, entry: Entry, now: float, wrap_up: float
 ) -> Change:
     """A conversation is over: the caller has left the queue, the agent wraps up."""
-    talked = now - offer.bridged_at
+    # Who ends it may be another worker, whose clock is behind.
+    talked = max(0.0, now - offer.bridged_at)
     over = replace(
         offer,
         state=OfferState.WRAPPING_UP,
