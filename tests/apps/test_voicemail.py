@@ -158,6 +158,18 @@ async def test_a_message_is_heard_as_it_was_left() -> None:
     }
 
 
+async def test_the_log_is_told_in_which_call_a_message_was_heard_and_deleted() -> None:
+    given = boxes()
+    made = object_of(given)
+    await ask(made, "identify", number="70", pin=PIN)
+    await ask(made, "list", which="new")
+    for operation in ("message", "heard", "heard", "delete"):
+        await ask(made, operation, position=0)
+    await ask(made, "close")
+    who = "call:call-1"
+    assert given.by == [("audio", "m3", who), ("heard", "m3", who), ("delete", "m3", who)]
+
+
 async def test_nothing_is_told_or_changed_before_the_pin() -> None:
     given = boxes()
     made = object_of(given, "ann")

@@ -20,9 +20,9 @@ from vxml_server.audio import decode
 
 Calls = dict[str, Future[FinishedCall]]
 
-HERTZ = {"hangs-up": 440.0, "sends": 520.0, "overflows": 600.0, "presses": 680.0}
+HERTZ = {"hangs-up": 440.0, "sends": 520.0, "overflows": 600.0, "presses": 680.0, "blind": 760.0}
 """What each caller says, to which box."""
-BOXES = {"hangs-up": "70", "sends": "71", "overflows": "72", "presses": "73"}
+BOXES = {"hangs-up": "70", "sends": "71", "overflows": "72", "presses": "73", "blind": "74"}
 FRENCH = {"71", "73"}
 DBFS = -20.0
 TALK = 3.0
@@ -68,6 +68,8 @@ def caller(
         for scheme in ("queue", "voicemail"):
             dest = f"{scheme}:box-{number}"
             server.numbers[f"{scheme}-{number}"] = documents.uri(f"queue.vxml?dest={dest}")
+        blind = f"transfer.vxml?type=blind&maxtime=0s&far=voicemail:box-{number}"
+        server.numbers[f"blind-{number}"] = documents.uri(blind)
     made = Caller(server, documents, wire, witness, folder / "calls")
     try:
         server.start()
@@ -107,6 +109,7 @@ def left(caller: Caller) -> Calls:
             "sends": partial(leave, "sends", "voicemail"),
             "overflows": partial(leave, "overflows", "queue", 2.0),
             "presses": partial(leave, "presses", "queue", 2.0, "2"),
+            "blind": partial(leave, "blind", "blind"),
         }
     )
     for call in calls.values():
@@ -178,6 +181,16 @@ def test_who_hangs_up_after_speaking_has_left_his_message(left: Calls, caller: C
     call.sip.assert_success()
     assert [told.get("outcome") for told in call.told] == ["connection.disconnect.hangup"]
     record = call.assert_one_record("hangup", "caller")
+    legs = record["legs"]
+    assert isinstance(legs, list)
+    assert [leg["outcome"] for leg in legs] == ["voicemail_left"]
+
+
+def test_who_is_handed_over_for_good_has_left_his_message_when_the_call_ends(left: Calls) -> None:
+    call = left["blind"].result()
+    call.sip.assert_success()
+    assert [told.get("outcome") for told in call.told] == ["connection.disconnect.transfer"]
+    record = call.assert_one_record("disconnect", "application")
     legs = record["legs"]
     assert isinstance(legs, list)
     assert [leg["outcome"] for leg in legs] == ["voicemail_left"]

@@ -45,6 +45,8 @@ class Boxes:
     """Messages that one answer has at most."""
 
     recordings: Library | None = None
+    by: list[tuple[str, str, str]] = field(default_factory=list)
+    """What was done to messages, and by whom."""
 
     @property
     def library(self) -> Library:
@@ -134,14 +136,17 @@ class Boxes:
         raise NoSuchMessage(id_)
 
     async def audio(self, message: str, by: str) -> bytes:
+        self.by.append(("audio", message, by))
         return self.sounds[(await self.message(message)).id]
 
     async def heard(self, message: str, by: str, is_heard: bool = True) -> Message:
         found = await self.message(message)
+        self.by.append(("heard", message, by))
         return self._change(replace(found, heard_at=NOW if is_heard else None))
 
     async def delete(self, message: str, by: str) -> Message:
         found = await self.message(message)
+        self.by.append(("delete", message, by))
         return self._change(replace(found, deleted=True))
 
     def _change(self, changed: Message) -> Message:

@@ -112,6 +112,8 @@ class VoicemailObject:
         self._zone = zone
         self._call_id = call_id
         self._caller = caller
+        # Who hears and deletes, in the log; the record of the call says the rest.
+        self._by = f"call:{call_id}"
         self._line = line
         self._box = ""
         self._wrong = 0
@@ -312,11 +314,6 @@ class VoicemailObject:
         self._listed = []
         self._heard_now.clear()
         return count
-
-    @property
-    def _by(self) -> str:
-        """Who hears and deletes, in the log."""
-        return f"voicemail:{self._box}"
 
     def _at(self, call: ObjectCall) -> Message | None:
         """The message at `position` of the list."""
