@@ -9,8 +9,8 @@ import pytest
 
 from tests.databases import copied
 from tests.queues.hall import DEFINITIONS, Hall
-from tests.queues.test_centre import World
 from tests.queues.waiters import Switchboard
+from tests.queues.workers import World
 from vxml_server.clock import VirtualClock
 from vxml_server.queues.rows import Presence
 

@@ -6,8 +6,8 @@ import asyncio
 
 from tests.calls.fake_sip import FakeOutgoing
 from tests.queues.contact_centre import agent, queue
-from tests.queues.test_centre import World
 from tests.queues.waiters import Switchboard, Waiter
+from tests.queues.workers import World
 from vxml_server.grammar import builtin
 from vxml_server.interpreter import ActiveGrammar, TransferResult
 

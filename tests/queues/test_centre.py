@@ -2,70 +2,24 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.queues.contact_centre import agent, queue
-from tests.queues.shared import FaultyStore, Traffic, last_of, quiet
 from tests.queues.telephones import FakeCaller
+from tests.queues.workers import World, state
 from vxml_server.clock import VirtualClock
 from vxml_server.queues.centre import ContactCentre, NoSuchAgent, NoSuchQueue, QueueIsFull
 from vxml_server.queues.replica import BEAT, DEAD_AFTER
 from vxml_server.queues.rows import Exit, Presence
 from vxml_server.queues.telephony import Happening
-from vxml_server.queues.transitions import state_of
 
 AGENTS = [agent("ann", max_no_answer=2), agent("bob")]
 QUEUES = [queue("sales", ["ann", "bob"], strategy="top_down"), queue("all", ["ann", "bob"])]
 
 H = Happening
-
-
-class World:
-    """Some workers on one database."""
-
-    def __init__(self, clock: VirtualClock, path: Path) -> None:
-        self.clock = clock
-        self._path = path
-        self._stores: list[FaultyStore] = []
-        self._traffic = Traffic()
-        self.centres: list[ContactCentre] = []
-
-    async def worker(self, name: str = "main") -> ContactCentre:
-        store = await FaultyStore.open(
-            f"sqlite+aiosqlite:///{self._path}/q.db", self.clock, worker=name
-        )
-        store.traffic = self._traffic
-        self._stores.append(store)
-        centre = ContactCentre(store, self.clock, random.Random(len(self._stores)), worker=name)
-        await centre.start()
-        self.centres.append(centre)
-        return centre
-
-    async def settle(self, seconds: float = 0.0) -> None:
-        """Lets everything happen that happens in so many seconds, the database's work included."""
-        end = self.clock.monotonic() + seconds
-        while True:
-            await self._quiet()
-            left = end - self.clock.monotonic()
-            if left <= 1e-9:
-                return
-            await self.clock.elapse(min(left, 2.0))
-
-    async def _quiet(self) -> None:
-        await quiet(self._traffic, self._stores, self.centres, lambda: last_of(self._stores[0]))
-
-    async def facts(self) -> list[str]:
-        return [event.name for event in await self._stores[0].events()]
-
-    async def close(self) -> None:
-        for centre in self.centres:
-            await centre.stop()
-        for store in self._stores:
-            await store.close()
 
 
 @pytest.fixture
@@ -81,10 +35,6 @@ async def centre(world: World) -> ContactCentre:
     await made.declare([*AGENTS, *QUEUES])
     await made.present("ann", Presence.AVAILABLE)
     return made
-
-
-def state(centre: ContactCentre, name: str) -> str:
-    return state_of(centre.board.row(name), centre.board.offers_of_agent(name))
 
 
 async def test_a_caller_is_offered_answered_bridged_and_served(

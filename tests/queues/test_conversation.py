@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.queues.hall import STAR, Hall
-from tests.queues.test_centre import state
 from tests.queues.waiters import ROUND, Tape, Waiter
+from tests.queues.workers import state
 from vxml_server.asr import Understood, VoiceEnding, VoiceResult
 from vxml_server.grammar import phrase
 from vxml_server.interpreter import ActiveGrammar, InputProperties, TransferResult

@@ -13,8 +13,8 @@ from tests.calls.fake_media import FakeChannel
 from tests.calls.fake_sip import FakeOutgoing
 from tests.queues.contact_centre import agent, queue
 from tests.queues.hall import Hall
-from tests.queues.test_centre import World
 from tests.queues.waiters import Switchboard, Tape, Waiter, names
+from tests.queues.workers import World
 from vxml_server.clock import VirtualClock
 from vxml_server.interpreter import TransferResult
 from vxml_server.queues.orders import PATIENCE, Action, Order, Reason, Refused

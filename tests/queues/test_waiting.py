@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from tests.queues.hall import Hall
-from tests.queues.test_centre import state
 from tests.queues.waiters import ROUND, Waiter, failure, names, thrown
+from tests.queues.workers import state
 from vxml_server.interpreter import Outcome, TransferResult
 from vxml_server.queues.patience import LOOK
 from vxml_server.queues.rows import Presence
