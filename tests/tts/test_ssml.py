@@ -39,11 +39,6 @@ def test_plain_text_is_one_piece_with_its_spaces_folded() -> None:
     assert items("Bonjour\n   tout le monde") == [Text("Bonjour tout le monde", PLAIN)]
 
 
-def test_a_request_of_plain_text_is_escaped() -> None:
-    request = SpeechRequest.of_text("a < b & 'c'", 'fr"')
-    assert parse(request).items == (Text("a < b & 'c'", Style('fr"')),)
-
-
 @pytest.mark.parametrize(
     "root",
     [

@@ -29,9 +29,6 @@ ALAW_EVEN_BITS = 0x55  # G.711 section 2.2: the even bits are inverted on the li
 ULAW_ALL_BITS = 0xFF  # ... and for mu-law all of them
 POSITIVE = 0x80
 
-ULAW_SILENCE = 0xFF
-ALAW_SILENCE = 0xD5
-
 
 def _alaw_decisions() -> Values:
     """Lower ends of the 128 positive intervals, table 1a column 'decision value', times 8."""

@@ -424,9 +424,6 @@ class FormInterpretation:
     def _variables(self) -> Object:
         return self.scopes.scope("dialog")
 
-    def is_filled(self, item: FormItem) -> bool:
-        return self.scopes.engine.is_defined(self._variables, item.variable)
-
     def has_item(self, name: str) -> bool:
         return any(item.name == name for item in self._items if name)
 

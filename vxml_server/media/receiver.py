@@ -56,7 +56,6 @@ class Receiver:
         "dropped",
         "duplicated",
         "heard",
-        "heard_event",
         "jitter",
         "keys",
         "latch",
@@ -79,8 +78,6 @@ class Receiver:
         self.reception: Reception | None = None
         self.heard = -1
         """The tick in which a packet that counts came last; -1 before the first."""
-        self.heard_event = False
-        """Whether an RFC 4733 event came: then tones in the audio are not listened for."""
         self.keys: list[str] = []
         """Keys that began; who calls `read` takes them away."""
         self.packets = 0
@@ -259,7 +256,6 @@ class Receiver:
             self._events_ssrc = header.ssrc
         self._events_sequence = header.sequence
         self._events_tick = tick
-        self.heard_event = True
         payload = bytes(self._view[header.start : header.end])
         if self._hears:
             keys = self._events.feed(payload, header.timestamp, header.marker, header.sequence)

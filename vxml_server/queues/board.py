@@ -307,8 +307,3 @@ class Board:
     def touch(self, queues: Iterable[str]) -> None:
         """Looks at these queues again at the next decision."""
         self._touched.update(queues)
-
-    @property
-    def profiles(self) -> Mapping[str, Agent]:
-        """The agents' definitions by name."""
-        return {name: candidate.profile for name, candidate in self.agents.items()}

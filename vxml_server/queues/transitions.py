@@ -85,7 +85,6 @@ OFFER_TABLE: Mapping[OfferState, _Steps] = {
     _S.WRAPPING_UP: {_E.WRAPPED_UP: (_S.CLOSED, None)},
     _S.CLOSED: {},
 }
-OPEN: frozenset[OfferState] = frozenset(OfferState) - {OfferState.CLOSED}
 
 
 @dataclass(frozen=True, slots=True)

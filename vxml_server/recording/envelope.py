@@ -223,11 +223,6 @@ class Opened:
         if self._ends and not self.length:
             self._open(0)
 
-    def verify(self) -> None:
-        """Reads everything."""
-        for _ in self.read():
-            pass
-
     def _open(self, number: int) -> bytes:
         last = self._ends and number == self._chunks - 1
         try:

@@ -65,7 +65,6 @@ class Transaction:
         "_running",
         "destination",
         "key",
-        "last_response",
         "machine",
         "reason",
         "request",
@@ -89,7 +88,6 @@ class Transaction:
         self.request = request
         self.destination = destination
         self.state = machine.initial
-        self.last_response: Response | None = None
         self.reason = ""
         self._owner = owner
         self._path = path
@@ -173,7 +171,6 @@ class Transaction:
 
     def _do_send(self, message: Request | Response | None) -> None:
         assert isinstance(message, Response)
-        self.last_response = message
         self._send(bytes(message))
 
     def _do_resend(self, _: Request | Response | None) -> None:

@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Protocol
-from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 import numpy.typing as npt
@@ -37,15 +36,6 @@ class SpeechRequest:
     gender: str | None = None
     lexicons: tuple[Lexicon, ...] = ()
     is_fixed: bool = field(default=False, compare=False)
-
-    @staticmethod
-    def of_text(text: str, lang: str) -> SpeechRequest:
-        """The request that speaks plain text."""
-        return SpeechRequest(
-            f'<speak version="1.0" xmlns="http://www.w3.org/2001/10/synthesis"'
-            f" xml:lang={quoteattr(lang)}>{escape(text)}</speak>",
-            lang,
-        )
 
 
 @dataclass(frozen=True, slots=True)

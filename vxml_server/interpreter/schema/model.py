@@ -86,15 +86,6 @@ class Model:
             for name in self.elements
         }
 
-    @cached_property
-    def attributes_of_type(self) -> Mapping[str, frozenset[str]]:
-        """Type name -> the attributes, of any element, that have it."""
-        found: dict[str, set[str]] = {}
-        for element in self.elements.values():
-            for name, kind in element.attributes.items():
-                found.setdefault(kind.name, set()).add(name)
-        return {name: frozenset(attributes) for name, attributes in found.items()}
-
     def _element(self, name: str, element: etree._Element) -> ElementModel:
         made = ElementModel(name)
         made.in_grammar = element.get("name") is None
