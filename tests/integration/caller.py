@@ -211,12 +211,18 @@ class Caller:
         return DialledCall(name, sipp, media_port, seconds)
 
     @contextmanager
-    def far_end(self, name: str, scenario: str, *arguments: str) -> Iterator[Sipp]:
-        """A SIPp that is called, at the address that documents know as `name`."""
+    def far_end(
+        self, name: str, scenario: str, *arguments: str, sound: CallerAudio | None = None
+    ) -> Iterator[Sipp]:
+        """A SIPp that is called, at the address that documents know as `name`; `sound` is what the
+        scenario `far-talks` says."""
         port, media_port = free_ports(), free_ports(4, align=4)
         self.documents.values[name] = f"sip:far@127.0.0.1:{port}"
         self.wire.watch(media_port, media_port + 1)
         folder = self.folder / f"far-{name}"
+        if sound is not None:
+            folder.mkdir()
+            sound.write(folder / "far.pcap")
         sipp = Sipp(scenario, folder, port=port, media_port=media_port, arguments=arguments)
         try:
             until(lambda: _listens(port), 5, f"the far end {name} listens")

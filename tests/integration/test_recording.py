@@ -120,12 +120,22 @@ def same_frames(part: audio.Samples, whole: audio.Samples, place: int) -> float:
     return float(same.reshape(-1, FRAME).all(axis=1).mean())
 
 
-def lag_on_the_wire(sent: list[RtpPacket], echoed: list[RtpPacket]) -> float:
-    """How long after the caller's packets the same sounds came from the far end, in seconds."""
-    at = {packet.payload: packet.at for packet in sent}
-    lags = [packet.at - at[packet.payload] for packet in echoed if packet.payload in at]
-    assert len(lags) > 50
-    return float(np.median(lags))
+def sent_at(packets: list[RtpPacket]) -> dict[bytes, float]:
+    """When each sound left; none is there twice."""
+    return {audio.decode(packet.payload, audio.PCMU).tobytes(): packet.at for packet in packets}
+
+
+def leads(sound: audio.Samples, left: list[RtpPacket], right: list[RtpPacket]) -> list[float]:
+    """How long before what is beside it in a recording `[samples, 2]` each frame on the left had
+    left its telephone, in seconds; of frames that are on both sides, to the sample, what was sent.
+    """
+    left_at, right_at = sent_at(left), sent_at(right)
+    found = []
+    for start in range(0, len(sound) - FRAME, FRAME):
+        ours, theirs = (sound[start : start + FRAME, side].tobytes() for side in (0, 1))
+        if ours in left_at and theirs in right_at:
+            found.append(right_at[theirs] - left_at[ours])
+    return found
 
 
 def media_port(sdp: str) -> int:
@@ -133,8 +143,10 @@ def media_port(sdp: str) -> int:
 
 
 def test_both_parties_are_recorded_sample_by_sample_and_aligned(site: Site) -> None:
-    said = talk(25.0, 1)
-    with site.caller.far_end("talks", "far-hangs-up", "-rtp_echo", "-d", "5000") as far:
+    said, answered = talk(25.0, 1), talk(10.0, 3)
+    with site.caller.far_end(
+        "talks", "far-talks", "-d", "5000", sound=as_events((answered,))
+    ) as far:
         call = site.caller.call("talks", "to-talks", (said,), seconds=60)
         result = far.result(10)
     result.assert_success()
@@ -149,17 +161,11 @@ def test_both_parties_are_recorded_sample_by_sample_and_aligned(site: Site) -> N
     assert len(whole) == recording["octets"]
     sound, rate = soundfile.read(io.BytesIO(whole), dtype="int16")
     assert rate == audio.RATE
-    left, right = np.ascontiguousarray(sound[:, 0]), np.ascontiguousarray(sound[:, 1])
-    at_left, at_right = place_of(left, said), place_of(right[len(right) // 3 :], said)
-    at_right -= len(right) // 3
-    # A machine that runs nobody for a while costs the frames in which it did.
-    assert same_frames(left, said, at_left) > 0.9
-    # The echo comes when it has been there.
-    assert same_frames(right[2 * FRAME * 10 :], said, at_right + 2 * FRAME * 10) > 0.9
     [answer] = result.sent(200)
-    echoed = site.caller.wire.sent(media_port(answer.text))
-    lag = (at_left - at_right) / audio.RATE
-    assert lag == pytest.approx(lag_on_the_wire(call.sent, echoed), abs=ALIGNED)
+    apart = leads(sound, call.sent, site.caller.wire.sent(media_port(answer.text)))
+    # A machine that runs nobody for a while costs the frames in which it did.
+    assert len(apart) > 0.8 * len(sound) / FRAME
+    assert np.percentile(np.abs(apart), 95) <= ALIGNED
 
     for start, end in ((0, 99), (100_00, 70_000), (len(whole) - 500, len(whole) - 1)):
         assert site.audio(recording, f"bytes={start}-{end}") == whole[start : end + 1]
