@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.interpreter.harness import MAIN, Web, call, thrown, vxml
@@ -83,10 +85,15 @@ async def test_its_events_are_thrown_and_its_defects_are_errors() -> None:
     async def fail(call: ObjectCall) -> Json:
         raise KeyError("a defect")
 
+    async def no_json(call: ObjectCall) -> ObjectValue:
+        nothing: Any = object()  # no JSON, which is the defect
+        return {"sound": SOUND, "no": nothing}
+
     handler = '<catch event="com.example.refused"><exit expr="_message"/></catch>'
     result = await run(f'{handler}<object classid="refuse"/>', {"refuse": refuse})
     assert result.outcome.value == "no funds"
-    assert thrown(await run('<object classid="fail"/>', {"fail": fail})) == ["error.semantic"]
+    for defect in (fail, no_json):
+        assert thrown(await run('<object classid="it"/>', {"it": defect})) == ["error.semantic"]
 
 
 async def test_a_recording_of_the_call_reaches_an_object_with_its_sound() -> None:

@@ -89,13 +89,12 @@ async def visit_object(form: FormInterpretation, item: FormItem) -> None:
         raise VoiceXmlEvent("error.unsupported.objectname", message)
     call = _call(form, element)
     try:
-        value = await found(call)
+        _fill(form, item, await found(call))
     except VoiceXmlEvent:
         raise
     except Exception as failure:
         _log.log(logging.ERROR, "an object failed", classid=call.classid, exc_info=failure)
         raise VoiceXmlEvent("error.semantic", f"the object {call.classid!r} failed") from None
-    _fill(form, item, value)
     await form.execute_filled()
 
 
