@@ -21,6 +21,7 @@ from vxml_server.queues.orders import PATIENCE, Action, Order, Reason, Refused
 from vxml_server.queues.rows import Presence
 from vxml_server.queues.supervision import RING_TIME, Supervision
 from vxml_server.queues.telephones import Dialler
+from vxml_server.queues.transitions import OfferEvent
 from vxml_server.store import Json, Store
 
 DEFINITIONS = [
@@ -408,6 +409,35 @@ async def test_a_caller_who_is_answered_while_he_is_moved_has_his_agent(floor: F
     await floor.do(Action.MOVE, floor.entry, queue="late")
     assert caller.is_bridged or caller.hears
     assert len(floor.centre.board.entries) == 1
+
+
+async def test_a_caller_who_was_moved_while_an_agent_answered_who_drops_waits_where_he_was_moved(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await floor.waiter()
+    replica = floor.centre._replica
+    advance = replica.advance
+
+    async def late(offer_id: str, event: OfferEvent) -> bool:
+        if event is not OfferEvent.BRIDGE:
+            return await advance(offer_id, event)
+        caller = floor.centre.caller(floor.entry)
+        assert caller is not None
+        caller.move("late", keeps_place=True)
+        await floor.world.settle()
+        return False
+
+    monkeypatch.setattr(replica, "advance", late)
+    ann = floor.board.telephone("ann")
+    ann.ring()
+    ann.answer()
+    entries = floor.centre.board.entries
+    # He leaves and enters, each of which is stored.
+    for _ in range(20):
+        await floor.settle()
+        if [one.queue for one in entries.values()] == ["late"]:
+            return
+    raise AssertionError(f"he waits in {entries}")
 
 
 async def test_a_caller_who_is_taken_out_goes_on_in_his_application(floor: Floor) -> None:

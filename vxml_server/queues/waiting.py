@@ -92,6 +92,7 @@ class QueueTransfer:
         self._caller = handover.leg
         self._wanted = Wanted("")
         self._entry = ""
+        self._stands_in = ""
         self._steps: asyncio.Queue[_Step] = asyncio.Queue()
         self._treatment: Treatment | None = None
         self._returned: Returned | None = None
@@ -206,6 +207,9 @@ class QueueTransfer:
                 case _Step.LOST:
                     if (failed := await self._stand()) is not None:
                         return failed
+                case _Step.RETURNED if self._stands_in != self._wanted.queue:
+                    # He was moved while the agent had answered.
+                    self._tell(_Step.MOVED)
                 case _Step.RETURNED:
                     self._treat()
                 case _Step.PUT_OUT:
@@ -273,6 +277,7 @@ class QueueTransfer:
         except (NoSuchQueue, StoreError) as error:
             return self._over("error.connection.noresource", message=str(error))
         places.setdefault(want.queue, self._centre.now())
+        self._stands_in = want.queue
         return None
 
     async def _gone(self) -> TransferResult:
