@@ -92,7 +92,7 @@ async def test_a_receiver_gets_what_is_to_be_known_and_where_the_audio_is(
             "left_at": "2026-03-12T14:30:00+00:00",
             "duration_s": 75.2,
             "new": 3,
-            "audio": "/api/v1/recordings/m1/audio",
+            "audio": "/api/v1/voicemail/messages/m1/audio",
         },
     }
 

@@ -22,7 +22,8 @@ MAX_CALLS = 8
 MAX_LEVEL = 100
 MAX_OWNERS = 16
 MAX_ADDRESSES = 10
-LONGEST_MESSAGE = 3600.0
+LONGEST_MESSAGE = 1200.0
+"""Seconds: no `<record>` lasts longer."""
 LONGEST_RETENTION = 36_500.0
 KEYS = "0123456789*#"
 WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -84,7 +84,7 @@ def told(news: News) -> dict[str, Json]:
             "left_at": message.left_at.astimezone(UTC).isoformat(),
             "duration_s": message.duration_s,
             "new": news.new,
-            "audio": f"/api/v1/recordings/{message.id}/audio",
+            "audio": f"/api/v1/voicemail/messages/{message.id}/audio",
         },
     }
 
