@@ -67,6 +67,16 @@ def test_every_guarantee_names_a_test_that_exists() -> None:
     assert not missing
 
 
+def test_the_architecture_names_every_room_and_nothing_else() -> None:
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    drawn = text.partition("```\n")[2].partition("```")[0]
+    named = re.findall(r"(?<![\w/])([a-z_]+)(?:/|\.py)(?!\w)", drawn)
+    package = ROOT / "vxml_server"
+    rooms = {path.parent.name for path in package.glob("*/__init__.py")}
+    floor = {path.stem for path in package.glob("*.py")} - {"__init__"}
+    assert sorted(named) == sorted(rooms | floor)
+
+
 def example(language: str) -> str:
     """The first block of this language in the README."""
     found = re.search(

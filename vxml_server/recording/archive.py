@@ -79,7 +79,7 @@ class Archive:
         self._clock = clock
         self._format: Format = form
         self._slots = asyncio.Semaphore(AT_ONCE)
-        self._threads = ThreadPoolExecutor(AT_ONCE + 2, thread_name_prefix="recordings")
+        self._threads = ThreadPoolExecutor(AT_ONCE + 2, thread_name_prefix="archive")
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
