@@ -1,244 +1,298 @@
-"""Messages left by telephones and heard by telephones: the same tone at both ends, and the API."""
+"""Voicemail with a real mail server and a real database that several workers share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import Future
-from functools import partial
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import SMTP
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from aiosmtpd import smtp
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
-from tests.integration import audio
-from tests.integration.caller import Caller, FinishedCall, together
-from tests.integration.documents import DocumentServer
-from tests.integration.server import Json, VxmlServer
-from tests.integration.waiting import until
-from tests.integration.wire import Wire
-from tests.integration.witness import Witness
-from vxml_server.audio import decode
+from tests.integration.ports import free_ports
+from tests.integration.postgresql import PostgreSql, postgresql
+from tests.voicemail.world import SALES, World, heard, said, tone, world_of
+from vxml_server.queues import Box
+from vxml_server.settings import MailSettings
+from vxml_server.voicemail import BoxFull, Counts, Message
+from vxml_server.voicemail.mail import Mailer
+from vxml_server.voicemail.notices import News, Notice, NotSent
+from vxml_server.voicemail.smtp import Smtp
 
-Calls = dict[str, Future[FinishedCall]]
+__all__ = ["postgresql"]
 
-HERTZ = {"hangs-up": 440.0, "sends": 520.0, "overflows": 600.0, "presses": 680.0, "blind": 760.0}
-"""What each caller says, to which box."""
-BOXES = {"hangs-up": "70", "sends": "71", "overflows": "72", "presses": "73", "blind": "74"}
-FRENCH = {"71", "73"}
-DBFS = -20.0
-TALK = 3.0
-PIN = "4711"
-# The greeting is skipped then; it is spoken by that time.
-SKIPS = 2.0
-# From the key to the end of the tone, and a little.
-TONE = 1.2
+pytestmark = pytest.mark.integration
 
-
-def definitions(number: str) -> dict[str, Json]:
-    """By path: a box, and a queue that has it, in which nobody works."""
-    name = f"box-{number}"
-    return {
-        f"boxes/{name}": {
-            "number": number,
-            "queue": name,
-            "description": "Box",
-            "language": "fr" if number in FRENCH else "en",
-        },
-        f"queues/{name}": {
-            "max_wait_no_agents": 1 if number == BOXES["overflows"] else 0,
-            "overflow": f"voicemail:{name}",
-            "choices": {"2": "message"},
-        },
-    }
+LEFT_AT = datetime(2026, 3, 12, 14, 30, tzinfo=UTC)
+SECRET = "a password"
 
 
-@pytest.fixture(scope="module")
-def caller(
-    documents: DocumentServer,
-    wire: Wire,
-    witness: Witness,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Caller]:
-    folder = tmp_path_factory.mktemp("voicemail")
-    for name in ("server", "calls"):
-        (folder / name).mkdir()
-    server = VxmlServer(folder / "server", {}, (documents.origin,))
-    apps = f"http://127.0.0.1:{server.web_port}/apps/voicemail"
-    server.numbers |= {f"listen-{of}": f"{apps}/{of}/index.vxml" for of in ("en", "fr")}
-    for number in BOXES.values():
-        for scheme in ("queue", "voicemail"):
-            dest = f"{scheme}:box-{number}"
-            server.numbers[f"{scheme}-{number}"] = documents.uri(f"queue.vxml?dest={dest}")
-        blind = f"transfer.vxml?type=blind&maxtime=0s&far=voicemail:box-{number}"
-        server.numbers[f"blind-{number}"] = documents.uri(blind)
-    made = Caller(server, documents, wire, witness, folder / "calls")
-    try:
-        server.start()
-        for number in BOXES.values():
-            for path, body in definitions(number).items():
-                server.ask("PUT", path, body)
-            server.ask("PUT", f"voicemail/boxes/box-{number}/pin", {"pin": PIN})
-        yield made
-        server.stop()
-    finally:
-        made.close()
-        server.close()
+@dataclass
+class Post:
+    """What a mail server takes, and whom it knows."""
 
+    answer: str = "250 taken"
+    recipient: str = "250 known"
+    taken: list[tuple[str, list[str], EmailMessage]] = field(default_factory=list)
+    is_encrypted: list[bool] = field(default_factory=list)
+    port: int = 0
+    ca: Path | None = None
 
-@pytest.fixture(scope="module")
-def left(caller: Caller) -> Calls:
-    """Everybody leaves a message, at the same time."""
+    async def handle_RCPT(  # noqa: N802 (the name that aiosmtpd asks for)
+        self, server: smtp.SMTP, session: Session, envelope: Envelope, address: str, _: list[str]
+    ) -> str:
+        if self.recipient.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return self.recipient
 
-    def says(name: str) -> audio.Samples:
-        return audio.sines((HERTZ[name],), TALK, DBFS)
+    async def handle_DATA(  # noqa: N802
+        self, server: smtp.SMTP, session: Session, envelope: Envelope
+    ) -> str:
+        assert isinstance(envelope.content, bytes)
+        mail = message_from_bytes(envelope.content, policy=SMTP)
+        self.taken.append((str(envelope.mail_from), envelope.rcpt_tos, mail))
+        assert server.transport is not None
+        self.is_encrypted.append(server.transport.get_extra_info("ssl_object") is not None)
+        return self.answer
 
-    def leave(name: str, by: str, *before: float | str, **more: object) -> FinishedCall:
-        script = (*before, SKIPS, "5", TONE, says(name), 0.5, "#", 1.0, "1", 5.0)
-        return caller.call(name, f"{by}-{BOXES[name]}", script=script, **{"seconds": 60} | more)
-
-    spoken = SKIPS + TONE + TALK
-    calls = together(
-        {
-            "hangs-up": partial(
-                caller.call,
-                "hangs-up",
-                f"voicemail-{BOXES['hangs-up']}",
-                script=(SKIPS, "5", TONE, says("hangs-up"), 10.0),
-                scenario="caller-hangs-up",
-                arguments=("-d", str(round(1000 * (spoken + 0.6)))),
-            ),
-            "sends": partial(leave, "sends", "voicemail"),
-            "overflows": partial(leave, "overflows", "queue", 2.0),
-            "presses": partial(leave, "presses", "queue", 2.0, "2"),
-            "blind": partial(leave, "blind", "blind"),
+    def settings(self, **changes: Any) -> MailSettings:
+        given = {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "sender": "pbx@example.org",
+            "ca": self.ca,
+            "timeout": 5.0,
         }
-    )
-    for call in calls.values():
-        call.exception()
-    return calls
+        return MailSettings.model_validate(given | changes)
 
 
-@pytest.fixture(scope="module")
-def kept(left: Calls, caller: Caller) -> dict[str, Json]:
-    """The messages, by who has left them; each is alone in its box."""
-    for call in left.values():
-        call.result()
-    return {name: only for name in HERTZ for only in messages(caller, name)}
+def _authenticates(
+    server: object, session: object, envelope: object, mechanism: str, data: object
+) -> AuthResult:
+    assert isinstance(data, LoginPassword)
+    is_right = (data.login, data.password) == (b"pbx", SECRET.encode())
+    return AuthResult(success=is_right, handled=False)
 
 
-@pytest.fixture(scope="module")
-def heard(kept: dict[str, Json], caller: Caller) -> Calls:
-    """Their owners hear them, delete them and leave; somebody else does not know the PIN."""
+@asynccontextmanager
+async def mail_server(
+    folder: Path, *, tls: str = "starttls", **options: Any
+) -> AsyncIterator[Post]:
+    certificate = _certificate(folder)
+    post = Post(port=free_ports(), ca=certificate)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    given: dict[str, Any] = dict(options)
+    if tls == "starttls":
+        given |= {"tls_context": context, "require_starttls": True}
+    elif tls == "tls":
+        given |= {"ssl_context": context}
+    controller = Controller(post, hostname="127.0.0.1", port=post.port, **given)
+    await asyncio.to_thread(controller.start)
+    try:
+        yield post
+    finally:
+        await asyncio.to_thread(controller.stop)
 
-    def hear(name: str) -> FinishedCall:
-        box = BOXES[name]
-        language = "fr" if box in FRENCH else "en"
-        script = (2.0, f"{box}#", 1.5, f"{PIN}#", 14.0, "2", 1.5, "#", 5.0)
-        return caller.call(
-            f"hears-{name}", f"listen-{language}", script=script, tells=False, seconds=60
+
+def _certificate(folder: Path) -> Path:
+    """A file with the certificate of 127.0.0.1, that nobody but itself has signed, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
         )
-
-    tries = [part for _ in range(3) for part in ("70#", 1.5, "0000#", 2.5)]
-    guess = partial(
-        caller.call, "guesses", "listen-en", script=(2.0, *tries, 12.0), tells=False, seconds=60
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
     )
-    calls = together({**{name: partial(hear, name) for name in HERTZ}, "guesses": guess})
-    for call in calls.values():
-        call.exception()
-    return calls
+    path = folder / "certificate.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return path
 
 
-def messages(caller: Caller, name: str) -> list[Json]:
-    found = caller.server.ask("GET", f"voicemail/boxes/box-{BOXES[name]}/messages")["messages"]
-    assert isinstance(found, list)
-    return found
+def mailer(settings: MailSettings) -> Mailer:
+    assert settings.sender is not None
+    return Mailer(
+        Smtp(settings).submit,
+        sender=settings.sender,
+        language="fr",
+        zone=UTC,
+        attach=True,
+        max_attachment=10_000_000,
+    )
 
 
-def tone_seconds(samples: audio.Samples, hertz: float) -> float:
-    """How long a tone of about the right level is in what is heard."""
-    levels = audio.tone_levels(samples, hertz)
-    return 0.05 * int(np.sum(np.abs(levels - DBFS) < 2))
+async def audio() -> bytes:
+    return said(30.0)
 
 
-@pytest.mark.parametrize("name", ["sends", "overflows", "presses"])
-def test_a_message_that_is_sent_is_left_and_the_application_is_told(
-    left: Calls, caller: Caller, name: str
+def news(address: str = "ann@example.org") -> News:
+    message = Message("m1", "sales", "call-1", "Émile\r\nBcc: x@y", LEFT_AT, 30.0)
+    notice = Notice("m1", 0, "mail", address, LEFT_AT)
+    return News(notice, message, Box("sales"), new=1, at=LEFT_AT, audio=audio)
+
+
+@pytest.mark.parametrize("tls", ["starttls", "tls", "none"])
+async def test_a_mail_arrives_with_audio_that_plays(tmp_path: Path, tls: str) -> None:
+    async with mail_server(tmp_path, tls=tls) as post:
+        await mailer(post.settings(tls=tls)).send(news())
+    [(sender, recipients, mail)] = post.taken
+    assert (sender, recipients) == ("pbx@example.org", ["ann@example.org"])
+    assert mail["Subject"] == "Nouveau message vocal : Émile Bcc: x@y, 0:30"
+    assert mail["Bcc"] is None
+    [attached] = list(mail.iter_attachments())
+    wav = attached.get_payload(decode=True)
+    assert isinstance(wav, bytes)
+    assert np.array_equal(heard(wav), tone(30.0))
+    assert post.is_encrypted == [tls != "none"]
+
+
+async def test_who_has_to_sign_in_does_so(tmp_path: Path) -> None:
+    async with mail_server(tmp_path, authenticator=_authenticates, auth_required=True) as post:
+        await mailer(post.settings(user="pbx", password=SECRET)).send(news())
+        with pytest.raises(NotSent, match="535") as error:
+            await mailer(post.settings(user="pbx", password="another")).send(news())
+        assert not error.value.is_final, "the operator may put it right"
+        assert "another" not in str(error.value)
+    assert len(post.taken) == 1
+
+
+@pytest.mark.parametrize(
+    ("recipient", "answer", "is_final"),
+    [
+        ("550 nobody", "250 taken", True),
+        ("450 later", "250 taken", False),
+        ("250 known", "552 too much", True),
+        ("250 known", "451 later", False),
+    ],
+)
+async def test_what_a_server_refuses_for_good_is_final(
+    tmp_path: Path, recipient: str, answer: str, is_final: bool
 ) -> None:
-    call = left[name].result()
-    call.sip.assert_success()
-    assert [told.get("outcome") for told in call.told] == ["voicemail_left"]
-    record = call.assert_one_record("exit", "application")
-    legs = record["legs"]
-    assert isinstance(legs, list)
-    outcomes = {leg["destination"]: leg["outcome"] for leg in legs}
-    assert outcomes[f"voicemail:box-{BOXES[name]}"] == "voicemail_left"
-    if name != "sends":
-        because = "queue_no_agents" if name == "overflows" else "queue_message"
-        assert outcomes[f"queue:box-{BOXES[name]}"] == because
+    async with mail_server(tmp_path) as post:
+        post.recipient, post.answer = recipient, answer
+        with pytest.raises(NotSent) as error:
+            await mailer(post.settings()).send(news())
+    assert error.value.is_final is is_final
 
 
-def test_who_hangs_up_after_speaking_has_left_his_message(left: Calls, caller: Caller) -> None:
-    call = left["hangs-up"].result()
-    call.sip.assert_success()
-    assert [told.get("outcome") for told in call.told] == ["connection.disconnect.hangup"]
-    record = call.assert_one_record("hangup", "caller")
-    legs = record["legs"]
-    assert isinstance(legs, list)
-    assert [leg["outcome"] for leg in legs] == ["voicemail_left"]
+async def test_a_server_with_the_certificate_of_nobody_gets_nothing(tmp_path: Path) -> None:
+    for tls in ("starttls", "tls"):
+        async with mail_server(tmp_path, tls=tls) as post:
+            with pytest.raises(NotSent, match="certificate"):
+                await mailer(post.settings(tls=tls, ca=None)).send(news())
+            with pytest.raises(NotSent, match="certificate"):
+                await mailer(post.settings(tls=tls, host="localhost")).send(news())
+        assert post.taken == []
 
 
-def test_who_is_handed_over_for_good_has_left_his_message_when_the_call_ends(left: Calls) -> None:
-    call = left["blind"].result()
-    call.sip.assert_success()
-    assert [told.get("outcome") for told in call.told] == ["connection.disconnect.transfer"]
-    record = call.assert_one_record("disconnect", "application")
-    legs = record["legs"]
-    assert isinstance(legs, list)
-    assert [leg["outcome"] for leg in legs] == ["voicemail_left"]
+async def test_a_server_that_does_not_encrypt_gets_nothing(tmp_path: Path) -> None:
+    async with mail_server(tmp_path, tls="none") as post:
+        with pytest.raises(NotSent, match="STARTTLS"):
+            await mailer(post.settings(tls="starttls")).send(news())
+    assert post.taken == []
 
 
-@pytest.mark.parametrize("name", HERTZ)
-def test_what_was_said_is_in_the_box_and_nobody_elses(
-    kept: dict[str, Json], caller: Caller, name: str
+async def test_a_server_that_is_not_there_is_tried_again(tmp_path: Path) -> None:
+    settings = Post(port=free_ports(), ca=_certificate(tmp_path)).settings()
+    with pytest.raises(NotSent) as error:
+        await mailer(settings).send(news())
+    assert not error.value.is_final
+
+
+# Several workers on PostgreSQL ------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def workers(folder: Path, url: str, box: Box, count: int) -> AsyncIterator[list[World]]:
+    """Workers that share a database, a clock and what they keep."""
+    made: list[World] = []
+    contexts = []
+    try:
+        for number in range(count):
+            clock = made[0].clock if made else None
+            context = world_of(folder, box, url=url, worker=f"w{number}", clock=clock, runs=False)
+            made.append(await context.__aenter__())
+            contexts.append(context)
+        yield made
+    finally:
+        for context in reversed(contexts):
+            await context.__aexit__(None, None, None)
+
+
+async def test_of_many_workers_a_box_takes_as_many_messages_as_it_may(
+    tmp_path: Path, postgresql: PostgreSql
 ) -> None:
-    message = kept[name]
-    assert message["caller"] == name
-    assert message["duration_s"] == pytest.approx(TALK, abs=0.8)
-    recording = f"recordings/{message['id']}"
-    until(lambda: caller.server.ask("GET", recording)["state"] == "stored", 10, "it is stored")
-    path = f"/api/v1/voicemail/messages/{message['id']}/audio"
-    file = caller.server.octets(path)
-    assert caller.server.octets(path, "bytes=4-99") == file[4:100]
-    said = decode(file).pcm
-    assert tone_seconds(said, HERTZ[name]) == pytest.approx(TALK, abs=0.3)
-    for other in HERTZ.keys() - {name}:
-        assert tone_seconds(said, HERTZ[other]) == 0
+    box = Box("sales", max_messages=7)
+    async with workers(tmp_path, postgresql.url(), box, 3) as made:
+        leaving = [world.leave(seconds=1) for _ in range(5) for world in made]
+        results = await asyncio.gather(*leaving, return_exceptions=True)
+        assert sum(isinstance(result, Message) for result in results) == 7
+        assert sum(isinstance(result, BoxFull) for result in results) == 8
+        assert await made[0].voicemail.counts("sales") == Counts(7, 0)
 
 
-@pytest.mark.parametrize("name", HERTZ)
-def test_its_owner_hears_it_by_telephone_and_deletes_it(
-    heard: Calls, caller: Caller, name: str
+async def test_of_many_workers_one_tells_of_a_message(
+    tmp_path: Path, postgresql: PostgreSql
 ) -> None:
-    call = heard[name].result()
-    call.sip.assert_success()
-    call.assert_one_record("disconnect", "application")
-    sound = np.concatenate([audio.decode(p.payload, p.payload_type) for p in call.received])
-    assert tone_seconds(sound, HERTZ[name]) == pytest.approx(TALK, abs=0.3)
-    assert messages(caller, name) == []
+    box = Box("sales", email=("a@example.org", "b@example.org"), webhook="http://h.example/")
+    async with workers(tmp_path, postgresql.url(), box, 3) as made:
+        left = [await world.leave(seconds=1) for _ in range(4) for world in made]
+        for message in left:
+            await made[0].stored(message)
+        await asyncio.gather(*(world.tell() for world in made * 3))
+        told = [
+            news.notice.id for world in made for news in (*world.mail.told, *world.webhook.told)
+        ]
+        assert sorted(told) == sorted(f"{message.id}.{n}" for message in left for n in range(3))
+        for message in left:
+            assert await made[0].notified(message) == "sent"
 
 
-def test_a_pin_is_tried_three_times_in_a_call(heard: Calls) -> None:
-    call = heard["guesses"].result()
-    call.sip.assert_success()
-    record = call.assert_one_record("disconnect", "application")
-    duration = record["duration_s"]
-    assert isinstance(duration, float)
-    assert duration < 25, "nobody waits for what is pressed afterwards"
-
-
-def test_a_box_that_is_not_there_is_a_bad_destination(
-    caller: Caller, documents: DocumentServer
+async def test_messages_are_heard_and_deleted_by_many_workers_once(
+    tmp_path: Path, postgresql: PostgreSql
 ) -> None:
-    caller.server.ask("DELETE", "boxes/box-70")
-    call = caller.call("nowhere", "voicemail-70")
-    told = [one.get("outcome") for one in call.told]
-    assert told == ["error.connection.baddestination"]
+    async with workers(tmp_path, postgresql.url(), SALES, 3) as made:
+        left = await made[0].leave(seconds=1)
+        await made[0].stored(left)
+        ask = [world.voicemail.heard(left.id, "ann") for world in made]
+        assert len({message.heard_at for message in await asyncio.gather(*ask)}) == 1
+        wav = await made[2].voicemail.audio(left.id, "ann")
+        assert np.array_equal(heard(wav), tone(1.0))
+        await made[1].voicemail.set_pin("sales", "4711")
+        assert await made[2].voicemail.check_pin("sales", "4711")
+        delete = [world.voicemail.delete(left.id, "ann") for world in made]
+        results = await asyncio.gather(*delete, return_exceptions=True)
+        assert sum(isinstance(result, Message) for result in results) == 1
+        assert await made[0].told() == ["left", "heard", "deleted"]
+        assert made[0].kept() == []
