@@ -91,7 +91,7 @@ def test_without_a_file_the_sample_applications_have_numbers() -> None:
     settings = load(None, {})
     numbers = {rule.number: rule.application for rule in settings.numbers}
     assert numbers["1000"] == f"{settings.web.listen}/apps/bank/fr/index.vxml"
-    assert set(numbers) == {str(n) for first in range(1000, 1040, 10) for n in (first, first + 1)}
+    assert set(numbers) == {str(n) for first in range(1000, 1070, 10) for n in (first, first + 1)}
     assert str(settings.web.listen) in settings.fetch.allow
 
 
