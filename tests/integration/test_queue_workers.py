@@ -17,7 +17,8 @@ import pytest
 import uvloop
 
 from tests.integration.postgresql import PostgreSql, postgresql
-from tests.queues.histories import History, close_workers, open_workers
+from tests.queues.histories import History
+from tests.queues.killable import close_workers, open_workers
 
 __all__ = ["postgresql"]
 pytestmark = pytest.mark.integration

@@ -9,7 +9,8 @@ from random import Random
 
 import pytest
 
-from tests.queues.histories import Caller, History, close_workers, open_workers
+from tests.queues.histories import History
+from tests.queues.killable import Caller, close_workers, open_workers
 from vxml_server.queues.centre import ENTER_PATIENCE, STOP_PATIENCE
 from vxml_server.queues.rows import Exit, Presence
 from vxml_server.queues.telephony import Happening

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.queues.histories import History, close_workers, open_workers, workers_in_memory
+from tests.queues.histories import History
+from tests.queues.killable import close_workers, open_workers, workers_in_memory
 
 HISTORIES = int(os.environ.get("HISTORIES", "40"))
 FIRST = int(os.environ.get("FIRST_HISTORY", "0"))

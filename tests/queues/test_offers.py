@@ -8,7 +8,8 @@ from random import Random
 
 import pytest
 
-from tests.queues.histories import Caller, History, workers_in_memory
+from tests.queues.histories import History
+from tests.queues.killable import Caller, workers_in_memory
 from vxml_server.queues.offers import THEIR_TIME
 from vxml_server.queues.rows import Presence
 from vxml_server.queues.telephony import Happening

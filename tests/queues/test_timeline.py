@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.queues.histories import SteppedClock
+from tests.queues.killable import SteppedClock
 from vxml_server.queues.timeline import SLEW, Timeline
 
 
