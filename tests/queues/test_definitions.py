@@ -8,9 +8,18 @@ import pytest
 
 from tests.queues.machine import AGENTS, GROUPS, QUEUES
 from vxml_server.queues.definitions import BadDefinition, Definition, Kind, kind_of, read, written
+from vxml_server.queues.profiles import Box
+
+BOXES = (
+    Box("sales", number="800", queue="sales", owners=("ann",), language="fr-FR"),
+    Box("ann", agent="ann", email=("ann@example.org",), webhook="https://h.example:8443/a?b=c"),
+    Box("100", retention_days=0.5, max_message=1200, min_message=0, max_messages=1),
+)
 
 
-@pytest.mark.parametrize("definition", [*AGENTS, *GROUPS, *QUEUES], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "definition", [*AGENTS, *GROUPS, *QUEUES, *BOXES], ids=lambda one: one.name
+)
 def test_a_definition_survives_json(definition: Definition) -> None:
     body = json.loads(json.dumps(written(definition)))
     assert read(kind_of(definition), body) == definition
@@ -29,6 +38,32 @@ def test_a_definition_survives_json(definition: Definition) -> None:
         ("queue", {"name": "q", "members": [{"agent": "a", "group": "g"}]}, "members.0: members"),
         ("queue", {"name": "q", "weight": 0}, "weight: expected more than 0, got 0"),
         ("queue", {"name": "q", "relaxations": [{"after": 3, "by": 0}]}, "relaxations.0: relax"),
+        ("box", {"name": "b", "number": "12a"}, "number: expected up to 16 digits"),
+        ("box", {"name": "b", "queue": "q", "agent": "a"}, "agent: expected a queue or an agent"),
+        ("box", {"name": "b", "owners": ["a", "a"]}, "owners: expected each once"),
+        ("box", {"name": "b", "owners": [f"a{n}" for n in range(17)]}, "owners: expected at most"),
+        ("box", {"name": "b", "email": ["ann"]}, "email: expected addresses such as"),
+        ("box", {"name": "b", "email": ["a@b\r\nBcc: c@d"]}, "email: expected addresses such as"),
+        ("box", {"name": "b", "email": ["a@b, c@d"]}, "email: expected addresses such as"),
+        ("box", {"name": "b", "email": [f"a{n}@b" for n in range(11)]}, "email: expected at most"),
+        ("box", {"name": "b", "webhook": "ftp://h/"}, "webhook: expected an http: or https: URL"),
+        ("box", {"name": "b", "webhook": "http:///x"}, "webhook: expected an http: or https: URL"),
+        ("box", {"name": "b", "webhook": "http://[h/"}, "webhook: expected an http: or https: URL"),
+        (
+            "box",
+            {"name": "b", "webhook": "http://h/ a"},
+            "webhook: expected an http: or https: URL",
+        ),
+        (
+            "box",
+            {"name": "b", "webhook": "http://h:x/"},
+            "webhook: expected an http: or https: URL",
+        ),
+        ("box", {"name": "b", "language": "français"}, "language: expected a language tag"),
+        ("box", {"name": "b", "max_message": 1201}, "max_message: expected seconds over 0"),
+        ("box", {"name": "b", "min_message": 181}, "min_message: expected seconds, 0 to max"),
+        ("box", {"name": "b", "max_messages": 0}, "max_messages: expected 1 or more"),
+        ("box", {"name": "b", "retention_days": 0}, "retention_days: expected days over 0"),
         ("queue", ["q"], "Input should be a dictionary or an instance of Queue"),
     ],
 )
