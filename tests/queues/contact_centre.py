@@ -61,8 +61,8 @@ class ContactCentre:
         for name in names:
             self.present(name, Presence.AVAILABLE)
 
-    def present(self, name: str, presence: Presence, reason: str = "") -> None:
-        self.do(present(self.board.row(name), presence, self.now, reason))
+    def present(self, name: str, presence: Presence, reason: str = "", by: str = "") -> None:
+        self.do(present(self.board.row(name), presence, self.now, reason, by))
 
     def call(self, queue: str, **values: Any) -> str:
         """A caller enters; the answer is the id of the entry."""
@@ -104,11 +104,12 @@ class ContactCentre:
     def happen(self, offer: Offer, *events: OfferEvent) -> None:
         for event in events:
             one = self.board.offers[offer.id]
-            candidate = self.board.agents[one.agent]
+            known = self.board.agents.get(one.agent)
+            profile = agent(one.agent) if known is None else known.profile
             entry = self.board.entries.get(one.entry)
             self.do(
                 advance(
-                    *(one, event, candidate.row, candidate.profile, entry),
+                    *(one, event, self.board.row(one.agent), profile, entry),
                     now=self.now,
                     today=TODAY,
                 )
@@ -133,8 +134,9 @@ class ContactCentre:
         return bool(wrapping)
 
     def leave(self, entry: str, reason: Exit = Exit.ABANDONED) -> None:
+        gone = OfferEvent.CALLER_GONE if reason is Exit.ABANDONED else OfferEvent.WITHDRAW
         for offer in self.board.offers_of_entry(entry):
-            self.happen(offer, OfferEvent.CALLER_GONE)
+            self.happen(offer, gone)
         self.do(leave(self.board.entries[entry], reason, self.now))
 
     def names(self) -> list[str]:

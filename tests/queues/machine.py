@@ -7,15 +7,22 @@ each step what must hold. `centre` may be replaced by one that keeps its rows el
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tests.queues.contact_centre import ContactCentre, agent, queue
-from vxml_server.queues.matching import match
-from vxml_server.queues.profiles import Group, Member, Queue, Relaxation, Strategy, TierRules
+from vxml_server.queues.matching import Assignment, match
+from vxml_server.queues.profiles import Agent, Group, Member, Queue, Relaxation, Strategy, TierRules
 from vxml_server.queues.rows import Entry, EntryState, Exit, Offer, OfferState, Outcome, Presence
-from vxml_server.queues.transitions import OFFER_TABLE, OfferEvent
+from vxml_server.queues.transitions import (
+    OFFER_TABLE,
+    IllegalTransition,
+    OfferEvent,
+    prioritise,
+)
 
 NAMES = ("ann", "bob", "cyd", "dan")
 QUEUES: tuple[Queue, ...] = (
@@ -37,6 +44,13 @@ AGENTS = (
     agent("cyd", capacity={"voice": 2}, skills={"x": 40}),
     agent("dan", max_no_answer=0),
 )
+CHANGED = {
+    "ann": agent("ann", max_no_answer=0, skills={"x": 20}),
+    "bob": agent("bob", refusal_delay=0.0, wrap_up_time=30.0),
+    "cyd": agent("cyd", skills={"x": 100}),
+    "dan": agent("dan", max_no_answer=1),
+}
+CAPACITY = {one.name: one.capacity["voice"] for one in AGENTS}
 _ENDS_WITHOUT_BRIDGE = (
     OfferEvent.REFUSE,
     OfferEvent.BUSY,
@@ -67,8 +81,9 @@ class QueueMachine(RuleBasedStateMachine):
     def a_caller_comes(self, name: str, priority: int, level: int) -> None:
         # The other queues never relax: who asks there for what nobody can waits for ever.
         skills = {"x": level} if level and name == "skilled" else {}
-        self.centre.call(name, priority=priority, skills=skills)
-        self.entered += 1
+        if name in self.centre.board.queues:
+            self.centre.call(name, priority=priority, skills=skills)
+            self.entered += 1
 
     @rule(name=st.sampled_from(NAMES), presence=st.sampled_from(Presence))
     def an_agent_says_where_he_is(self, name: str, presence: Presence) -> None:
@@ -145,15 +160,94 @@ class QueueMachine(RuleBasedStateMachine):
         known = self.centre.board.entries.get(offer.entry)
         return known or Entry(offer.entry, offer.queue, "", "main", 0.0, state=EntryState.LEFT)
 
+    # What supervisors and operators do ---------------------------------------------------------
+
+    @precondition(lambda self: self._waiting())
+    @rule(data=st.data(), name=st.sampled_from(NAMES))
+    def a_supervisor_has_an_agent_take_a_caller(self, data: st.DataObject, name: str) -> None:
+        """Whatever the strategy; what else is offered of the caller is withdrawn."""
+        entry = data.draw(st.sampled_from(self._waiting()))
+        others = self.centre.board.offers_of_entry(entry.id)
+        if any(offer.agent == name for offer in others) or name not in self.centre.board.agents:
+            return
+        with suppress(IllegalTransition):
+            self.centre.claim(Assignment(entry.id, name, entry.queue))
+            for offer in others:
+                self.centre.happen(offer, OfferEvent.WITHDRAW)
+
+    @precondition(lambda self: self._waiting())
+    @rule(data=st.data())
+    def a_caller_is_moved_in_his_place(self, data: st.DataObject) -> None:
+        entry = data.draw(st.sampled_from(self._waiting()))
+        name = data.draw(st.sampled_from(sorted(self.centre.board.queues)))
+        self.centre.leave(entry.id, Exit.MOVED)
+        self._comes_back(entry, name)
+
+    @precondition(lambda self: self._talking())
+    @rule(data=st.data())
+    def a_caller_is_sent_back_to_his_place(self, data: st.DataObject) -> None:
+        offer = data.draw(st.sampled_from(self._talking()))
+        entry = self._entry_of(offer)
+        self.centre.happen(offer, OfferEvent.HANG_UP)
+        if entry.queue in self.centre.board.queues:
+            self._comes_back(entry, entry.queue)
+
+    @precondition(lambda self: self._waiting())
+    @rule(data=st.data(), priority=st.sampled_from([0.0, 1.0, 5.0]))
+    def a_caller_is_given_priority(self, data: st.DataObject, priority: float) -> None:
+        entry = data.draw(st.sampled_from(self._waiting()))
+        self.centre.do(prioritise(entry, priority, self.centre.now))
+
+    @rule(name=st.sampled_from(NAMES), presence=st.sampled_from(Presence))
+    def a_supervisor_forces_an_agent(self, name: str, presence: Presence) -> None:
+        self.centre.present(name, presence, "meeting", by="eve")
+
+    @rule(
+        agents=st.tuples(*(st.sampled_from([one, CHANGED[one.name], None]) for one in AGENTS)),
+        groups=st.lists(st.sampled_from(GROUPS), unique_by=lambda one: one.name),
+        without=st.sampled_from(["", "", "robin", "skilled"]),
+        weight=st.sampled_from([1.0, 3.0]),
+    )
+    def the_definitions_change(
+        self,
+        agents: tuple[Agent | None, ...],
+        groups: list[Group],
+        without: str,
+        weight: float,
+    ) -> None:
+        """Agents, groups and queues go, come and are changed, whoever talks to whom."""
+        for entry in self._waiting():
+            if entry.queue == without:
+                self.centre.leave(entry.id, Exit.REMOVED)
+        queues = [replace(one, weight=weight) for one in QUEUES if one.name != without]
+        self.centre.board.define([one for one in agents if one is not None], groups, queues)
+
+    @rule(seconds=st.sampled_from([1.0, 20.0, 100.0]))
+    def somebody_sets_the_clock_back(self, seconds: float) -> None:
+        self.centre.now = max(1.0, self.centre.now - seconds)
+
+    def _waiting(self) -> list[Entry]:
+        every = sorted(self.centre.board.entries.values(), key=lambda one: int(one.id[1:]))
+        return [one for one in every if one.state is EntryState.WAITING]
+
+    def _talking(self) -> list[Offer]:
+        every = sorted(self.centre.board.offers.values(), key=_by_id)
+        return [one for one in every if one.state is OfferState.BRIDGED]
+
+    def _comes_back(self, entry: Entry, name: str) -> None:
+        skills = entry.skills if name == "skilled" else {}
+        self.centre.call(name, entered_at=entry.entered_at, skills=skills)
+        self.entered += 1
+
     # What must hold ----------------------------------------------------------------------------
 
     @invariant()
     def an_agent_has_no_more_offers_than_he_has_room(self) -> None:
         board = self.centre.board
         open_offers = Counter(offer.agent for offer in board.offers.values())
-        for name, candidate in board.agents.items():
-            assert candidate.row.busy.get("voice", 0) == open_offers[name]
-            assert open_offers[name] <= candidate.profile.capacity["voice"]
+        for name in NAMES:
+            assert board.row(name).busy.get("voice", 0) == open_offers[name]
+            assert open_offers[name] <= CAPACITY[name]
             callers = [offer.entry for offer in board.offers_of_agent(name)]
             assert len(set(callers)) == len(callers), "two offers of one caller to one agent"
 
@@ -195,6 +289,7 @@ class QueueMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """In the end everybody can still be served: nothing is stuck."""
         centre = self.centre
+        centre.board.define(AGENTS, GROUPS, QUEUES)
         for offer in list(centre.board.offers.values()):
             match offer.state:
                 case OfferState.BRIDGED:
@@ -204,7 +299,7 @@ class QueueMachine(RuleBasedStateMachine):
                 case _:
                     centre.happen(offer, OfferEvent.WITHDRAW)
         centre.sign_in(*NAMES)
-        centre.now += 1000
+        centre.now = max(centre.now, *(entry.entered_at for entry in self._waiting()), 0.0) + 1000
         centre.board.touch(centre.board.rosters)
         rounds = 0
         while centre.board.waiting(centre.board.rosters):
