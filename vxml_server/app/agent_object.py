@@ -63,12 +63,8 @@ class AgentObject:
         }
 
     async def __call__(self, call: ObjectCall, /) -> Json:
-        name = call.text("operation")
-        operation = self._operations.get(name)
-        if operation is None:
-            known = ", ".join(self._operations)
-            raise VoiceXmlEvent("error.semantic", f"operation: expected {known}, got {name!r}")
-        if name not in {"who", "identify"} and not self._agent:
+        operation = call.choice("operation", self._operations)
+        if call.text("operation") not in {"who", "identify"} and not self._agent:
             raise VoiceXmlEvent("error.vxml-server.agent.unidentified", "nobody has said who calls")
         try:
             return await operation(call)

@@ -135,12 +135,8 @@ class VoicemailObject:
         }
 
     async def __call__(self, call: ObjectCall, /) -> ObjectValue:
-        name = call.text("operation")
-        operation = self._operations.get(name)
-        if operation is None:
-            known = ", ".join(self._operations)
-            raise VoiceXmlEvent("error.semantic", f"operation: expected {known}, got {name!r}")
-        if name not in _OPEN and not self._box:
+        operation = call.choice("operation", self._operations)
+        if call.text("operation") not in _OPEN and not self._box:
             message = "nobody has said whose messages these are"
             raise VoiceXmlEvent("error.vxml-server.voicemail.unidentified", message)
         try:

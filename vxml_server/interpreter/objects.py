@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypeVar, cast
 
 import structlog
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vxml_server.interpreter.fia import FormInterpretation
     from vxml_server.interpreter.form_item import FormItem
 
+Choice = TypeVar("Choice")
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
@@ -64,6 +65,15 @@ class ObjectCall:
         parameter = self.parameters.get(name)
         value = None if parameter is None else parameter.value
         return value.strip() if isinstance(value, str) else ""
+
+    def choice(self, name: str, among: Mapping[str, Choice]) -> Choice:
+        """What the text of a parameter stands for; raises `error.semantic` when it is none of
+        them."""
+        text = self.text(name)
+        if (found := among.get(text)) is None:
+            known = ", ".join(among)
+            raise VoiceXmlEvent("error.semantic", f"{name}: expected {known}, got {text!r}")
+        return found
 
 
 ObjectValue: TypeAlias = "Json | RecordedAudio | Mapping[str, Json | RecordedAudio]"
