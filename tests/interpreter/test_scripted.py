@@ -26,8 +26,10 @@ from vxml_server.interpreter.platform import (
     ActiveGrammar,
     InputKind,
     Prompt,
+    TransferRequest,
 )
 from vxml_server.interpreter.script import Keys
+from vxml_server.interpreter.scripted import usual_outcome
 
 # Keys --------------------------------------------------------------------------------------------
 
@@ -222,6 +224,21 @@ def test_a_caller_waits_silently_for_a_transfer_that_does_not_come() -> None:
     call = Call("transfer: busy", "say: boston")
     kinds = [call.listen().kind for _ in range(11)]
     assert kinds == [InputKind.NOINPUT] * 10 + [InputKind.HANGUP]
+
+
+@pytest.mark.parametrize(
+    ("request_", "outcome"),
+    [
+        (TransferRequest("tel:1", "bridge"), "far_end_disconnect"),
+        (TransferRequest("tel:1", "bridge", max_time=3.0), "maxtime_disconnect"),
+        (TransferRequest("voicemail:sales", "bridge", max_time=3.0), "voicemail_left"),
+        (TransferRequest("voicemail:sales", "blind"), "connection.disconnect.transfer"),
+    ],
+)
+def test_a_transfer_of_which_nobody_says_how_it_ends_ends_well(
+    request_: TransferRequest, outcome: str
+) -> None:
+    assert usual_outcome(request_).outcome == outcome
 
 
 # Any script --------------------------------------------------------------------------------------

@@ -379,6 +379,8 @@ def usual_outcome(request: TransferRequest) -> TransferResult:
     """How a transfer ends of which nobody says how it ends."""
     if request.type != "bridge":
         return TransferResult("connection.disconnect.transfer")
+    if request.dest.lower().startswith("voicemail:"):
+        return TransferResult("voicemail_left", DEFAULT_BRIDGE)
     if 0 < request.max_time < DEFAULT_BRIDGE:
         return TransferResult("maxtime_disconnect", request.max_time)
     return TransferResult("far_end_disconnect", DEFAULT_BRIDGE)
