@@ -22,7 +22,7 @@ from tests.integration.baresip import Baresip
 from tests.integration.documents import DocumentServer
 from tests.integration.server import Json, VxmlServer
 from tests.integration.waiting import until
-from tests.integration.wire import RtpPacket, Wire
+from tests.integration.wire import Wire
 
 TONES = {"caller": 450.0, "ann": 1130.0, "eve": 1730.0, "server": 2310.0}
 """In hertz; none is a multiple of another, or part of a key. The server's is what it plays."""
@@ -30,8 +30,8 @@ SENT_DBFS, LEAST_DBFS, MOST_DBFS = -20.0, -26.0, -50.0
 """A tone that is sent; one that is heard has at least this level, one that is not at most that."""
 SETTLES = 0.3
 """Seconds from a change to where it is listened to: what was under way has been heard by then."""
-PACKETS = 40
-"""So many are listened to: 0.8 s."""
+LISTENED = 6400
+"""So many samples are listened to: 0.8 s."""
 SETTINGS = """\
 [[recording.rules]]
 name = "all"
@@ -57,19 +57,23 @@ class Site:
     wire: Wire
     phones: Mapping[str, Baresip]
 
-    def ears(self) -> dict[str, set[str]]:
-        """What each telephone hears from now on, once what has been changed holds."""
+    def ears(self, first: str) -> dict[str, set[str]]:
+        """What each telephone hears once the caller hears `first`, and what was changed holds."""
+        asked = time.time()
+
+        def sound(name: str, start: float) -> audio.Samples:
+            packets = self.wire.received(self.phones[name].rtp_port)
+            heard = [p for p in packets if p.at > start and p.payload_type == audio.PCMU]
+            return rtp_check.samples(heard)
+
+        def begins() -> bool:
+            levels = audio.tone_levels(sound("caller", asked)[-800:], TONES[first])
+            return len(levels) == 2 and min(levels) > LEAST_DBFS
+
+        until(begins, 10, f"the caller hears {first}")
         start = time.time() + SETTLES
-        caller = self.phones["caller"]
-
-        def heard(phone: Baresip) -> list[RtpPacket]:
-            packets = self.wire.received(phone.rtp_port)
-            return [p for p in packets if p.at > start and p.payload_type == audio.PCMU]
-
-        until(lambda: len(heard(caller)) >= PACKETS, 10, "the caller gets sound")
-        return {
-            name: tones_of(rtp_check.samples(heard(phone))) for name, phone in self.phones.items()
-        }
+        until(lambda: len(sound("caller", start)) >= LISTENED, 10, "the caller gets sound")
+        return {name: tones_of(sound(name, start)) for name in self.phones}
 
     def of_offers(self, agent: str, state: str) -> str:
         """The id of an agent's offer, when it is in a state."""
@@ -169,44 +173,44 @@ def telephone(folder: Path, name: str) -> Baresip:
 def life(site: Site) -> Lifetime:
     life, ask, phones = Lifetime(), site.server.ask, site.phones
 
-    def listen(moment: str) -> None:
-        life.heard[moment] = site.ears()
+    def listen(moment: str, first: str) -> None:
+        life.heard[moment] = site.ears(first)
 
     phones["caller"].dial(f"sip:help@127.0.0.1:{site.server.sip_port}")
     until(lambda: site.waiting("sales"), 15, "the caller waits")
-    listen("waits")
+    listen("waits", "server")
 
     ask("POST", "agents/ann/presence", {"presence": "available"})
     offer = site.of_offers("ann", "bridged")
-    listen("talks")
+    listen("talks", "ann")
 
     line = f"sip:eve@127.0.0.1:{phones['eve'].sip_port}"
     ask("POST", f"offers/{offer}/supervise", {"line": line, "mode": "listen"})
     site.wait_for("supervision.started", mode="listen")
-    listen("listens")
+    listen("listens", "ann")
     phones["eve"].press("5")
     site.wait_for("supervision.changed", mode="whisper")
-    listen("whispers")
+    listen("whispers", "ann")
     ask("PUT", f"offers/{offer}/supervise", {"mode": "barge"})
     site.wait_for("supervision.changed", mode="barge")
-    listen("barges in")
+    listen("barges in", "eve")
 
     ask("POST", f"offers/{offer}/take", {"agent": "eve"})
     taken = site.of_offers("eve", "bridged")
     phones["ann"].wait_until_ended(10)
-    listen("takes")
+    listen("takes", "eve")
 
     ask("POST", f"offers/{taken}/return")
     until(lambda: site.waiting("sales"), 10, "the caller waits again")
     phones["eve"].wait_until_ended(10)
-    listen("returns")
+    listen("returns", "server")
     [entry] = site.waiting("sales")
 
     ask("POST", f"queues/sales/waiting/{entry['entry']}/move", {"queue": "late"})
     until(lambda: site.waiting("late"), 10, "the caller waits in the other queue")
     ask("POST", "agents/ann/release")
     site.of_offers("ann", "bridged")
-    listen("is moved")
+    listen("is moved", "ann")
     phones["caller"].hang_up()
     site.of_offers("ann", "wrapping_up")
 
