@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,7 +28,8 @@ from cryptography.x509.oid import NameOID
 
 from tests.integration.ports import free_ports
 from tests.integration.postgresql import PostgreSql, postgresql
-from tests.voicemail.world import SALES, World, heard, said, tone, world_of
+from tests.integration.voicemail_worker import BOX, CALLERS, SECONDS
+from tests.voicemail.world import KEY, SALES, World, heard, said, tone, world_of
 from vxml_server.queues import Box
 from vxml_server.settings import MailSettings
 from vxml_server.voicemail import BoxFull, Counts, Message
@@ -296,3 +298,44 @@ async def test_messages_are_heard_and_deleted_by_many_workers_once(
         assert sum(isinstance(result, Message) for result in results) == 1
         assert await made[0].told() == ["left", "heard", "deleted"]
         assert made[0].kept() == []
+
+
+# A process that is killed ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keys", ["plain", "encrypted"])
+async def test_of_a_process_that_is_killed_every_message_that_was_kept_is_there(
+    tmp_path: Path, keys: str
+) -> None:
+    kept: list[str] = []
+    for messages in (2, 15):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.integration.voicemail_worker", str(tmp_path), keys),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(30):
+                read = process.stdout.readuntil
+                kept += [_kept(await read(b"\n")) for _ in range(messages)]
+        finally:
+            process.kill()
+            rest = await process.stdout.read()
+            await process.wait()
+        # The last line may have been cut off.
+        kept += map(_kept, rest.split(b"\n")[:-1])
+    given = [KEY] if keys == "encrypted" else []
+    async with world_of(tmp_path, BOX, runs=False, keys=given) as world:
+        found = (await world.voicemail.messages("sales", limit=10_000)).messages
+        assert set(kept) <= {message.id for message in found}
+        assert len(found) - len(kept) <= 3 * CALLERS, "stored, and nobody was told"
+        for message in found:
+            wav = await world.voicemail.audio(message.id, "ann")
+            assert np.array_equal(heard(wav), tone(SECONDS))
+            await world.stored(message)
+        told = [fact.data["message"] for fact in await world.facts()]
+        assert sorted(map(str, told)) == sorted(message.id for message in found)
+
+
+def _kept(line: bytes) -> str:
+    return line.decode().strip()

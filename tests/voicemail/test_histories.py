@@ -4,6 +4,7 @@ that comes and goes. None is lost, none comes back, and the counts are right."""
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
@@ -22,6 +23,7 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
+    run_state_machine_as_test,
 )
 
 from tests.voicemail.world import World, heard, tone, world_of
@@ -32,6 +34,7 @@ from vxml_server.recording.target import Target, TargetError
 from vxml_server.voicemail import BoxFull, Message, NoSuchMessage
 
 Result = TypeVar("Result")
+HISTORIES = int(os.environ.get("HISTORIES", "5"))
 DAYS = 2.0
 MOST = 4
 BOXES = (
@@ -295,10 +298,11 @@ class History(RuleBasedStateMachine):
         assert [fact.data["message"] for fact in facts] == list(self.known)
 
 
-TestHistories = History.TestCase
-TestHistories.settings = settings(
-    max_examples=8,
-    stateful_step_count=15,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+def test_no_history_loses_a_message() -> None:
+    few = settings(
+        max_examples=HISTORIES,
+        stateful_step_count=15,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(History, settings=few)

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 
 import pytest
 
 from tests.voicemail.world import ANN, SALES, World, world_of
-from vxml_server.queues import Agent
+from vxml_server.queues import Agent, ContactCentre, secrets
 from vxml_server.queues.secrets import FREE_TRIES, Pins
 from vxml_server.voicemail import BadPin, NoSuchBox, TooManyTries
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashes cost nothing."""
+    monkeypatch.setattr(secrets, "_COST", 2)
 
 
 @pytest.fixture
@@ -92,3 +100,14 @@ async def test_many_tries_at_a_time_are_not_more_tries(world: World, agents: Pin
     results = await asyncio.gather(*tries, return_exceptions=True)
     assert results.count(False) <= FREE_TRIES
     assert sum(isinstance(result, TooManyTries) for result in results) >= 12 - FREE_TRIES
+
+
+async def test_the_pin_of_a_box_goes_with_the_box(world: World) -> None:
+    centre = ContactCentre(world.store, world.clock, random.Random(), worker="main", zone=UTC)
+    await centre.start()
+    await world.voicemail.set_pin("sales", "4711")
+    assert await centre.undefine("box", "sales")
+    await centre.define(SALES)
+    assert centre.board.boxes == {"ann": ANN, "sales": SALES}
+    assert not await world.voicemail.check_pin("sales", "4711")
+    await centre.stop()
