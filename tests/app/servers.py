@@ -25,6 +25,8 @@ url = "sqlite+aiosqlite:///{folder}/calls.db"
 [[numbers]]
 number = "*"
 application = "{folder}/start.vxml"
+[tts]
+isolated = []
 [asr]
 engines = []
 [dial]

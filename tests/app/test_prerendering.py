@@ -1,4 +1,4 @@
-"""`vxml-server prompts render`, with the engine that is always there."""
+"""`vxml-server prompts render`, with the engine that is always there, in this process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def render(*uris: str | Path, out: Path | None, config: Path | None = None
         clock=SystemClock(),
         config=config,
         out=out,
-        environ={},
+        environ={"VXML_SERVER_TTS__ISOLATED": ""},
     )
     return status, lines
 

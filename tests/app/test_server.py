@@ -21,7 +21,7 @@ from vxml_server.app.server import back_ends, host_of
 from vxml_server.asr import recogniser
 from vxml_server.clock import SystemClock
 from vxml_server.media import MediaEngine
-from vxml_server.settings import TtsSettings
+from vxml_server.settings import MailSettings, TtsSettings
 
 BACK_END = """\
 from dataclasses import dataclass
@@ -48,7 +48,10 @@ def media_threads() -> list[str]:
 async def test_a_server_starts_answers_and_stops_without_a_trace(tmp_path: Path) -> None:
     (tmp_path / "greeter").mkdir()
     (tmp_path / "greeter" / "backend.py").write_text(BACK_END, "utf-8")
-    started = server(tmp_path)
+    chosen = settings(tmp_path)
+    speaks = chosen.tts.model_copy(update={"isolated": TtsSettings().isolated})
+    chosen = chosen.model_copy(update={"tts": speaks})
+    started = Server(chosen, SystemClock(), random.Random(1))
     ready = await started.start()
     found = re.fullmatch(r"ready sip=udp://127\.0\.0\.1:\d+ web=(http://127\.0\.0\.1:\d+)", ready)
     assert found is not None, ready
@@ -143,6 +146,14 @@ def test_without_a_folder_there_are_no_back_ends(tmp_path: Path) -> None:
 async def test_a_recogniser_that_there_is_not_stops_the_start(tmp_path: Path) -> None:
     chosen = settings(tmp_path, ears='"nuance"')
     with pytest.raises(CannotStart, match="asr: there is no recogniser 'nuance'"):
+        await Server(chosen, SystemClock(), random.Random(1)).start()
+    assert media_threads() == []
+
+
+async def test_authorities_that_cannot_be_read_stop_the_start(tmp_path: Path) -> None:
+    mail = MailSettings(host="127.0.0.1", sender="a@b.example", ca=tmp_path / "none.pem")
+    chosen = settings(tmp_path).model_copy(update={"mail": mail})
+    with pytest.raises(CannotStart, match=r"mail: ca: .*none\.pem"):
         await Server(chosen, SystemClock(), random.Random(1)).start()
     assert media_threads() == []
 

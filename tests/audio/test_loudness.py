@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pyloudnorm
 import pytest
 import soxr
 from hypothesis import given
@@ -60,6 +59,8 @@ def test_pauses_do_not_count() -> None:
 
 @pytest.mark.parametrize("level", [300.0, 2000.0, 6000.0])
 def test_speech_reads_as_another_implementation_reads_it_at_48_khz(level: float) -> None:
+    import pyloudnorm  # brings scipy, which takes longer than all these tests
+
     pcm = talk(level=level)
     raised = soxr.resample(pcm.astype(np.float64) / 32768, RATE, 48_000, quality="VHQ")
     expected = pyloudnorm.Meter(48_000).integrated_loudness(raised)

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.databases import Traffic, WatchedStore
+from tests.databases import Traffic, WatchedStore, url_of
 from tests.sip.peers import Phone, World
 from vxml_server.sip.core import UserAgentSettings
 from vxml_server.sip.digest import DigestClient
@@ -94,7 +94,7 @@ class RegistrarWorld(World):
         self, worker: str = "main", settings: RegistrarSettings | None = None
     ) -> Registrar:
         """One more registrar on the database; the first is that of the user agent."""
-        url = f"sqlite+aiosqlite:///{self.path}/registrations.db"
+        url = url_of(self.path)
         store = await WatchedStore.open(url, self.clock, worker=worker)
         store.traffic = self._traffic
         registrar = Registrar(
@@ -127,7 +127,7 @@ class RegistrarWorld(World):
             left = end - self.clock.monotonic()
             if left <= 1e-9:
                 return
-            await self.clock.elapse(min(left, 1.0))
+            self.clock.advance(min(left, 1.0))
 
     async def _quiet(self) -> None:
         """Until nothing more is sent, and nothing more is asked of the database."""
