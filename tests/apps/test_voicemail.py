@@ -8,10 +8,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.apps.judging import complaints
+from tests.apps.judging import complaints, errors_thrown
 from tests.voicemail.boxes import NOW, PIN, Boxes
 from vxml_server.app.voicemail_object import CLASSID, MAX_TRIES, VoicemailObject, number_of
 from vxml_server.clock import SystemClock, VirtualClock
@@ -348,6 +348,24 @@ async def _ask_all(steps: list[tuple[object, ...]]) -> None:
                 await ask(made, str(operation))
         changed = {one.box for one in given_boxes.kept if one != before[one.id]}
         assert changed <= {was_open}
+
+
+KEYS = st.one_of(
+    st.sampled_from("0123456789*#").map(lambda key: f'- dtmf: "{key}"\n'),
+    st.sampled_from("12349#").map(lambda key: f'- dtmf: "{key}"\n  after: 1s\n'),
+    st.sampled_from(["- silence:\n", "- hangup:\n"]),
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(LANGUAGES), st.lists(KEYS, max_size=15).map("".join))
+def test_whatever_an_owner_presses_the_call_ends_without_an_error(
+    language: str, steps: str
+) -> None:
+    start = f'steps:\n- dtmf: "70#"\n- dtmf: "{PIN}#"\n'
+    result = asyncio.run(hear(language, parse_script(start + steps), boxes()))
+    assert errors_thrown(result) == []
+    assert result.outcome.reason in {"disconnect", "hangup"}
 
 
 @pytest.mark.parametrize(

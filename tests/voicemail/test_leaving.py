@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lxml import etree
 
 from tests.apps.judging import complaints, errors_thrown
@@ -172,6 +175,35 @@ async def test_a_box_that_is_gone_is_trouble(caller: Caller) -> None:
 def test_both_languages_have_the_same_dialogues() -> None:
     names = [[case.name for of, case in cases() if of == language] for language in LANGUAGES]
     assert names[0] == names[1] != []
+
+
+STEPS = st.one_of(
+    st.sampled_from("0123456789*#").map(lambda key: f'- dtmf: "{key}"\n'),
+    st.sampled_from(["0.2s", "3s", "30s"]).map(lambda time: f"- record: {time}\n"),
+    st.sampled_from("15*#").map(lambda key: f'- record: 2s\n  dtmf: "{key}"\n'),
+    st.sampled_from(["- silence:\n", "- hangup:\n", "- record: 2s\n  hangup:\n"]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(LANGUAGES), st.lists(STEPS, max_size=12).map("".join))
+def test_whatever_a_caller_does_it_ends_and_says_truly_whether_a_message_is_kept(
+    language: str, steps: str
+) -> None:
+    asyncio.run(_leave(language, steps))
+
+
+async def _leave(language: str, steps: str) -> None:
+    fetcher = Fetcher(FetchSettings(files=(DOCUMENTS,)), SystemClock())
+    try:
+        caller = Caller(fetcher)
+        result = await caller.hear(language, steps or "- silence:\n")
+    finally:
+        await fetcher.close()
+    assert errors_thrown(result) == []
+    assert result.outcome.reason in {"exit", "hangup"}
+    assert result.outcome.value in {"left", "none", None}
+    assert len(caller.boxes.kept) == (result.outcome.value == "left")
 
 
 @pytest.mark.parametrize(
