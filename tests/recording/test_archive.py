@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
+from tests.databases import BOTH
 from tests.media.world import ramp
 from tests.recording.world import KEY, SECOND, World, accepted, recorded, world_of
 from tests.waiting import until
@@ -22,8 +24,11 @@ from vxml_server.recording import (
     keyring,
 )
 from vxml_server.recording.journal import Journal
+from vxml_server.recording.spool import Spool, samples_of
 from vxml_server.recording.target import Target, TargetError
 from vxml_server.settings import RecordingSettings
+
+pytestmark = BOTH
 
 OLD = {"id": "old", "key": "//////////////////////////////////////////8="}
 
@@ -156,6 +161,42 @@ def test_a_target_in_memory_is_written_read_and_emptied(tmp_path: Path) -> None:
         target.open("2026/01/x.flac")
     with pytest.raises(TargetError, match=r"x\.flac"):
         target.put(source, "2026/01/x.flac", 5, empty)
+
+
+@pytest.mark.parametrize("keys", [[], [KEY]], ids=["plain", "encrypted"])
+def test_what_one_party_has_said_is_a_whole_file_of_one_channel(
+    tmp_path: Path, keys: list[dict[str, str]]
+) -> None:
+    settings = RecordingSettings.model_validate({"keys": keys})
+    spool = Spool(tmp_path / "spool", "main", keyring(settings))
+    said = ramp(12_345)
+    with spool.opening():
+        spool.put("one", said.astype("<i2").tobytes())
+    path = spool.find("one")
+    assert path is not None
+    found = samples_of(path, spool.keyring)
+    assert (found.channels, found.seconds()) == (1, 12_345 / 8000)
+    if keys:
+        decrypt(path, tmp_path / "one.wav", spool.keyring)
+        path = tmp_path / "one.wav"
+    samples, rate = soundfile.read(path, dtype="int16")
+    assert rate == 8000
+    assert np.array_equal(samples, said)
+
+
+def test_a_disk_that_fails_in_the_middle_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path / "spool", "main", keyring(RecordingSettings()))
+
+    def fails(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with spool.opening():
+        monkeypatch.setattr("os.fsync", fails)
+        with pytest.raises(OSError, match="Input/output"):
+            spool.put("one", b"\0" * 8000)
+        assert list(spool.own.iterdir()) == []
 
 
 def test_a_target_that_nobody_knows_is_told_without_its_password() -> None:

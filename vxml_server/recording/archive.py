@@ -108,11 +108,12 @@ class Archive:
         happens to the process loses anything; when it raises (OSError of the disk, `Unstorable`, or
         what `beside` does), nothing was kept; when it is cancelled, all or nothing was.
         """
-        await self.in_thread(lambda: self.spool.put(recording.id, samples))
+        # Not among the threads that wait for the target: a caller waits for this.
+        await asyncio.to_thread(self.spool.put, recording.id, samples)
         try:
             await self._deposited(recording, beside)
         except Exception:
-            await self.in_thread(lambda: self.spool.remove(recording.id))
+            await asyncio.to_thread(self.spool.remove, recording.id)
             raise
         self.keep(recording)
 

@@ -23,8 +23,9 @@ class VoicemailSettings(Section):
     """How long messages are kept in boxes that do not say it."""
     attach: bool = True
     """Whether the audio of a message goes with the mail that tells of it."""
-    max_attachment: int = Field(default=10 * MIB, ge=0)
-    """Octets of audio that go with a mail at most; a minute has a million."""
+    max_attachment: int = Field(default=4 * MIB, ge=0)
+    """Octets of audio that go with a mail at most; a minute has a million. Much more would be felt
+    by those who are on the telephone: a mail is brought into form for its way in one piece."""
     webhook_secret: Annotated[SecretStr, AfterValidator(is_long_enough)] | None = None
     """What webhooks are signed with; none signs nothing."""
 

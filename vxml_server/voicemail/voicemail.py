@@ -151,7 +151,7 @@ class Voicemail:
             async with deadline(self._clock, PATIENCE):
                 await asyncio.wait([task])
         except TimeoutError:
-            raise StoreError("the database does not answer") from None
+            raise StoreError("the message is not stored yet") from None
         return task.result()
 
     async def _leave(
@@ -167,7 +167,7 @@ class Voicemail:
             # Looked at again with the box to oneself; this spares the disk.
             if (await self._ledger.counts(box.name)).all >= box.max_messages:
                 raise BoxFull(box.name)
-        samples = await self._archive.in_thread(lambda: _samples(audio, media_type, box))
+        samples = await asyncio.to_thread(_samples, audio, media_type, box)
         seconds = len(samples) / (2 * RATE)
         recording = self._recording(box, seconds, caller, call_id, data)
         assert recording.ended_at is not None
@@ -250,7 +250,7 @@ class Voicemail:
             file = await self.library.whole(found.id, by)
         except NoRecording:
             raise NoSuchMessage(message) from None
-        return await self._archive.in_thread(lambda: _wav(file))
+        return await asyncio.to_thread(_wav, file)
 
     async def heard(self, message: str, by: str, is_heard: bool = True) -> Message:
         """Marks a message as heard, or as new. Raises `NoSuchMessage`."""
