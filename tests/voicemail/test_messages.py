@@ -459,3 +459,20 @@ async def test_boxes_are_found_by_what_they_belong_to(world: World) -> None:
     assert voicemail.box_of_number("801") == first, "the first by name"
     assert voicemail.box_of_number("800") is None
     assert voicemail.boxes() == (first, second)
+
+
+async def test_a_message_whose_disk_is_lost_is_not_in_the_box_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world_of(tmp_path) as world:
+        _be_away(monkeypatch)
+        left = await world.leave()
+    monkeypatch.undo()
+    for path in world.spooled():
+        path.unlink()
+    async with world_of(tmp_path, runs=False) as world:
+        assert await world.voicemail.counts("sales") == Counts(0, 0)
+        await world.voicemail.sweep()
+        assert await world.told() == ["left", "deleted"]
+        recording = await world.voicemail.library.get(left.id)
+        assert recording.trouble == "lost with the process that made it"
