@@ -1,8 +1,11 @@
-"""Databases of tests: new ones in no time, and stores of which a test knows when they are still.
+"""Databases of tests: new ones in no time, of both kinds; stores that tell when they are still.
 
 To make the tables takes longer than most tests of them. A room whose tests open stores imports
 `copied` into its conftest: its databases begin as copies of one that the migrations have made in
 this run. The store's own tests make theirs by the migrations each time.
+
+What must be so on PostgreSQL as on SQLite is one test: a module with `pytestmark = BOTH` opens the
+database that `url_of` names, and is played on SQLite, and with `-m integration` on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -20,10 +23,58 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from tests.integration.postgresql import PostgreSql
 from vxml_server.store import Store, store
 from vxml_server.store.engine import make_engine, upgrade
 
 Result = TypeVar("Result")
+BOTH = pytest.mark.usefixtures("database")
+# What is cancelled while its connection is being opened leaves that to the collector of garbage.
+_UNCLOSED = (
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Who asks for PostgreSQL gets it: it is not waited for at each small change."""
+    if "database" in metafunc.fixturenames:
+        server = pytest.param("postgresql", marks=[pytest.mark.integration, *_UNCLOSED])
+        is_asked = metafunc.config.getoption("markexpr") == "integration"
+        metafunc.parametrize("database", [server] if is_asked else ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where the databases are that `url_of` names."""
+    if request.param == "sqlite":
+        yield
+        return
+    server: PostgreSql = request.getfixturevalue("postgresql")
+    made = cache(lambda _folder: server.url(template=_template(server)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(_MAKERS, "url", made)
+        yield
+
+
+def url_of(folder: Path) -> str:
+    """The URL of the one database of the tests that have this folder."""
+    return _MAKERS["url"](folder)
+
+
+def _file_in(folder: Path) -> str:
+    return f"sqlite+aiosqlite:///{folder}/store.db"
+
+
+_MAKERS: dict[str, Callable[[Path], str]] = {"url": _file_in}
+
+
+@cache
+def _template(server: PostgreSql) -> str:
+    """A database on the server that is as the migrations make it."""
+    url = server.url()
+    _migrate(url)
+    return url.rpartition("/")[2]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -33,6 +84,9 @@ def copied() -> Iterator[None]:
 
     async def copied_or_upgraded(engine: AsyncEngine) -> None:
         file = engine.url.database or ""
+        if engine.dialect.name == "postgresql":
+            # Made from a template.
+            return
         if file not in copies and not _copied_to(file):
             await upgrade(engine)
             return
@@ -57,18 +111,21 @@ def _made() -> bytes:
     """A new database, as the migrations make it."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "new.db"
-
-        async def make() -> None:
-            engine = make_engine(f"sqlite+aiosqlite:///{path}")
-            await upgrade(engine)
-            await engine.dispose()
-
-        # The caller's loop runs; this one is another thread's.
-        thread = Thread(target=asyncio.run, args=(make(),))
-        thread.start()
-        thread.join()
+        _migrate(f"sqlite+aiosqlite:///{path}")
         assert [found.name for found in Path(folder).iterdir()] == [path.name]
         return path.read_bytes()
+
+
+def _migrate(url: str) -> None:
+    async def migrate() -> None:
+        engine = make_engine(url)
+        await upgrade(engine)
+        await engine.dispose()
+
+    # The caller's loop runs; this one is another thread's.
+    thread = Thread(target=asyncio.run, args=(migrate(),))
+    thread.start()
+    thread.join()
 
 
 class Traffic:

@@ -46,11 +46,15 @@ class PostgreSql:
             settings.write(f"unix_socket_directories = '{self._folder}'\n")
         self.start()
 
-    def url(self, *, through_file: bool = False) -> str:
-        """A new database, reached `through_file` for half the price of a network connection."""
+    def url(self, *, through_file: bool = False, template: str = "template1") -> str:
+        """A new database, made as another one is, and reached `through_file` for half the price of
+        a network connection."""
         name = f"test_{uuid4().hex}"
         server = ("--host=127.0.0.1", f"--port={self.port}", "--username=postgres")
-        subprocess.run([self._programs / "createdb", *server, name], check=True)
+        subprocess.run(
+            [self._programs / "createdb", *server, f"--template={template}", name],
+            check=True,
+        )
         if through_file:
             there = f"host={self._folder}&port={self.port}"
             return f"postgresql+asyncpg://postgres@/{name}?{there}"

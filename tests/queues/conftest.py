@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.databases import copied
+from tests.databases import copied, database, pytest_generate_tests
+from tests.integration.postgresql import postgresql
 from tests.queues.hall import DEFINITIONS, Hall
 from tests.queues.waiters import Switchboard
 from tests.queues.workers import World
 from vxml_server.clock import VirtualClock
 from vxml_server.queues.rows import Presence
 
-__all__ = ["copied", "hall"]
+__all__ = ["copied", "database", "hall", "postgresql", "pytest_generate_tests"]
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from dataclasses import replace
 from random import Random
 from typing import Any, cast
 
-from tests.queues.shared import Faults, Traffic
+from tests.databases import Traffic
+from tests.queues.shared import Faults
 from vxml_server.clock import Clock
 from vxml_server.queues.centre import ContactCentre
 from vxml_server.queues.definitions import Definition, Kind, kind_of

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
 from random import Random
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tests.databases import Traffic
 from vxml_server.clock import Clock
 from vxml_server.queues.centre import ContactCentre
 from vxml_server.queues.definitions import Definition, kind_of, written
@@ -21,40 +22,6 @@ _COUNTERS = queue_tables.workers.metadata.tables["counters"]
 _LAST = select(_COUNTERS.c.value).where(_COUNTERS.c.name == "event")
 _ROWS = {name: select(getattr(queue_tables, name)) for name in ("agents", "entries", "offers")}
 Result = TypeVar("Result")
-
-
-class Traffic:
-    """What goes on between the stores of some workers and their database."""
-
-    def __init__(self) -> None:
-        self.begun = 0
-        """How often anything was asked so far."""
-        self.was_quiet_at = 0
-        """What was `begun` when last all knew everything."""
-        self._open = 0
-        self._is_still = asyncio.Event()
-        self._is_still.set()
-
-    @contextmanager
-    def passing(self) -> Iterator[None]:
-        self.begun += 1
-        self._open += 1
-        self._is_still.clear()
-        try:
-            yield
-        finally:
-            self._open -= 1
-            if not self._open:
-                self._is_still.set()
-
-    async def settle(self) -> None:
-        """Until nobody waits for the database or does anything but wait for time."""
-        begun = -1
-        while self._open or begun != self.begun:
-            begun = self.begun
-            await self._is_still.wait()
-            for _ in range(15):
-                await asyncio.sleep(0)
 
 
 class Faults:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import BOTH
 from tests.queues.contact_centre import agent, queue
 from tests.queues.telephones import FakeCaller
 from tests.queues.workers import World, state
@@ -15,6 +16,8 @@ from vxml_server.queues.centre import ContactCentre, NoSuchAgent, NoSuchQueue, Q
 from vxml_server.queues.replica import BEAT, DEAD_AFTER
 from vxml_server.queues.rows import Exit, Presence
 from vxml_server.queues.telephony import Happening
+
+pytestmark = BOTH
 
 AGENTS = [agent("ann", max_no_answer=2), agent("bob")]
 QUEUES = [queue("sales", ["ann", "bob"], strategy="top_down"), queue("all", ["ann", "bob"])]

@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 
+from tests.databases import BOTH, url_of
 from tests.queues.histories import History
 from tests.queues.killable import Caller, close_workers, open_workers
 from vxml_server.queues.centre import ENTER_PATIENCE, STOP_PATIENCE
@@ -16,6 +17,8 @@ from vxml_server.queues.rows import Exit, Presence
 from vxml_server.queues.telephony import Happening
 from vxml_server.queues.transitions import state_of
 from vxml_server.store import EventRecord, StoreError
+
+pytestmark = BOTH
 
 H = Happening
 FOR_EVER = 10**9
@@ -58,7 +61,7 @@ class World(History):
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    workers = await open_workers(f"sqlite+aiosqlite:///{tmp_path}/queues.db")
+    workers = await open_workers(url_of(tmp_path))
     made = World(1, workers, calm=True)
     await made.begin()
     yield made

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import BOTH, url_of
 from tests.queues.contact_centre import TODAY, agent, queue
 from tests.queues.machine import AGENTS, GROUPS, QUEUES
 from vxml_server.clock import VirtualClock
@@ -16,13 +17,15 @@ from vxml_server.queues.rows import AgentRow, Change, Entry, Exit, Offer, Presen
 from vxml_server.queues.transitions import OfferEvent, advance, claim, enter, leave, present
 from vxml_server.store import Store
 
+pytestmark = BOTH
+
 NOW = 1000.0
 ANN = agent("ann")
 
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/queues.db", VirtualClock())
+    opened = await Store.open(url_of(tmp_path), VirtualClock())
     yield opened
     await opened.close()
 

@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from tests.databases import BOTH, url_of
 from vxml_server.clock import VirtualClock
 from vxml_server.queues import secrets
 from vxml_server.queues.secrets import FIRST_DELAY, FREE_TRIES, BadPin, Pins, TooManyTries
 from vxml_server.store import Store
+
+pytestmark = BOTH
 
 
 @pytest.fixture
@@ -20,7 +23,7 @@ def clock() -> VirtualClock:
 
 @pytest.fixture
 async def store(tmp_path: Path, clock: VirtualClock) -> AsyncIterator[Store]:
-    made = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/q.db", clock)
+    made = await Store.open(url_of(tmp_path), clock)
     yield made
     await made.close()
 
@@ -113,7 +116,7 @@ async def test_a_new_pin_ends_the_waiting(pins: Pins) -> None:
 async def test_many_at_a_time_and_another_worker_have_no_more_tries(
     pins: Pins, clock: VirtualClock, tmp_path: Path
 ) -> None:
-    other_store = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/q.db", clock, worker="other")
+    other_store = await Store.open(url_of(tmp_path), clock, worker="other")
     other = Pins(other_store, clock, lambda count: b"\x02" * count)
     tries = [one.check("ann", "0000") for one in (pins, other) for _ in range(6)]
     found = await asyncio.gather(*tries, return_exceptions=True)

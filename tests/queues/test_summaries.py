@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.databases import BOTH, url_of
 from vxml_server.clock import VirtualClock
 from vxml_server.queues import summaries as module
 from vxml_server.queues.statistics import of_agent, of_queue, service_level
@@ -21,6 +22,8 @@ from vxml_server.queues.summaries import (
     TooManyIntervals,
 )
 from vxml_server.store import Json, NewEvent, Store, append_facts
+
+pytestmark = BOTH
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
 PARIS = ZoneInfo("Europe/Paris")
@@ -36,7 +39,7 @@ class World:
         self.callers = 0
 
     async def store(self, worker: str = "main") -> Store:
-        url = f"sqlite+aiosqlite:///{self.path}/q.db"
+        url = url_of(self.path)
         store = await Store.open(url, self.clock, worker=worker)
         self.stores.append(store)
         return store

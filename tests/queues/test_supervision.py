@@ -11,6 +11,7 @@ import pytest
 
 from tests.calls.fake_media import FakeChannel
 from tests.calls.fake_sip import FakeOutgoing
+from tests.databases import BOTH
 from tests.queues.contact_centre import agent, queue
 from tests.queues.hall import Hall
 from tests.queues.waiters import Switchboard, Tape, Waiter, names
@@ -23,6 +24,8 @@ from vxml_server.queues.supervision import RING_TIME, Supervision
 from vxml_server.queues.telephones import Dialler
 from vxml_server.queues.transitions import OfferEvent
 from vxml_server.store import Json, Store
+
+pytestmark = BOTH
 
 DEFINITIONS = [
     agent("ann", wrap_up_time=0.0),

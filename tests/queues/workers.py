@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from tests.queues.shared import FaultyStore, Traffic, last_of, quiet
+from tests.databases import Traffic, url_of
+from tests.queues.shared import FaultyStore, last_of, quiet
 from vxml_server.clock import VirtualClock
 from vxml_server.queues.centre import ContactCentre
 from vxml_server.queues.transitions import state_of
@@ -22,9 +23,7 @@ class World:
         self.centres: list[ContactCentre] = []
 
     async def worker(self, name: str = "main") -> ContactCentre:
-        store = await FaultyStore.open(
-            f"sqlite+aiosqlite:///{self._path}/q.db", self.clock, worker=name
-        )
+        store = await FaultyStore.open(url_of(self._path), self.clock, worker=name)
         store.traffic = self._traffic
         self._stores.append(store)
         centre = ContactCentre(store, self.clock, random.Random(len(self._stores)), worker=name)

@@ -19,6 +19,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from tests.databases import url_of
 from tests.media.world import FarEnd, ramp
 from tests.media.world import World as MediaWorld
 from vxml_server.calls import Conversation
@@ -123,7 +124,7 @@ async def world_of(folder: Path, **settings: Any) -> AsyncIterator[World]:
     """Closed at the end, unless that was done."""
     given = {"rules": [EVERYTHING], "mask_keys": False, "target": str(folder / "target")}
     clock = VirtualClock()
-    store = await Store.open(f"sqlite+aiosqlite:///{folder}/store.db", clock)
+    store = await Store.open(url_of(folder), clock)
     media = MediaWorld()
     recordings = Recordings(
         RecordingSettings.model_validate({**given, "spool": str(folder / "spool"), **settings}),

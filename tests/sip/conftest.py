@@ -1,3 +1,6 @@
-from tests.databases import copied
+"""Its databases."""
 
-__all__ = ["copied"]
+from tests.databases import copied, database, pytest_generate_tests
+from tests.integration.postgresql import postgresql
+
+__all__ = ["copied", "database", "postgresql", "pytest_generate_tests"]

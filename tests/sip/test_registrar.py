@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import BOTH
 from tests.sip.peers import Owner, Phone, World
 from tests.sip.registering import RegistrarWorld, Telephone
 from vxml_server.sip.errors import InvalidUri
 from vxml_server.sip.registrar import RegistrarSettings
 from vxml_server.sip.uri import Destination
 from vxml_server.store import StoreError
+
+pytestmark = BOTH
 
 NO_OPTIONS = RegistrarSettings(keep_alive=0)
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.databases import BOTH
 from vxml_server.sip.errors import Rejection, SipError
 from vxml_server.sip.headers import Headers
 from vxml_server.sip.message import Request, parse_message
@@ -20,6 +21,8 @@ from vxml_server.sip.registrar_bindings import (
     update,
 )
 from vxml_server.sip.uri import Destination, SipUri
+
+pytestmark = BOTH
 
 SOURCE = Destination("udp", "203.0.113.5", 4711)
 RULES = RegistrarRules(min_expires=60, max_expires=3600, default_expires=600, max_contacts=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from tests.databases import BOTH
 from tests.sip.peers import PHONE, Phone, World
 from vxml_server.clock import VirtualClock
 from vxml_server.sip.core import UserAgentSettings
@@ -18,6 +19,8 @@ from vxml_server.sip.registrar_limits import (
     Lockouts,
 )
 from vxml_server.sip.uri import Destination
+
+pytestmark = BOTH
 
 USERS = {"alice": "secret", "bob": "other"}
 

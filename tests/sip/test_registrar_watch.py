@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import BOTH
 from tests.sip.registering import RegistrarWorld, Telephone
 from vxml_server.sip.registrar import RegistrarSettings
 from vxml_server.sip.uri import Destination
+
+pytestmark = BOTH
 
 PERIOD = 40.0
 TIMEOUT = 32.0
