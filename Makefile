@@ -39,7 +39,7 @@ unit: $(DEV_STAMP)
 integration: packages $(DEV_STAMP)
 	@echo "== applications, and calls from other people's telephones"
 	$(BIN)/pytest tests/apps
-	$(BIN)/pytest -m integration tests/integration
+	$(BIN)/pytest -m integration tests/integration tests/queues tests/recording tests/sip
 
 bench: packages $(DEV_STAMP)
 	@failed=; for name in dtmf media interpreter grammar speech load queues; do \
