@@ -476,3 +476,39 @@ async def test_a_message_whose_disk_is_lost_is_not_in_the_box_any_more(
         assert await world.told() == ["left", "deleted"]
         recording = await world.voicemail.library.get(left.id)
         assert recording.trouble == "lost with the process that made it"
+
+
+async def test_stopping_does_not_wait_for_a_database_that_is_away(tmp_path: Path) -> None:
+    async with world_of(tmp_path, store_type=AwayStore, runs=False) as world:
+        store = world.store
+        assert isinstance(store, AwayStore)
+        store.is_away = True
+        leaving = asyncio.create_task(world.leave())
+        await until(lambda: world.spooled() and world.clock.next_due() is not None)
+        closing = asyncio.create_task(world.voicemail.close())
+        await world.clock.elapse(5)
+        await closing
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        store.is_away = False
+    async with world_of(tmp_path) as world:
+        [path] = world.spooled()
+        assert path.parent.name == "orphans", "the caller was not told that it is kept"
+
+
+async def test_a_message_is_deleted_also_when_its_recording_cannot_be_now(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = await world.leave()
+    await world.stored(left)
+
+    async def away(*arguments: object) -> Recording:
+        raise StoreError("away")
+
+    monkeypatch.setattr(world.archive, "delete", away)
+    assert (await world.voicemail.delete(left.id, "ann")).deleted
+    assert (await world.voicemail.messages("sales")).messages == ()
+    monkeypatch.undo()
+    await world.voicemail.sweep()
+    assert world.kept() == []
+    assert await world.told() == ["left", "deleted"]

@@ -270,6 +270,24 @@ async def test_a_database_that_is_away_ends_no_notifier(tmp_path: Path) -> None:
         await comes_to(world, await world.leave("ann"), "sent")
 
 
+async def test_what_was_sent_and_could_not_be_noted_is_sent_again(world: World) -> None:
+    left = await world.leave("ann")
+    settle = world.voicemail._ledger.settle
+    with pytest.MonkeyPatch.context() as patch:
+
+        async def away(*arguments: object) -> None:
+            raise StoreError("away")
+
+        patch.setattr(world.voicemail._ledger, "settle", away)
+        await world.tell()
+    assert world.voicemail._ledger.settle == settle
+    assert await world.notified(left) == "pending"
+    await world.tell(after=CLAIM.total_seconds())
+    assert await world.notified(left) == "sent"
+    first, second = world.mail.told
+    assert first.notice.id == second.notice.id
+
+
 class DeafStore(Store):
     """A database that does not answer so many times."""
 
