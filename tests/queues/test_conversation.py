@@ -41,6 +41,21 @@ async def test_a_caller_who_hangs_up_ends_the_conversation(hall: Hall) -> None:
     assert state(hall.centre, "ann") == "wrapping_up"
 
 
+async def test_waiting_again_is_no_time_with_an_agent(hall: Hall) -> None:
+    waiter = await hall.bridged()
+    await hall.settle(30)
+    waiter.transfer.send_on("", "")
+    await hall.centre.present("ann", Presence.ON_BREAK)
+    (await hall.telephone("ann")).bye()
+    await hall.settle(100)
+    assert not waiter.is_bridged
+    waiter.hang_up()
+    await hall.settle()
+    assert await hall.result(waiter) == TransferResult(
+        "connection.disconnect.hangup", pytest.approx(30)
+    )
+
+
 async def test_a_conversation_ends_at_its_longest_time(hall: Hall) -> None:
     waiter = await hall.bridged(max_time=60.0)
     await hall.settle(60)

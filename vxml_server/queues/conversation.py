@@ -34,7 +34,8 @@ class Conversation:
         self._telephone: AgentTelephone | None = None
         self._offer: Offer | None = None
         self._ending = EndingInput(reception.clock, handover.ear, request)
-        self._answered = 0.0
+        self._began: float | None = None
+        self._talked = 0.0
         self.answered_at: datetime | None = None
         """When the last agent and he began to talk."""
         self.is_parted = False
@@ -49,8 +50,9 @@ class Conversation:
 
     @property
     def talked(self) -> float:
-        """Seconds since the last agent and he began to talk; 0 when none has."""
-        return 0.0 if self.answered_at is None else self._clock.monotonic() - self._answered
+        """Seconds that he has talked with agents, without those that he waited between them."""
+        now = self._clock.monotonic()
+        return self._talked + (0.0 if self._began is None else now - self._began)
 
     # Who hears whom ----------------------------------------------------------------------------
 
@@ -122,13 +124,13 @@ class Conversation:
         assert self._telephone is not None and self._offer is not None, "they are bridged"
         agent = self._telephone.leg
         self.answered_at = self._clock.utc_now()
-        self._answered = self._clock.monotonic()
+        began = self._began = self._clock.monotonic()
         self._ending.overhear()
         if self.recorded is not None:
             self.recorded.agent(self._offer.agent, {"entry": self._offer.entry})
             self.recorded.start(self._caller.channel, agent.channel)
         limit = self._request.max_time
-        deadline = self._answered + limit if limit > 0 else None
+        deadline = began + limit if limit > 0 else None
         while True:
             if self._caller.end is not None:
                 return self._over(HANGUP)
@@ -153,6 +155,7 @@ class Conversation:
 
     def leave(self) -> None:
         """He is as he was before it."""
+        self._talked, self._began = self.talked, None
         if self.recorded is not None:
             self.recorded.stop()
         self._engine.unbridge(self._caller.channel)
