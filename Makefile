@@ -31,15 +31,15 @@ lint: $(DEV_STAMP)
 	$(BIN)/lint-imports
 
 unit: $(DEV_STAMP)
-	@echo "== unit tests, and the branches that they cover"
+	@echo "== unit tests and applications, and the branches that they cover"
 	$(BIN)/pytest -n $(CORES) $(COVERED:%=tests/%) $(COVERED:%=--cov=vxml_server/%) --cov-report=json --cov-report=
 	$(BIN)/python scripts/check_branch_coverage.py coverage.json 90 $(COVERED:%=vxml_server/%)
-	$(BIN)/pytest -n $(CORES) -m "not integration" --ignore=tests/apps $(COVERED:%=--ignore=tests/%)
+	$(BIN)/pytest -n $(CORES) -m "not integration" $(COVERED:%=--ignore=tests/%)
 
 integration: packages $(DEV_STAMP)
-	@echo "== applications, and calls from other people's telephones"
-	$(BIN)/pytest tests/apps
-	$(BIN)/pytest -m integration tests/integration tests/queues tests/recording tests/sip
+	@echo "== calls from other people's telephones, real engines, databases that fail"
+	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m integration \
+		tests/integration tests/queues tests/recording tests/sip
 
 bench: packages $(DEV_STAMP)
 	@failed=; for name in dtmf media interpreter grammar speech load queues; do \

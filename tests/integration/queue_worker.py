@@ -1,8 +1,8 @@
 """A worker of a contact centre as a process: callers come all the time, telephones answer.
 
 `python -m tests.integration.queue_worker URL NAME SECONDS [CALLERS] [STATE]`. With a STATE
-(`ringing` or `talking`) all offers stay there. Says `ready` on standard output, and at the end what
-became of its callers.
+(`ringing` or `talking`) all offers stay there. Says `ready` on standard output, and at the end, or
+on SIGTERM, what became of its callers.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import signal
 import sys
 from collections import Counter
 
@@ -104,17 +105,19 @@ async def main(url: str, name: str, seconds: float, callers: int, state: str) ->
         await centre.present(one.name, Presence.AVAILABLE)
     say("ready")
     became: Counter[str] = Counter()
-    end = clock.monotonic() + seconds
+    end = asyncio.Event()
+    clock.call_later(seconds, end.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end.set)
 
     async def come(number: int) -> None:
-        while clock.monotonic() < end:
+        while not end.is_set():
             try:
                 became[await Caller(centre, f"{name}-{number}", state).run()] += 1
             except StoreError:
                 became["no store"] += 1
                 await clock.sleep(0.2)
 
-    await asyncio.gather(clock.sleep(seconds), *(come(number) for number in range(callers)))
+    await asyncio.gather(end.wait(), *(come(number) for number in range(callers)))
     await centre.stop()
     await store.close()
     say(json.dumps({**became, "restarts": centre.counters.restarts}))
