@@ -267,8 +267,11 @@ def calibrate(engine: SpeechEngine, lang: str, heard: Sequence[Heard]) -> list[H
 # The bench ---------------------------------------------------------------------------------------
 
 
-def bench(asked: Asked, options: argparse.Namespace) -> tuple[list[str], list[tuple[float, bool]]]:
-    """Measures one engine; gives the targets missed, and held-out confidences with verdicts."""
+def bench(
+    asked: Asked, options: argparse.Namespace
+) -> tuple[str, list[str], list[tuple[float, bool]]]:
+    """Measures one engine; gives its identity, the targets that it missed, and held-out
+    confidences with verdicts."""
     models = {asked.lang: asked.model} if asked.model else {}
     before = megabytes()
     engine = build(asked.engine, EngineSettings(models, processes=1))
@@ -276,10 +279,10 @@ def bench(asked: Asked, options: argparse.Namespace) -> tuple[list[str], list[tu
         save(engine.identity, asked.lang, Logistic(1.0, 0.0))
     began, cpu = time.perf_counter(), cpu_seconds()
     try:
-        found = _bench(engine, asked, options, before)
+        missed, confidences = _bench(engine, asked, options, before)
         wall, spent = time.perf_counter() - began, cpu_seconds() - cpu
         print(f"  {'all of this':20} {wall:.0f} s, of which {spent:.0f} s of CPU time")
-        return found
+        return engine.identity, missed, confidences
     finally:
         engine.close()
 
@@ -373,13 +376,12 @@ def main() -> int:
             print(f"skipped: no prompts in {asked.lang} are installed", file=sys.stderr)
             continue
         try:
-            failed, confidences = bench(asked, options)
+            identity, failed, confidences = bench(asked, options)
         except VoiceXmlEvent as event:
             print(f"skipped: {asked.engine} in {asked.lang}: {event}", file=sys.stderr)
             continue
         missed += failed
-        name = asked.model.removeprefix("package:") or asked.engine
-        curves[f"{asked.engine} {name}, {asked.lang}"] = confidences
+        curves[f"{identity}, {asked.lang}"] = confidences
     if not curves:
         return 2
     if options.keep is not None:
