@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 
@@ -24,6 +25,7 @@ from vxml_server.queues.supervision import RING_TIME, Supervision
 from vxml_server.queues.telephones import Dialler
 from vxml_server.queues.transitions import OfferEvent
 from vxml_server.store import Json, Store
+from vxml_server.store.feed import Feed
 
 pytestmark = BOTH
 
@@ -470,6 +472,20 @@ async def test_a_priority_puts_a_caller_before_others(floor: Floor) -> None:
 # Other workers -----------------------------------------------------------------------------------
 
 
+class Elsewhere:
+    """The same time with another time of day."""
+
+    def __init__(self, clock: VirtualClock, ahead: float) -> None:
+        self._clock = clock
+        self._ahead = timedelta(seconds=ahead)
+        self.call_later = clock.call_later
+        self.sleep = clock.sleep
+        self.monotonic = clock.monotonic
+
+    def utc_now(self) -> datetime:
+        return self._clock.utc_now() + self._ahead
+
+
 async def test_an_order_finds_the_worker_that_has_the_caller(floor: Floor) -> None:
     centre = await floor.world.worker("other")
     elsewhere = Floor(floor.world, Switchboard(floor.world.clock, centre), floor.world._stores[1])
@@ -507,5 +523,39 @@ async def test_a_worker_that_does_not_answer_is_named_and_obeys_nothing_later(
     await floor.supervision.stop()
 
     assert await elsewhere.refused(Action.HANG_UP, offer) is Reason.NO_ANSWER
+    assert caller.is_bridged
+    await elsewhere.supervision.stop()
+
+
+@pytest.mark.parametrize("ahead", [-600.0, 600.0])
+async def test_an_order_does_not_depend_on_what_time_it_is_at_either_worker(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    centre = await floor.world.worker("other")
+    elsewhere = Floor(floor.world, Switchboard(floor.world.clock, centre), floor.world._stores[1])
+    elsewhere.supervision.start()
+    there = Elsewhere(floor.world.clock, ahead)
+    monkeypatch.setattr(elsewhere.supervision._post, "_clock", there)
+    caller = await floor.bridged()
+    offer = floor.offer
+    await floor.settle(1.0)
+
+    await elsewhere.do(Action.HANG_UP, offer)
+    assert await floor.outcome(caller) == "far_end_disconnect"
+    await elsewhere.supervision.stop()
+
+
+async def test_an_order_that_was_read_too_late_is_not_obeyed(
+    floor: Floor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    centre = await floor.world.worker("other")
+    elsewhere = Floor(floor.world, Switchboard(floor.world.clock, centre), floor.world._stores[1])
+    elsewhere.supervision.start()
+    caller = await floor.bridged()
+    offer = floor.offer
+    await floor.settle(1.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Feed, "age", PATIENCE + 0.1)
+        assert await elsewhere.refused(Action.HANG_UP, offer) is Reason.NO_ANSWER
     assert caller.is_bridged
     await elsewhere.supervision.stop()

@@ -91,3 +91,26 @@ async def test_another_process_on_the_same_file_is_noticed_in_a_moment(
         assert await waiting == [(1, "theirs")]
     finally:
         await other.close()
+
+
+async def test_how_old_news_may_be_is_how_long_ago_there_was_none(
+    store: Store, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, read = asyncio.Event(), store.feed._read
+    gate.set()
+
+    async def late(*, after: int, limit: int) -> tuple[EventRecord, ...]:
+        await gate.wait()
+        return await read(after=after, limit=limit)
+
+    monkeypatch.setattr(store.feed, "_read", late)
+    await tell(store, clock, "a")
+    feed = store.feed.follow(0)
+    assert await take(feed, 1) == [(1, "a")]
+    waiting = asyncio.ensure_future(take(feed, 1))
+    gate.clear()
+    await tell(store, clock, "b")
+    clock.advance(30.0)
+    gate.set()
+    assert await waiting == [(2, "b")]
+    assert store.feed.age == 30.0, "it may have been told at once"

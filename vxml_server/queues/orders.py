@@ -149,6 +149,10 @@ class Post:
                 if event.name == ANSWERED:
                     self._take_answer(event)
                 elif event.name == GIVEN and event.data["to"] == self._worker:
+                    # How old it is no clock says: those of two workers differ.
+                    if (age := self._store.feed.age) > PATIENCE:
+                        _log.warning("an order came too late", order=event.seq, seconds=age)
+                        continue
                     task = asyncio.create_task(self._carry_out(event), name="queues order")
                     self._obeying.add(task)
                     task.add_done_callback(self._obeying.discard)
@@ -170,10 +174,6 @@ class Post:
             values if isinstance(values, dict) else {},
         )
         said: dict[str, Json] = {"order": data["order"], "to": data["worker"]}
-        age = (self._clock.utc_now() - event.at).total_seconds()
-        if age > PATIENCE:
-            _log.warning("an order came too late", action=order.action, seconds=age)
-            return
         try:
             await self._obey(order)
         except Refused as refused:

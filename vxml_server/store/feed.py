@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from itertools import takewhile
+from math import inf
 from typing import Protocol
 
 import structlog
@@ -43,6 +44,8 @@ class Feed:
         self._clock = clock
         self._kept: deque[EventRecord] = deque(maxlen=_KEPT)
         self._last = 0
+        self._looks = (-inf, -inf)
+        """When the newest look at the whole log began, and when the one before that did."""
         self._grown = asyncio.Event()
         self._news = asyncio.Condition()
         self._following: asyncio.Task[None] | None = None
@@ -56,6 +59,11 @@ class Feed:
     def last(self) -> int:
         """The number of the newest fact that is known here; 0 before anybody follows."""
         return self._last
+
+    @property
+    def age(self) -> float:
+        """Seconds, by nobody's clock but ours: what was seen last is no older."""
+        return self._clock.monotonic() - self._looks[1]
 
     async def follow(self, after: int) -> AsyncIterator[EventRecord]:
         """Every fact with a number over `after`, those to come included; never ends by itself."""
@@ -104,8 +112,11 @@ class Feed:
 
     async def _follow(self) -> None:
         while True:
+            began = self._clock.monotonic()
             try:
                 news = await self._read(after=self._last, limit=_CHUNK)
+                if len(news) < _CHUNK:
+                    self._looks = (began, self._looks[0])
             except Exception as error:
                 # Whatever it is: who follows must not be left behind for ever.
                 _log.warning("the log cannot be read", error=str(error))
