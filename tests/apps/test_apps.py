@@ -161,7 +161,8 @@ async def test_a_pin_is_in_no_uri_and_no_log(call: Call) -> None:
     result = await call(f"{DEFAULT_ORIGIN}/apps/bank/en/index.vxml", script)
     told = [record for record in result.records if record["event"] in {"fetch", "log"}]
     assert told
-    assert not re.search("4321|654321", str(told))
+    # A port may be anything.
+    assert not re.search("4321|654321", re.sub("127.0.0.1:[0-9]+", "", str(told)))
 
 
 @pytest.mark.parametrize("application", ["bank", "hours", "support", "survey", "table"])
