@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.apps.judging import complaints, errors_thrown
+from tests.examples import examples
 from tests.voicemail.boxes import NOW, PIN, Boxes
 from vxml_server.app.voicemail_object import CLASSID, MAX_TRIES, VoicemailObject, number_of
 from vxml_server.clock import SystemClock, VirtualClock
@@ -357,7 +358,7 @@ KEYS = st.one_of(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.sampled_from(LANGUAGES), st.lists(KEYS, max_size=15).map("".join))
 def test_whatever_an_owner_presses_the_call_ends_without_an_error(
     language: str, steps: str

@@ -17,6 +17,7 @@ from tests.asr.scripted import (
     SOUND,
 )
 from tests.asr.waits import DIGITS, LEFT, World
+from tests.examples import examples
 from vxml_server.asr import (
     Attention,
     SpeechBegan,
@@ -137,6 +138,8 @@ class Listener(RuleBasedStateMachine):
         assert all(utterance.is_closed for utterance in self.world.engine.utterances)
 
 
-Listener.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+Listener.TestCase.settings = settings(
+    max_examples=examples(25), stateful_step_count=20, deadline=None
+)
 
 TestListener = Listener.TestCase

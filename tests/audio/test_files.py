@@ -9,6 +9,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from vxml_server.audio import Audio, decode, encode_alaw, encode_ulaw, encode_wav, rms_dbfs
 from vxml_server.events import VoiceXmlEvent
 
@@ -171,7 +172,7 @@ def test_decoded_samples_cannot_be_written_to() -> None:
     st.lists(st.tuples(st.integers(0, 199), st.integers(0, 255)), min_size=1, max_size=8),
     st.integers(0, 1200),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_a_damaged_file_gives_audio_or_an_event_and_nothing_else(
     form: str, changes: list[tuple[int, int]], length: int
 ) -> None:

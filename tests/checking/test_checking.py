@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from tests.examples import examples
 from tests.fuzz import documents
 from tests.interpreter.harness import vxml, yes
 from vxml_server import cli
@@ -263,7 +264,7 @@ def test_the_applications_of_this_repository_are_clean() -> None:
     assert [str(finding) for finding in check_paths([ROOT / "apps"])] == []
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(random=st.randoms(use_true_random=False))
 def test_any_document_can_be_checked(tmp_path: Path, random: Random) -> None:
     path = tmp_path / "main.vxml"

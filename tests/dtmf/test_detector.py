@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from vxml_server.audio import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
 from vxml_server.dtmf import KEYS, DtmfBank, DtmfDetector, silence, tone
 
@@ -313,7 +314,7 @@ def test_digital_silence_and_full_scale_give_nothing() -> None:
     assert listen([silence(1000), np.full(8000, -32768, np.int16), square]) == ["", "", ""]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(KEYS), st.integers(15, 90), st.integers(10, 90)),

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from vxml_server.ecmascript import Engine, Object, declared_names
 from vxml_server.ecmascript.engine import MAX_DEPTH
 from vxml_server.events import VoiceXmlEvent
@@ -337,7 +338,7 @@ LITERALS = st.one_of(
 
 
 @given(LITERALS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_a_literal_is_what_the_engine_makes_of_it(expression: str) -> None:
     engine = Engine()
     scope = engine.new_scope()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.fuzz.runs import Runner, draw
 from tests.interpreter.harness import call, heard
 
@@ -19,7 +20,7 @@ def runner() -> Iterator[Runner]:
     runner.close()
 
 
-@settings(max_examples=300, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(300), suppress_health_check=list(HealthCheck))
 @given(random=st.randoms(use_true_random=False))
 def test_no_document_and_no_caller_break_the_interpreter(runner: Runner, random: Random) -> None:
     runner.run(draw(random))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.grammar.conftest import voice
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.grammar import JsonValue, semantics
@@ -53,7 +54,7 @@ def meanings(grammar: Grammar, said: str) -> tuple[object, object]:
 
 
 @given(scripts, scripts, scripts)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_direct_and_by_the_engine_are_the_same(root: str, first: str, second: str) -> None:
     direct, engine = meanings(grammar_of(root, first, second), "go one two")
     assert direct in ("engine", engine)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.grammar.conftest import SRGS
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.grammar import Grammar, JointMatcher, Status, builtin, load
@@ -170,7 +171,7 @@ ALL = [s for n in range(LENGTH + 1) for s in itertools.product(WORDS, repeat=n)]
 
 
 @given(grammars)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_a_grammar_accepts_exactly_its_sentences(rules: Rules) -> None:
     grammar, expected = xml_form(rules), language(rules)
     for sentence in ALL:
@@ -181,7 +182,7 @@ def test_a_grammar_accepts_exactly_its_sentences(rules: Rules) -> None:
 
 
 @given(grammars)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_the_matcher_agrees_with_the_sentences_at_every_prefix(rules: Rules) -> None:
     grammar, expected = xml_form(rules), language(rules)
     prefixes = {sentence[:n] for sentence in expected for n in range(len(sentence) + 1)}
@@ -204,7 +205,7 @@ def test_the_matcher_agrees_with_the_sentences_at_every_prefix(rules: Rules) -> 
 
 
 @given(grammars)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_what_is_not_dead_can_still_match(rules: Rules) -> None:
     """From any live prefix some word leads on, or the prefix is a match already."""
     grammar = xml_form(rules)
@@ -223,7 +224,7 @@ def grammar_status(grammar: Grammar, sentence: Sentence) -> Status:
 
 
 @given(grammars)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_the_xml_and_the_abnf_form_are_the_same_grammar(rules: Rules) -> None:
     xml, abnf = xml_form(rules), abnf_form(rules)
     for sentence in ALL:
@@ -233,7 +234,7 @@ def test_the_xml_and_the_abnf_form_are_the_same_grammar(rules: Rules) -> None:
 
 
 @given(grammars)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_the_automaton_agrees_with_the_parser(rules: Rules) -> None:
     automaton = xml_form(rules)
     parser = replace(automaton, automaton=None)
@@ -249,7 +250,7 @@ def test_the_automaton_agrees_with_the_parser(rules: Rules) -> None:
 
 
 @given(st.lists(grammars, min_size=1, max_size=3), st.lists(st.booleans(), min_size=3, max_size=3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_grammars_that_listen_together_match_what_they_match_alone(
     several: list[Rules], without_automaton: list[bool]
 ) -> None:
@@ -290,7 +291,7 @@ def test_most_of_the_grammars_above_have_an_automaton() -> None:
     with_automaton = []
 
     @given(grammars)
-    @settings(max_examples=50, deadline=None, database=None)
+    @settings(max_examples=examples(50), deadline=None, database=None)
     def count(rules: Rules) -> None:
         with_automaton.append(xml_form(rules).automaton is not None)
 
@@ -299,7 +300,7 @@ def test_most_of_the_grammars_above_have_an_automaton() -> None:
 
 
 @given(grammars)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_all_parses_begin_with_the_preferred_and_differ(rules: Rules) -> None:
     grammar = xml_form(rules)
     for sentence in ALL:
@@ -313,7 +314,7 @@ def test_all_parses_begin_with_the_preferred_and_differ(rules: Rules) -> None:
 
 
 @given(grammars, st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_generated_sentences_are_accepted(rules: Rules, source: random.Random) -> None:
     grammar, expected = xml_form(rules), language(rules)
     for _ in range(10):
@@ -328,7 +329,7 @@ def test_generated_sentences_are_accepted(rules: Rules, source: random.Random) -
 
 
 @given(grammars)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_the_sentences_of_a_finite_grammar_are_all_of_them(rules: Rules) -> None:
     found = xml_form(rules).sentences(2000)
     if found is None:
@@ -339,7 +340,7 @@ def test_the_sentences_of_a_finite_grammar_are_all_of_them(rules: Rules) -> None
 
 
 @given(grammars)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_a_grammar_written_as_jsgf_accepts_the_same(rules: Rules) -> None:
     grammar = xml_form(rules)
     again = load(grammar.to_jsgf().encode())
@@ -349,7 +350,7 @@ def test_a_grammar_written_as_jsgf_accepts_the_same(rules: Rules) -> None:
 
 
 @given(grammars)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_no_ambiguity_makes_the_work_exponential(rules: Rules) -> None:
     """Twice the words are eight times the items at most; a careless parser would square them."""
     network = xml_form(rules).network
@@ -404,7 +405,7 @@ edits = st.lists(
 
 
 @given(st.sampled_from([XML_SAMPLE, ABNF_SAMPLE, JSGF_SAMPLE, GSL_SAMPLE]), edits)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_no_damage_to_a_grammar_raises_anything_but_an_event(
     text: str, damage: list[tuple[int, int, str]]
 ) -> None:
@@ -414,7 +415,7 @@ def test_no_damage_to_a_grammar_raises_anything_but_an_event(
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda t: f"#ABNF 1.0;\n{t}".encode()))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_no_content_raises_anything_but_an_event(source: bytes) -> None:
     only_an_event(source)
 

@@ -1,6 +1,6 @@
 """Three workers of one contact centre on a real PostgreSQL: whatever fails, the rules hold.
 
-Ten thousand histories, which take about an hour, and the one with a number alone:
+Ten thousand histories, which take an hour and a half of a core, and the one with a number alone:
 
     HISTORIES=10000 pytest -n 0 tests/integration/test_queue_workers.py
     HISTORIES=1 FIRST_HISTORY=4711 pytest -n 0 tests/integration/test_queue_workers.py

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.interpreter.calls import (
     CITIES,
     FOUR_DIGITS,
@@ -270,7 +271,7 @@ PROMPTS = st.sampled_from(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(
     st.lists(STEPS, max_size=8),
     st.lists(PROMPTS, max_size=3),

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from vxml_server.media.jitter import (
     FIRST_DELAY,
     LATE_RUN,
@@ -261,7 +262,7 @@ def test_the_delay_is_given_back_when_it_is_not_needed() -> None:
     assert play.buffer._position // FRAME - play.tick == 0
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     st.lists(
         st.tuples(

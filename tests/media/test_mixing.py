@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.examples import examples
 from tests.media.world import FarEnd, Heard, World, press, sine
 from vxml_server.media import Channel, Codec
 from vxml_server.media.mixing import KNEE, limited
@@ -105,7 +106,7 @@ def test_each_hears_the_sum_of_those_it_is_given_and_nothing_else(
         assert_hears(who, one, hears.get(one, ()))
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     st.dictionaries(
         st.integers(0, 5), st.frozensets(st.integers(0, 5), max_size=5), min_size=2, max_size=6

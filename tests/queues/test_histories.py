@@ -18,7 +18,7 @@ import pytest
 from tests.queues.histories import History
 from tests.queues.killable import close_workers, open_workers, workers_in_memory
 
-HISTORIES = int(os.environ.get("HISTORIES", "40"))
+HISTORIES = int(os.environ.get("HISTORIES", "20"))
 FIRST = int(os.environ.get("FIRST_HISTORY", "0"))
 
 

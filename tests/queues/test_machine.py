@@ -10,7 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.queues.machine import QueueMachine
 from tests.queues.stored import StoredMachine
 
-HISTORIES = int(os.environ.get("HISTORIES", "200"))
+HISTORIES = int(os.environ.get("HISTORIES", "80"))
 
 
 def test_whatever_happens_in_memory_the_rules_hold() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.queues.contact_centre import ContactCentre, agent, queue
 from tests.queues.machine import QueueMachine
 from vxml_server.queues.rows import Exit, Fact, OfferState, Presence
@@ -288,7 +289,7 @@ def total(table: Table) -> list[list[int]]:
 
 
 @given(histories())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_who_came_has_been_counted_out_or_still_waits(choices: list[int]) -> None:
     machine = _History()
     facts = machine.play(choices)
@@ -309,7 +310,7 @@ def test_who_came_has_been_counted_out_or_still_waits(choices: list[int]) -> Non
 
 
 @given(histories(), st.lists(st.integers(0, 400), max_size=5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_parts_that_are_added_up_are_the_whole(choices: list[int], cuts: list[int]) -> None:
     machine = _History()
     facts = machine.play(choices)
@@ -330,7 +331,7 @@ def test_parts_that_are_added_up_are_the_whole(choices: list[int], cuts: list[in
 
 
 @given(histories())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_what_does_not_count_changes_nothing_and_times_are_those_of_the_agents(
     choices: list[int],
 ) -> None:

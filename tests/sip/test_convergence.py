@@ -12,6 +12,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.sip.peers import Owner, Switchboard, VirtualNetwork, Weather, answer_at_once
 from vxml_server.clock import VirtualClock
 from vxml_server.sip.errors import IllegalTransition
@@ -93,7 +94,7 @@ class Pair:
         return [self.ear, *self.board.owners]
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=examples(120))
 @given(
     st.sampled_from(["udp", "tcp"]),
     weathers,
@@ -136,7 +137,7 @@ def test_both_ends_always_come_to_the_same_end(
 
 
 @given(st.integers(0, 10**6))
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 def test_an_answered_call_survives_a_bad_network(seed: int) -> None:
     pair = Pair("udp", Weather(loss=0.15, duplication=0.3, jitter=0.4), seed, late_offer=False)
     pair.board.policy = answer_at_once

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from vxml_server.clock import SystemClock
 from vxml_server.ecmascript import Engine
 from vxml_server.events import VoiceXmlEvent
@@ -75,7 +76,7 @@ def same(one: Speech | str, other: Speech | str) -> bool:
     return np.array_equal(one.pcm, other.pcm) and one.marks == other.marks
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(st.sampled_from(PROMPTS), min_size=2, max_size=4))
 def test_a_prompt_sounds_the_same_whatever_was_said_before(
     booth: Booth, contents: list[str]
@@ -100,7 +101,7 @@ PAGE = compile_document(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.one_of(
         st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40),

@@ -34,7 +34,7 @@ from vxml_server.recording.target import Target, TargetError
 from vxml_server.voicemail import BoxFull, Message, NoSuchMessage
 
 Result = TypeVar("Result")
-HISTORIES = int(os.environ.get("HISTORIES", "5"))
+HISTORIES = int(os.environ.get("HISTORIES", "2"))
 DAYS = 2.0
 MOST = 4
 BOXES = (

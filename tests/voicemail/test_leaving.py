@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from tests.apps.judging import complaints, errors_thrown
+from tests.examples import examples
 from tests.voicemail.boxes import Boxes
 from vxml_server.app.contact_centre import DOCUMENTS as HOLD_MUSIC
 from vxml_server.app.voicemail_object import CLASSID, VoicemailObject
@@ -185,7 +186,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.sampled_from(LANGUAGES), st.lists(STEPS, max_size=12).map("".join))
 def test_whatever_a_caller_does_it_ends_and_says_truly_whether_a_message_is_kept(
     language: str, steps: str
