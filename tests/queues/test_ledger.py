@@ -13,6 +13,7 @@ from tests.queues.contact_centre import TODAY, agent, queue
 from tests.queues.machine import AGENTS, GROUPS, QUEUES
 from vxml_server.clock import VirtualClock
 from vxml_server.queues.ledger import Ledger
+from vxml_server.queues.profiles import Box
 from vxml_server.queues.rows import AgentRow, Change, Entry, Exit, Offer, Presence
 from vxml_server.queues.transitions import OfferEvent, advance, claim, enter, leave, present
 from vxml_server.store import Store
@@ -124,6 +125,19 @@ async def test_definitions_are_kept_replaced_and_removed(ledger: Ledger) -> None
     assert known.groups == GROUPS
     assert {one.name: one for one in known.queues} == {one.name: one for one in QUEUES}
     assert known.declared == {("group", "first"), ("group", "second")}
+
+
+async def test_the_log_does_not_have_what_may_be_a_secret_in_the_url_of_a_webhook(
+    ledger: Ledger, store: Store
+) -> None:
+    box = Box("sales", webhook="https://ann:pass@crm.example.org:8443/hooks/s3cret?key=42")
+    await ledger.define(box, NOW)
+    (known,) = (await ledger.definitions()).boxes
+    assert known == box
+    (fact,) = await store.events()
+    told = fact.data["definition"]
+    assert isinstance(told, dict)
+    assert told["webhook"] == "https://crm.example.org"
 
 
 async def test_what_a_dead_worker_had_is_found_and_put_right_by_one(

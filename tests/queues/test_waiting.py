@@ -11,9 +11,10 @@ from tests.queues.waiters import ROUND, Waiter, failure, names, thrown
 from tests.queues.workers import state
 from vxml_server.interpreter import Outcome, TransferResult
 from vxml_server.queues.patience import LOOK
-from vxml_server.queues.rows import Presence
+from vxml_server.queues.rows import Exit, Presence
 from vxml_server.queues.treatment import Returned, returned
 from vxml_server.queues.waiting import MAX_OVERFLOWS
+from vxml_server.store import StoreError
 
 # The way in --------------------------------------------------------------------------------------
 
@@ -314,6 +315,23 @@ async def test_a_call_that_is_abandoned_leaves_nothing_behind(hall: Hall, moment
     assert not hall.centre.board.entries
     await hall.settle(11)
     assert not hall.centre.board.offers
+
+
+async def test_his_call_is_told_of_the_end_also_when_that_cannot_be_stored(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiter = await hall.waiter(type_="consultation")
+    connected = asyncio.create_task(waiter.transfer.connected())
+
+    async def is_not_stored(entry: str, reason: Exit) -> None:
+        raise StoreError("the worker stops")
+
+    monkeypatch.setattr(hall.centre, "leave", is_not_stored)
+    waiter.hang_up()
+    await hall.settle()
+    assert waiter.running is not None and waiter.running.done()
+    assert connected.done()
+    assert waiter.transfer.record is not None
 
 
 async def test_who_is_put_out_goes_back_to_his_application(hall: Hall) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from sqlalchemy import (
@@ -453,5 +454,10 @@ def _defined(kind: Kind, name: str, at: float, definition: Definition | None = N
     data: dict[str, Json] = {"name": name}
     if definition is None:
         return Fact(f"{kind}.removed", at, queue, agent, data=data)
-    data["definition"] = written(definition)
+    told = written(definition)
+    if isinstance(definition, Box) and definition.webhook:
+        # The log is for ever, and what surrounds the host of a URL may be a secret.
+        parts = urlsplit(definition.webhook)
+        told["webhook"] = f"{parts.scheme}://{parts.hostname}"
+    data["definition"] = told
     return Fact(f"{kind}.defined", at, queue, agent, data=data)

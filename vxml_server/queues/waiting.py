@@ -153,8 +153,12 @@ class QueueTransfer:
         self._conversation.close()
         self._patience.stop()
         await self._silence()
-        if self._entry:
-            await self._centre.leave(self._entry, Exit.ABANDONED)
+        try:
+            if self._entry:
+                await self._centre.leave(self._entry, Exit.ABANDONED)
+        except StoreError as error:
+            # This worker stops without its database; another one puts right what it leaves.
+            _log.warning("who has left is not stored", entry=self._entry, error=str(error))
         self._conversation.unbridge()
         if not self._connected.done():
             self._connected.set_result(result)
