@@ -19,10 +19,14 @@ from tests.voicemail.boxes import Boxes
 from vxml_server.app.contact_centre import DOCUMENTS as HOLD_MUSIC
 from vxml_server.app.voicemail_object import CLASSID, VoicemailObject
 from vxml_server.clock import SystemClock, VirtualClock
+from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import Fetcher
 from vxml_server.interpreter import DocumentStore
 from vxml_server.interpreter.dialogue import DialogueResult, run_dialogue
+from vxml_server.interpreter.platform import Prompt
+from vxml_server.interpreter.playback import Playback
 from vxml_server.interpreter.script import Case, parse_cases, parse_script
+from vxml_server.interpreter.scripted import ScriptedPlatform
 from vxml_server.queues import Board, Box
 from vxml_server.settings import FetchSettings
 from vxml_server.store import StoreError
@@ -227,3 +231,21 @@ def shape(document: Path) -> list[tuple[str, dict[str, str]]]:
         kept = {key: text for key, text in node.items() if not is_spoken and "lang" not in key}
         found.append((name, kept))
     return found
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_what_was_said_is_kept_though_speech_fails_after_it(
+    caller: Caller, language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = ScriptedPlatform._start
+
+    async def fails(platform: ScriptedPlatform, prompt: Prompt) -> Playback:
+        if "étoile" in repr(prompt) or "star." in repr(prompt):
+            raise VoiceXmlEvent("error.noresource", "the voice is gone")
+        return await start(platform, prompt)
+
+    monkeypatch.setattr(ScriptedPlatform, "_start", fails)
+    result = await caller.hear(language, '- record: 4s\n- dtmf: "#"\n- silence:\n')
+    assert errors_thrown(result) != []
+    assert caller.lengths() == [4.0]
+    assert result.outcome.value == "left"
