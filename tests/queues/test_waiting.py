@@ -95,6 +95,21 @@ async def test_a_document_that_fails_is_replaced_by_the_shipped_one(
     assert not waiter.running.done()
 
 
+async def test_a_defect_in_what_a_document_is_told_leaves_nobody_in_silence(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await hall.centre.present("ann", Presence.ON_BREAK)
+
+    def fails(entry: str) -> None:
+        raise RuntimeError("a defect")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(hall.centre, "standing", fails)
+        waiter = await hall.waiter("queue:short")
+    await hall.settle(5)
+    assert [one.uri for one in waiter.rounds] == ["waiting.en"]
+
+
 async def test_a_document_that_ends_at_once_does_not_keep_the_server_busy(hall: Hall) -> None:
     await hall.centre.present("ann", Presence.ON_BREAK)
     waiter = Waiter(hall.board, "queue:sales")
@@ -137,6 +152,32 @@ async def test_who_hangs_up_after_asking_to_be_called_back_is_noted_too(hall: Ha
     await hall.settle()
     assert await hall.outcome(waiter) == "connection.disconnect.hangup"
     assert names(hall.board.facts) == ["callback.requested"]
+
+
+async def test_a_wish_does_not_outlive_a_conversation_that_came_first(hall: Hall) -> None:
+    waiter = await hall.waiter()
+    telephone = await hall.telephone("ann")
+    heard = waiter.transfer._silence
+
+    async def ends_by_itself() -> None:
+        # The document returns in the very moment in which it would have been ended.
+        waiter.transfer._treated(Returned("callback", {"number": "0123456789"}))
+        await heard()
+
+    waiter.transfer._silence = ends_by_itself
+    telephone.answer()
+    await hall.settle()
+    assert waiter.is_bridged
+    waiter.transfer._silence = heard
+    waiter.transfer.send_on("", "")
+    await hall.centre.present("ann", Presence.ON_BREAK)
+    telephone.bye()
+    await hall.settle(1)
+    assert not waiter.is_bridged
+    waiter.hang_up()
+    await hall.settle()
+    assert await hall.outcome(waiter) == "connection.disconnect.hangup"
+    assert hall.board.facts == []
 
 
 @pytest.mark.parametrize(

@@ -119,9 +119,9 @@ class Treatment:
                 await self._clock.sleep(left)
 
     async def _hear(self, uri: str) -> Outcome:
-        variables = self._variables(self._round)
-        self._round += 1
         try:
+            variables = self._variables(self._round)
+            self._round += 1
             return await self._converse(uri, variables)
         except VoiceXmlEvent as event:
             return Outcome("error", error=event.name, message=event.message)

@@ -473,8 +473,9 @@ class QueueTransfer:
     # After an agent ----------------------------------------------------------------------------
 
     def _leave_conversation(self) -> None:
-        """He is as he was before it; that he waited, for however long, counts no more."""
+        """He is as he was before it; what he waited, and wished for meanwhile, counts no more."""
         self._conversation.leave()
+        self._returned = None
         self._patience.stop()
         self._patience.restart()
         while not self._steps.empty():
