@@ -99,6 +99,9 @@ def test_the_audio_is_a_file_that_plays() -> None:
 @example("{language} {0} %s", "\u2028\u0085\x0b\0")
 @example("\udcff", "=?utf-8?b?QmNj?=")
 @example("é" * 300, "a" * 300)
+@example("=?utf-8?q?x=0d=0aBcc:_eve@example.com?= \u00e9, y", "Ventes")
+@example("==?utf-8?q?x=0d=0aBcc:_e@b?=", "Ventes")
+@example("=\u200b?utf-8?q?x=0d=0aBcc:_e@b?=", "Ventes")
 def test_whatever_a_caller_calls_himself_stays_in_its_place(caller: str, box: str) -> None:
     mail = mail_of(news(replace(BOX, description=box), caller=caller))
     assert set(mail.keys()) == {

@@ -110,8 +110,13 @@ def written(
 
 
 def plain(text: str) -> str:
-    """Text of a caller's in one line: what is no character to be seen is a space."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:LONGEST_NAME]
+    """Text of a caller's in one line: what is no character to be seen is a space.
+
+    Nothing in it is an encoded word (RFC 2047): what one stands for may hold the end of a line, and
+    a field after that.
+    """
+    seen = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(seen.replace("=?", "= ?").split())[:LONGEST_NAME]
 
 
 def _duration(seconds: float) -> str:
