@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.voicemail.world import SALES, World, heard, true_at_last, world_of
+from tests.voicemail.world import ANN, SALES, World, heard, true_at_last, world_of
 from tests.waiting import until
 from vxml_server.queues import Box
 from vxml_server.recording import EnvelopeError
@@ -225,6 +225,18 @@ async def test_who_is_no_address_of_the_box_any_more_is_not_told(world: World) -
     assert await world.notified(left) == "given_up"
     assert world.mail.told == []
     assert len(world.webhook.told) == 1
+
+
+async def test_a_box_that_is_not_known_for_a_while_is_told_of_later(world: World) -> None:
+    world.mail.fail(1)
+    left = await world.leave("ann")
+    await world.tell()
+    await world.define(SALES)
+    await world.tell(after=60)
+    assert await world.notified(left) == "pending"
+    await world.define(SALES, ANN)
+    await world.tell(after=120)
+    assert await world.notified(left) == "sent"
 
 
 async def test_nobody_is_told_of_what_is_deleted(world: World) -> None:

@@ -55,6 +55,8 @@ async def test_metrics_are_those_of_the_registry(world: World, client: Client) -
         ("POST", "/api/v1/calls", 405),
         ("PUT", "/api/v1/calls/one", 405),
         ("DELETE", "/healthz", 405),
+        ("GET", "/api/v1/calls/%00", 400),
+        ("GET", "/api/v1/calls?application=a%00b", 400),
     ],
 )
 async def test_what_is_not_there_is_a_problem(

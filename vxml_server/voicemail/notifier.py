@@ -158,7 +158,10 @@ class Notifier:
         way = self._ways.get(notice.way)
         if message.deleted:
             raise NotSent("the message is deleted", is_final=True)
-        if box is None or (notice.way, notice.address) not in targets(box, {notice.way}):
+        if box is None:
+            # Other workers, or the next definitions, may know it.
+            raise NotSent("there is no such box")
+        if (notice.way, notice.address) not in targets(box, {notice.way}):
             raise NotSent("the box does not name this address any more", is_final=True)
         if way is None:
             raise NotSent(f"this server sends no {notice.way}")

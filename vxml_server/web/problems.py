@@ -36,6 +36,9 @@ class Problem(Exception):
 async def as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turns whatever a handler raises into a problem document."""
     try:
+        if request.path.startswith("/api/") and "\0" in request.path + request.query_string:
+            # PostgreSQL takes no such text, and nothing has such a name.
+            raise Problem(HTTPStatus.BAD_REQUEST, "Expected no character U+0000.")
         return await handler(request)
     except Problem as problem:
         return respond(request, problem.status, problem.detail, problem.headers)
