@@ -38,7 +38,8 @@ unit: $(DEV_STAMP)
 
 integration: packages $(DEV_STAMP)
 	@echo "== calls from other people's telephones, real engines, databases that fail"
-	$(BIN)/pytest -n $(CORES) --dist loadfile --no-loadscope-reorder -m integration \
+	$(BIN)/pytest -m calls tests/integration
+	$(BIN)/pytest -n $(CORES) --dist loadfile -m "integration and not calls" \
 		tests/integration tests/queues tests/recording tests/sip
 
 bench: packages $(DEV_STAMP)

@@ -39,15 +39,17 @@ FAR_ENDS = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Calls come first: they take time and little else, and their packets are timed. What takes
-    all that the processors have is left for when they are over."""
-    calls = set()
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.integration)
-            if isinstance(item, pytest.Function) and "wire" in item.fixturenames:
-                calls.add(item.path)
-    items.sort(key=lambda item: item.path not in calls)
+    """Modules whose packets are timed are `calls`: they want the processors for themselves."""
+    here = [item for item in items if item.path.is_relative_to(HERE)]
+    calls = {
+        item.path
+        for item in here
+        if isinstance(item, pytest.Function) and "wire" in item.fixturenames
+    }
+    for item in here:
+        item.add_marker(pytest.mark.integration)
+        if item.path in calls:
+            item.add_marker(pytest.mark.calls)
 
 
 def _missing() -> list[str]:

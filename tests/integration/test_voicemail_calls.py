@@ -154,12 +154,15 @@ def messages(caller: Caller, name: str) -> list[Json]:
     return found
 
 
+SHORTEST_TONE = 4  # windows of 50 ms
+
+
 def tone_seconds(samples: audio.Samples, hertz: float) -> float:
-    """How long a tone of about the right level is in what is heard, without a break: a voice has it
-    for moments too."""
+    """How long a tone of about the right level is in what is heard; a voice has it for moments too,
+    and those do not count."""
     is_tone = np.abs(audio.tone_levels(samples, hertz) - DBFS) < 2
     runs = (len(list(run)) for is_there, run in groupby(is_tone) if is_there)
-    return 0.05 * max(runs, default=0)
+    return 0.05 * sum(run for run in runs if run >= SHORTEST_TONE)
 
 
 @pytest.mark.parametrize("name", ["sends", "overflows", "presses"])
