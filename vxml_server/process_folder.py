@@ -74,3 +74,12 @@ def _locked(folder: Path, *, wait: bool = True) -> int:
         os.close(descriptor)
         return -1
     return descriptor
+
+
+def write_all(file: int, octets: bytes, place: int) -> None:
+    """Writes all of it at a place; a disk that is full takes a part, and then nothing."""
+    view = memoryview(octets)
+    while view:
+        written = os.pwrite(file, view, place)
+        view = view[written:]
+        place += written

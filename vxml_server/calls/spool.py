@@ -29,7 +29,7 @@ from vxml_server.audio import RATE, encode_alaw, encode_ulaw
 from vxml_server.clock import Clock
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.interpreter import RecordedAudio
-from vxml_server.process_folder import ProcessFolder
+from vxml_server.process_folder import ProcessFolder, write_all
 
 _log = structlog.get_logger(__name__)
 
@@ -225,7 +225,7 @@ class SpooledAudio:
                 self._file = os.open(self.path, flags, 0o600)
                 self._set_size()
             place = len(self._format.header(0)) + self._octets
-            _write_all(self._file, self._format.encode(samples).tobytes(), place)
+            write_all(self._file, self._format.encode(samples).tobytes(), place)
             self._octets += len(samples)
             self._set_size()
         except OSError as error:
@@ -235,7 +235,7 @@ class SpooledAudio:
     def _set_size(self) -> None:
         """Says how long it is by now. A crash before leaves a size that is too small by little."""
         if header := self._format.header(self._octets):
-            _write_all(self._file, header, 0)
+            write_all(self._file, header, 0)
 
     def _finish(self, samples: int) -> bytes:
         if self._trouble is not None or self._file < 0:
@@ -260,12 +260,3 @@ class SpooledAudio:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
-
-
-def _write_all(file: int, octets: bytes, place: int) -> None:
-    """Writes all of it at a place; a disk that is full takes a part, and then nothing."""
-    view = memoryview(octets)
-    while view:
-        written = os.pwrite(file, view, place)
-        view = view[written:]
-        place += written

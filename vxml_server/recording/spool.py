@@ -23,7 +23,7 @@ from pathlib import Path
 import structlog
 
 from vxml_server.audio import RATE
-from vxml_server.process_folder import ProcessFolder
+from vxml_server.process_folder import ProcessFolder, write_all
 from vxml_server.recording.envelope import (
     Keyring,
     Opened,
@@ -86,7 +86,7 @@ class SpoolFile:
             return
         self._write(samples)
         self._octets += len(samples)
-        _write_all(self._file, wav_header(self._octets, self._channels), 0)
+        write_all(self._file, wav_header(self._octets, self._channels), 0)
 
     def close(self, *, durably: bool = False) -> None:
         """Ends the file. Twice is harmless. One that is closed `durably` outlives a power cut."""
@@ -102,7 +102,7 @@ class SpoolFile:
             self._file = -1
 
     def _write(self, octets: bytes) -> None:
-        _write_all(self._file, octets, self._place)
+        write_all(self._file, octets, self._place)
         self._place += len(octets)
 
 
@@ -250,12 +250,3 @@ def _sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _write_all(file: int, octets: bytes, place: int) -> None:
-    """Writes all of it at a place; a disk that is full takes a part, and then nothing."""
-    view = memoryview(octets)
-    while view:
-        written = os.pwrite(file, view, place)
-        view = view[written:]
-        place += written
