@@ -170,11 +170,11 @@ class WatchedStore(Store):
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        async with self.passing(), super().transaction() as connection:
+        async with self.storing(), super().transaction() as connection:
             yield connection
 
     async def write(self, work: Callable[[Connection], Result]) -> Result:
-        async with self.passing():
+        async with self.storing():
             return await super().write(work)
 
     @asynccontextmanager
@@ -186,6 +186,12 @@ class WatchedStore(Store):
     async def looking(self) -> AsyncIterator[AsyncConnection]:
         async with self.passing(), super().looking() as connection:
             yield connection
+
+    @asynccontextmanager
+    async def storing(self) -> AsyncIterator[None]:
+        """Around whatever changes it."""
+        async with self.passing():
+            yield
 
     @asynccontextmanager
     async def passing(self) -> AsyncIterator[None]:

@@ -130,7 +130,7 @@ class MemoryStore(Faults):
 
     @asynccontextmanager
     async def told(self) -> AsyncIterator[Memory]:
-        async with self.failing():
+        async with self.storing():
             await self.memory.answer()
             yield self.memory
             await self.memory.answer()

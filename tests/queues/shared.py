@@ -8,10 +8,9 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import select
 
-from tests.databases import Traffic
+from tests.databases import Traffic, WatchedStore
 from vxml_server.clock import Clock
 from vxml_server.queues.centre import ContactCentre
 from vxml_server.queues.definitions import Definition, kind_of, written
@@ -34,7 +33,7 @@ class Faults:
     """Of all workers."""
 
     @asynccontextmanager
-    async def failing(self) -> AsyncIterator[None]:
+    async def storing(self) -> AsyncIterator[None]:
         """Something is stored."""
         if self.failures_before > 0:
             self.failures_before -= 1
@@ -54,27 +53,8 @@ class Faults:
             yield
 
 
-class FaultyStore(Faults, Store):
+class FaultyStore(Faults, WatchedStore):
     """A store that stands still or fails when it is told to."""
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        async with self.failing(), super().transaction() as connection:
-            yield connection
-
-    async def write(self, work: Callable[[Connection], Result]) -> Result:
-        async with self.failing():
-            return await super().write(work)
-
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        async with self.passing(), super().reading() as connection:
-            yield connection
-
-    @asynccontextmanager
-    async def looking(self) -> AsyncIterator[AsyncConnection]:
-        async with self.passing(), super().looking() as connection:
-            yield connection
 
 
 class Shared(Protocol):
