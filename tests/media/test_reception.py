@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vxml_server.media.reception import MAX_DROPOUT, MAX_MISORDER, Order, Reception
+from vxml_server.media.reception import FASTEST_OF, MAX_DROPOUT, MAX_MISORDER, Order, Reception
 
 u16 = st.integers(0, 0xFFFF)
 
@@ -96,3 +96,27 @@ def test_a_clock_that_is_set_is_not_jitter() -> None:
     for number in range(100):
         source.arrived(160 * number, 160 * number + (80_000_000 if number >= 50 else 0))
     assert source.jitter == 0
+
+
+def test_when_a_packet_was_due_is_said_by_the_fastest_of_late() -> None:
+    source = Reception(1, 5)
+    due = []
+    for number, late in enumerate((30, 10, 50, 10, 0, 20)):
+        source.arrived((0xFFFFFF00 + 160 * number) & 0xFFFFFFFF, 1000 + 160 * number + late)
+        due.append(source.due - 1000 - 160 * number)
+    assert due == [30, 10, 10, 10, 0, 0]
+
+
+def test_a_sender_whose_clock_is_slow_is_followed() -> None:
+    source = Reception(1, 5)
+    for number in range(4 * FASTEST_OF):
+        source.arrived(160 * number, 161 * number + 40 * (number % 3))
+    behind = 161 * number - source.due
+    assert 0 <= behind <= 2 * FASTEST_OF
+
+
+def test_a_clock_that_is_set_begins_anew_with_what_is_due() -> None:
+    source = Reception(1, 5)
+    for number in range(100):
+        source.arrived(160 * number, 160 * number + (80_000_000 if number >= 50 else 0))
+    assert source.due == 160 * 99 + 80_000_000

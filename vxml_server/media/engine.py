@@ -201,10 +201,11 @@ class MediaEngine:
     def tap_pair(
         self, left: Channel, right: Channel, tap: StereoTap, *, without_keys: bool = False
     ) -> None:
-        """Gives `tap` what comes from two channels, aligned, until both are closed or `untap_pair`.
+        """Gives `tap` what comes from two channels, side by side as it was said.
 
-        `without_keys` takes the tones of keys out, which makes it 40 ms late. Bridges, the taps of
-        the channels and other pairs are not touched.
+        That goes on until both are closed, or `untap_pair`. `without_keys` takes
+        the tones of keys out, which makes it 40 ms late. Bridges, the taps of the channels and
+        other pairs are not touched.
         """
         self._commands.append(
             lambda tick: self._overhear(left.state, right.state, tap, without_keys=without_keys)

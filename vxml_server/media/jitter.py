@@ -123,6 +123,11 @@ class JitterBuffer:
         self._in_hand = 0
         self._window_end = 0
 
+    @property
+    def position(self) -> int:
+        """Where on the timeline the newest packet lies, in samples from the first tick on."""
+        return self._position
+
     def put(
         self, timestamp: int, payload: memoryview, tick: int, *, newest: bool, marker: bool
     ) -> Placement:

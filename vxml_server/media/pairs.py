@@ -1,19 +1,20 @@
 """Taps of two channels at once: both parties of a conversation, for recorders and supervisors.
 
-The rule: the two frames of a call of `StereoTap.frames` were heard in the same tick, so that the
-parties stay aligned to the sample whatever happens to either; a channel that is closed, or whose
-tick is missing, is silent. Any number of taps may share a channel.
+The rule: the two frames of a call of `StereoTap.frames` were said at the same time, but for what
+the network took (see `alignment`); a channel that is closed, or whose tick is missing, is silent.
+Any number of taps may share a channel.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vxml_server.media.alignment import Alignment
 from vxml_server.media.privacy import KeyPrivacy
 from vxml_server.media.stream import FRAME
 from vxml_server.media.termination import Termination
@@ -28,7 +29,8 @@ class StereoTap(Protocol):
     """
 
     def frames(self, left: NDArray[np.int16], right: NDArray[np.int16]) -> None:
-        """20 ms of each party, 160 linear samples at 8 kHz; the arrays are the tap's to keep."""
+        """20 ms of each party, 160 linear samples at 8 kHz; the arrays are the tap's to keep, and
+        not to be changed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +39,7 @@ class _Pair:
     right: Termination
     tap: StereoTap
     without_keys: bool
+    alignment: Alignment = field(default_factory=Alignment)
 
 
 class Pairs:
@@ -96,7 +99,13 @@ def _give(pair: _Pair, heard: NDArray[np.int16]) -> bool:
     if left.closed and right.closed:
         return False
     try:
-        pair.tap.frames(_frame(left, heard), _frame(right, heard))
+        both = pair.alignment.turn(
+            _frame(left, heard),
+            _frame(right, heard),
+            left.receiver.waits,
+            right.receiver.waits,
+        )
+        pair.tap.frames(*both)
     except Exception:
         # A tap is somebody else's code: its defect costs the tap, not the calls.
         _log.exception("a tap of two channels failed and was removed")

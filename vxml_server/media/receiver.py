@@ -62,6 +62,7 @@ class Receiver:
         "late",
         "packets",
         "reception",
+        "waits",
     )
 
     def __init__(self, socket: DatagramSocket, jitter: JitterBuffer, buffer: bytearray) -> None:
@@ -80,6 +81,9 @@ class Receiver:
         """The tick in which a packet that counts came last; -1 before the first."""
         self.keys: list[str] = []
         """Keys that began; who calls `read` takes them away."""
+        self.waits: int | None = None
+        """Samples that a sound of the source that is heard waits here until its turn on the
+        timeline, and a constant that is the same for all channels; None before there is any."""
         self.packets = 0
         self.duplicated = 0
         self.late = 0
@@ -227,6 +231,8 @@ class Receiver:
         placement = self.jitter.put(
             timestamp, payload, tick, newest=order is not Order.BEHIND, marker=marker
         )
+        if order is Order.NEXT:
+            self.waits = self.jitter.position - reception.due
         if placement is not Placement.PLACED:
             self.late += 1
 

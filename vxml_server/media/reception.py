@@ -18,6 +18,10 @@ MAX_MISORDER = 100
 REMEMBERED = 128
 """Sequence numbers behind the highest whose arrival is remembered, to know a duplicate."""
 
+FASTEST_OF = 250
+"""Packets (5 s of the usual 20 ms) whose fastest those that follow are held against, until one is
+faster or as many have come: the clocks of a sender and of this machine drift apart."""
+
 _SEEN = (1 << REMEMBERED) - 1
 
 
@@ -42,10 +46,14 @@ class Reception:
         "_base",
         "_expected_before",
         "_highest",
+        "_late",
+        "_least_late",
         "_received_before",
         "_seen",
         "_stray",
         "_transit",
+        "_window",
+        "due",
         "duplicated",
         "jitter",
         "received",
@@ -66,6 +74,12 @@ class Reception:
         self._seen = 0  # bit n: the packet n behind the highest has come
         self._stray = -1
         self._transit: int | None = None
+        self._late = 0  # the newest packet, in samples, behind the fastest
+        self._least_late = SAMPLE_RATE  # the least of this window
+        self._window = FASTEST_OF
+        self.due = 0
+        """When the newest packet would have come, had it been as fast as the fastest of late; in
+        samples, as `arrival` is."""
         self.received = 0
         self.duplicated = 0
         self._expected_before = 0
@@ -101,11 +115,21 @@ class Reception:
         A change of transit time by more than a second is a clock that was set, not jitter.
         """
         transit = arrival - timestamp
+        late = 0
         if self._transit is not None:
-            change = abs(timestamp_difference(transit, self._transit))
-            if change <= SAMPLE_RATE:
-                self.jitter += (change - self.jitter) / 16
+            change = timestamp_difference(transit, self._transit)
+            if -SAMPLE_RATE <= change <= SAMPLE_RATE:
+                self.jitter += (abs(change) - self.jitter) / 16
+                late = max(0, self._late + change)
         self._transit = transit
+        self._least_late = min(self._least_late, late)
+        self._window -= 1
+        if self._window == 0:
+            late -= self._least_late
+            self._least_late = SAMPLE_RATE
+            self._window = FASTEST_OF
+        self._late = late
+        self.due = arrival - late
 
     @property
     def highest(self) -> int:
