@@ -3,8 +3,8 @@
 A peer that is missing skips the tests here; with CI=true in the environment it fails them instead,
 so that a build cannot be green because nothing was called.
 
-A call that fails while the machine stood still (see `witness`) proves nothing and is made once more;
-the summary counts it as `rerun`. One that fails on a machine that ran has failed.
+A call that fails while the machine stood still (see `witness`) proves nothing and is made once
+more; the summary counts it as `rerun`. One that fails on a machine that ran has failed.
 """
 
 from __future__ import annotations
