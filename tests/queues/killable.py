@@ -165,6 +165,7 @@ class Worker:
             *self.tasks,
             *self.centre._tasks,
             *self.centre._errands,
+            *self.centre._leaving.values(),
             *self.centre._replica._tasks,
             *(task for task in offerings if task is not None),
         }

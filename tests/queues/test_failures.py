@@ -12,7 +12,7 @@ import pytest
 from tests.databases import BOTH, url_of
 from tests.queues.histories import History
 from tests.queues.killable import Caller, close_workers, open_workers
-from vxml_server.queues.centre import ENTER_PATIENCE, STOP_PATIENCE
+from vxml_server.queues.centre import ENTER_PATIENCE, LEAVE_PATIENCE, STOP_PATIENCE
 from vxml_server.queues.rows import Exit, Presence
 from vxml_server.queues.telephony import Happening
 from vxml_server.queues.transitions import state_of
@@ -133,6 +133,27 @@ async def test_who_comes_while_the_database_is_away_is_told_in_time(world: World
     await world.elapse(ENTER_PATIENCE + 3)
     assert isinstance(entering.exception(), StoreError)
     assert not centre._callers and not centre._entering
+
+
+async def test_who_leaves_while_the_database_is_away_does_not_wait_for_it(world: World) -> None:
+    worker = world.workers[0]
+    caller = await world.caller()
+    caller.telephone("ann").happen(H.RINGING)
+    await world.quiet()
+    for one in world.workers:
+        one.store.failures_before = FOR_EVER
+    leaving = asyncio.ensure_future(worker.centre.leave(caller.entry, Exit.KEY))
+    await world.until(leaving, LEAVE_PATIENCE + 1)
+    assert caller.telephone("ann").is_hung_up
+    again = asyncio.ensure_future(worker.centre.leave(caller.entry, Exit.ABANDONED))
+    await world.until(again, LEAVE_PATIENCE + 1)
+    await world.elapse(10)
+    for one in world.workers:
+        one.store.failures_before = 0
+    await world.elapse(2)
+    left = [fact for fact in await world.facts() if fact.name == "queue.left"]
+    assert [fact.data["exit"] for fact in left] == ["key"]
+    assert world.state(1) == "available"
 
 
 async def test_a_caller_who_was_stored_after_he_had_been_told_no_is_taken_out(

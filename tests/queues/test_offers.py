@@ -124,6 +124,36 @@ async def test_a_caller_is_not_offered_twice_to_an_agent_who_could_take_two(worl
     assert world.workers[1].centre.board.row("cyd").busy == {"voice": 1}
 
 
+@pytest.mark.parametrize("being_stored", ["another offer", "that it rings"])
+async def test_the_telephones_of_a_caller_who_leaves_stop_at_once_whatever_is_being_stored(
+    world: World, being_stored: str
+) -> None:
+    await world.sign_in("ann")
+    caller = await world.caller("all")
+    assert await world.offer_to(caller, "ann") == [True]
+    await world.sign_in("bob")
+    worker = world.workers[0]
+    worker.freeze()
+    if being_stored == "another offer":
+        worker.do(worker.centre.offers.offer_to(caller.entry, "bob"))
+    else:
+        caller.telephone("ann").happen(H.RINGING)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    leaving = worker.do(caller.leave())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert ringing(caller) == set()
+    worker.thaw()
+    await world.quiet()
+    assert leaving.done()
+    assert ringing(caller) == set()
+    facts = await world.shared.facts(world._began_at)
+    outcomes = {fact.data["outcome"] for fact in facts if "outcome" in fact.data}
+    assert outcomes == {"caller_gone"}
+    assert not worker.centre.board.offers
+
+
 async def test_a_worker_whose_clock_is_ahead_ends_nobodys_wrap_up(world: World) -> None:
     ahead = world.workers[1]
     await ahead.kill()

@@ -133,6 +133,26 @@ async def test_what_the_document_returns_takes_the_caller_out(hall: Hall) -> Non
     assert (left.name, left.data["exit"]) == ("queue.left", "key")
 
 
+async def test_who_presses_a_key_while_the_database_is_away_goes_where_it_says(hall: Hall) -> None:
+    await hall.centre.present("ann", Presence.ON_BREAK)
+    hall.board.boxes["sales"] = "voicemail:sales"
+    waiter = await hall.waiter()
+    waiter.last_words = "message"
+    waiter.elsewhere = TransferResult("voicemail_left", 12.0)
+    (store,) = hall.world._stores
+    await hall.settle(ROUND - 1)
+    store.failures_before = 10**9
+    for _ in range(12):
+        hall.world.clock.advance(0.5)
+        await hall.world._traffic.settle()
+    store.failures_before = 0
+    assert waiter.running is not None and waiter.running.done(), "he has not waited for it"
+    assert waiter.running.result().outcome == "voicemail_left"
+    await hall.settle(2)
+    left = [event for event in await store.events() if event.name == "queue.left"]
+    assert [event.data["exit"] for event in left] == ["key"]
+
+
 async def test_a_wish_to_be_called_back_is_noted_with_its_number(hall: Hall) -> None:
     await hall.centre.present("ann", Presence.ON_BREAK)
     waiter = await hall.waiter(aai="42")

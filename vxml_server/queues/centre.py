@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from vxml_server.clock import Clock
+from vxml_server.clock import Clock, deadline
 from vxml_server.queues.board import Board
 from vxml_server.queues.definitions import Definition, Kind, kind_of
 from vxml_server.queues.estimate import expected_wait, standing
@@ -40,6 +40,8 @@ from vxml_server.store import Store, StoreError, voicemail_tables
 _log = structlog.get_logger(__name__)
 # A caller who comes while the database is away hears so many seconds later that he cannot wait.
 ENTER_PATIENCE = 10.0
+LEAVE_PATIENCE = 2.0
+"""Seconds for which a caller who leaves waits until that is stored."""
 STOP_PATIENCE = 5.0
 """Seconds for which a worker that stops still tries to store how everything ended."""
 # Timers may come a little early; nothing is looked at more often than this (seconds).
@@ -95,6 +97,8 @@ class ContactCentre:
         self._callers: dict[str, Caller] = {}
         self._entering: dict[str, str] = {}
         """Queues by the ids of entries that are about to be stored."""
+        self._leaving: dict[str, asyncio.Task[None]] = {}
+        """Callers who have left, by their entries, until that is stored."""
         self.offers = Offers(self._replica, self._callers, self._id, clock.monotonic)
         """The offers and conversations of this worker's callers."""
         self._tasks: list[asyncio.Task[None]] = []
@@ -115,8 +119,8 @@ class ContactCentre:
         timer = self._clock.call_later(STOP_PATIENCE, self._replica.give_up)
         for task in (*self._tasks, *self._errands):
             task.cancel()
-        if self._tasks:
-            await asyncio.wait([*self._tasks, *self._errands])
+        if ending := [*self._tasks, *self._errands, *self._leaving.values()]:
+            await asyncio.wait(ending)
         await self.offers.stop()
         await self._replica.stop()
         timer.cancel()
@@ -217,10 +221,28 @@ class ContactCentre:
         """A caller goes; what is being offered is ended first. One who has left stays as he left.
 
         A conversation is ended, and he leaves as served. Once begun it is done, also when it is
-        cancelled.
+        cancelled. He is gone for everybody here when this returns; a database that does not answer
+        within `LEAVE_PATIENCE` is told when it does. Raises `StoreError` when it never will be.
         """
         self._callers.pop(entry_id, None)
-        await to_the_end(self._leave(entry_id, reason))
+        leaving = self._leaving.get(entry_id)
+        if leaving is None:
+            leaving = asyncio.create_task(self._leave(entry_id, reason), name="queues leave")
+            self._leaving[entry_id] = leaving
+            leaving.add_done_callback(lambda task: self._has_left(entry_id, task))
+        try:
+            async with deadline(self._clock, LEAVE_PATIENCE):
+                await asyncio.wait([leaving])
+        except TimeoutError:
+            _log.warning("that a caller has left is not stored yet", entry=entry_id)
+        else:
+            leaving.result()
+
+    def _has_left(self, entry_id: str, leaving: asyncio.Task[None]) -> None:
+        del self._leaving[entry_id]
+        if not leaving.cancelled() and (error := leaving.exception()) is not None:
+            # Whoever has waited until now is told as well.
+            _log.warning("that a caller has left is not stored", entry=entry_id, error=str(error))
 
     async def _leave(self, entry_id: str, reason: Exit) -> None:
         gone = OfferEvent.CALLER_GONE if reason is Exit.ABANDONED else OfferEvent.WITHDRAW
@@ -320,6 +342,7 @@ class ContactCentre:
             if entry.worker == self.worker
             and entry.state is EntryState.WAITING
             and entry.id not in self._callers
+            and entry.id not in self._leaving
         }
 
     def _put_out_of_removed_queues(self) -> None:

@@ -57,6 +57,8 @@ class Offering:
         self._advance = advance
         self._now = now
         self._stopped: asyncio.Future[OfferEvent] = asyncio.get_running_loop().create_future()
+        self._telephone: Telephone | None = None
+        """Until the caller is connected with it."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self, done: Callable[[], None]) -> None:
@@ -78,8 +80,12 @@ class Offering:
     def end(self, event: OfferEvent) -> None:
         """Ends the offer with this event (`CALLER_GONE`, `WITHDRAW`, `LOSE`), a conversation as one
         that was hung up. One that has ended already stays as it ended."""
-        if not self._stopped.done():
-            self._stopped.set_result(event)
+        if self._stopped.done():
+            return
+        self._stopped.set_result(event)
+        if self._telephone is not None:
+            # What is being stored may take long; the agent does not wait for it.
+            self._telephone.hang_up()
 
     async def stop(self, event: OfferEvent) -> None:
         """As `end`; returns when it has ended."""
@@ -92,7 +98,7 @@ class Offering:
         telephone: Telephone | None = None
         event = OfferEvent.FAIL
         try:
-            telephone = self.caller.ring(self._agent, self.offer)
+            telephone = self._telephone = self.caller.ring(self._agent, self.offer)
             event = await self._until_over(telephone)
         except CannotRing as error:
             _log.info("agent cannot be rung", agent=self._agent.name, error=str(error))
@@ -121,6 +127,7 @@ class Offering:
             return OfferEvent.WITHDRAW
         if self._stopped.done():
             raise _Stopped
+        self._telephone = None
         if not await self.caller.connect(telephone, self.offer):
             return OfferEvent.WITHDRAW
         try:
@@ -160,8 +167,9 @@ class Offering:
         hearing = asyncio.ensure_future(telephone.next(seconds))
         either: set[asyncio.Future[Any]] = {hearing, self._stopped}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if hearing.done():
+        if not self._stopped.done():
             return hearing.result()
+        # It may have been hung up by us: what it tells then has not happened to the offer.
         hearing.cancel()
         await asyncio.wait([hearing])
         raise _Stopped

@@ -195,7 +195,12 @@ class Offers:
         return True
 
     async def withdraw(self, entry_id: str, event: OfferEvent) -> None:
-        """Ends all that is offered of a caller with this event, also what is about to be."""
+        """Ends all that is offered of a caller with this event, also what is about to be.
+
+        Telephones are hung up at once, whatever is still being stored.
+        """
+        for offering in self._offerings_of(entry_id):
+            offering.end(event)
         await self._claimed(entry_id)
         for offering in self._offerings_of(entry_id):
             await offering.stop(event)
