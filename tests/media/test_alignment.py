@@ -7,8 +7,11 @@ from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.examples import examples
 from tests.media.world import FarEnd, World
 from vxml_server.media import Codec
 from vxml_server.media.alignment import LONGEST, TOLERANCE, Alignment
@@ -90,6 +93,24 @@ def test_a_clock_that_is_set_costs_the_tick_in_which_one_party_knows_it(step: in
     ]
     assert apart[:2] == [-1, -1]
     assert apart[-5:] == [-1] * 5
+
+
+WAITS = st.integers(0, (LONGEST - 1) * FRAME)
+
+
+@given(st.lists(st.tuples(WAITS, WAITS, st.integers(-(10**9), 10**9)), max_size=30))
+@settings(max_examples=examples(200))
+def test_both_come_to_the_same_total_at_once_whatever_they_waited_before(
+    turns: list[tuple[int, int, int]],
+) -> None:
+    """The third number is the constant of the clocks, which may be set."""
+    alignment, frame = Alignment(), np.zeros(FRAME, np.int16)
+    for left, right, constant in turns:
+        alignment.turn(frame, frame, left + constant, right + constant)
+        lines = len(alignment._left), len(alignment._right)
+        assert max(lines) <= LONGEST
+        apart = left + lines[0] * FRAME - right - lines[1] * FRAME
+        assert abs(apart) <= 2 * TOLERANCE
 
 
 class Network:

@@ -46,14 +46,11 @@ class Alignment:
     ) -> tuple[Frame, Frame]:
         """One tick: the frames that come, and how long they have waited (`Receiver.waits`); the
         frames to be put side by side."""
-        # The first is looked at again, because the second may have made the total longer.
-        for line, waits in (
-            (self._left, left_waits),
-            (self._right, right_waits),
-            (self._left, left_waits),
-        ):
-            if waits is not None:
-                self._fit(line, waits)
+        for _ in range(2):  # each again, because the other may have changed the total
+            if left_waits is not None:
+                self._fit(self._left, left_waits)
+            if right_waits is not None:
+                self._fit(self._right, right_waits)
         return _passed(self._left, left), _passed(self._right, right)
 
     def _fit(self, line: deque[Frame], waits: int) -> None:
