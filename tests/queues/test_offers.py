@@ -171,6 +171,32 @@ async def test_a_worker_whose_clock_is_ahead_ends_nobodys_wrap_up(world: World) 
     assert not ahead.centre.board.wrap_ups
 
 
+@pytest.mark.parametrize("ahead", [600.0, -600.0])
+async def test_a_delay_lasts_as_long_for_a_worker_whose_clock_is_another(
+    world: World, ahead: float
+) -> None:
+    other = world.workers[1]
+    await other.kill()
+    other.clock.ahead = ahead
+    await other.start(Random(1))
+    await world.sign_in("cyd", worker=0)
+    talks = await world.caller("robin", worker=0)
+    talks.telephone("cyd").happen(H.ANSWERED)
+    await world.quiet()
+    refused = await world.caller("robin", worker=0)
+    refused.telephone("cyd").happen(H.REFUSED)
+    await world.quiet()
+    await refused.leave()
+    waits = await world.caller("robin", worker=1)
+    # What else happens to the agent meanwhile neither ends the delay nor begins it anew.
+    await world.elapse(10.0)
+    talks.telephone("cyd").happen(H.HUNG_UP)
+    await world.elapse(18.0)
+    assert ringing(waits) == set(), "thirty seconds are not over"
+    await world.elapse(2.0)
+    assert ringing(waits) == {"cyd"}
+
+
 async def test_who_wraps_up_when_his_worker_dies_is_free_within_ten_seconds(world: World) -> None:
     await world.sign_in("cyd")
     caller = await world.caller("robin", worker=0)

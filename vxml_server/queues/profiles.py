@@ -106,11 +106,6 @@ class Agent:
             value = getattr(self, name)
             _check(value >= 0, name, "seconds, 0 or more", value)
 
-    @property
-    def longest_delay(self) -> float:
-        """Seconds after which at most he is offered something again, whatever he did."""
-        return max(self.no_answer_delay, self.busy_delay, self.refusal_delay, self.failure_delay)
-
 
 _AGENT_SECONDS = (
     "wrap_up_time",

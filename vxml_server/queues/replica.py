@@ -153,7 +153,7 @@ class Replica:
         self._seq = snapshot.seq
         self._define(snapshot.definitions)
         self.board.cursors.update(snapshot.cursors)
-        self.board.apply(self._in_our_time(snapshot.rows))
+        self.board.apply(self._in_our_time(snapshot.rows, are_new=False))
 
     def now(self) -> float:
         """Seconds since the epoch; never jumps (`timeline`)."""
@@ -333,21 +333,15 @@ class Replica:
         self._moved(entries, offers)
         self.news.set()
 
-    def _in_our_time(self, found: Change) -> Change:
-        """Rows without what lies further in the future than it can: another worker's clock, or
-        ours before, was ahead."""
+    def _in_our_time(self, found: Change, *, are_new: bool = True) -> Change:
+        """Rows with the times to come by our clock: another worker's, or ours before, was ahead or
+        behind. What is new on the board was written a moment ago."""
         now = self.now()
         return replace(
             found,
-            agents=tuple(self._delayed(row, now) for row in found.agents),
+            agents=tuple(_delayed(row, now, is_new=are_new) for row in found.agents),
             offers=tuple(_wrapping_up(offer, now) for offer in found.offers),
         )
-
-    def _delayed(self, row: AgentRow, now: float) -> AgentRow:
-        candidate = self.board.agents.get(row.name)
-        if candidate is None or row.not_before <= now:
-            return row
-        return replace(row, not_before=min(row.not_before, now + candidate.profile.longest_delay))
 
     def _count(self, change: Change) -> None:
         for offer in change.offers:
@@ -472,6 +466,12 @@ class Replica:
             if entry.state is EntryState.WAITING:
                 changes.append(leave(entry, Exit.LOST, self.now()))
         return changes
+
+
+def _delayed(row: AgentRow, now: float, *, is_new: bool) -> AgentRow:
+    until = now + row.delay
+    is_certain = is_new and row.delay > 0
+    return replace(row, not_before=until if is_certain else min(row.not_before, until))
 
 
 def _wrapping_up(offer: Offer, now: float) -> Offer:

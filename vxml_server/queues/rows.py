@@ -77,7 +77,8 @@ class AgentRow:
     `busy` counts the offers that are not closed, by medium. `idle_since` is when the last call was
     over (wrap-up included), or the agent became available if that is later. `calls` and `talk_time`
     (seconds) are those of `day` (ISO date in the contact centre's zone) and are not set back when
-    an agent leaves and comes again. Nothing is offered before `not_before`.
+    an agent leaves and comes again. Nothing is offered before `not_before`, by the clock of whoever
+    wrote the row, which others may not have: that was `delay` seconds later.
     """
 
     name: str
@@ -87,6 +88,7 @@ class AgentRow:
     idle_since: float = 0.0
     busy: Mapping[str, int] = field(default_factory=dict)
     not_before: float = 0.0
+    delay: float = 0.0
     missed: int = 0
     day: str = ""
     calls: int = 0

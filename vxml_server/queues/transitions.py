@@ -178,7 +178,9 @@ def claim(agent: AgentRow, profile: Agent, entry: Entry, offer_id: str, now: flo
     )
     held = replace(agent, busy=_counted(agent.busy, entry.medium, +1))
     offered = replace(entry, offers=entry.offers + 1, attempts=entry.attempts + 1)
-    return Change((_next(held),), (_next(offered),), (_next(offer),), (_of_offer(offer, now),))
+    return Change(
+        (_of_agent(held, now),), (_next(offered),), (_next(offer),), (_of_offer(offer, now),)
+    )
 
 
 def advance(
@@ -246,7 +248,7 @@ def _bridged(offer: Offer, agent: AgentRow, entry: Entry, now: float, today: str
         _of_offer(offer, now),
         replace(_of_entry(connected, "queue.connected", data, now), agent=agent.name),
     )
-    return Change((_next(talking),), (_next(connected),), (_next(offer),), facts)
+    return Change((_of_agent(talking, now),), (_next(connected),), (_next(offer),), facts)
 
 
 def _not_bridged(
@@ -269,7 +271,7 @@ def _not_bridged(
     if effect.is_missed and 0 < may_miss <= missed and free.presence is Presence.AVAILABLE:
         free, fact = _present(replace(free, missed=0), Presence.ON_BREAK, MISSED_BREAK, now)
         facts.append(fact)
-    return Change((_next(free),), (_next(back),), (_next(closed),), tuple(facts))
+    return Change((_of_agent(free, now),), (_next(back),), (_next(closed),), tuple(facts))
 
 
 def _parted(
@@ -289,7 +291,7 @@ def _parted(
     reason = Exit.LOST if outcome is Outcome.LOST else Exit.SERVED
     change = _left(replace(entry, offers=entry.offers - 1), reason, now)
     facts = (_of_offer(over, now, {"talked": _seconds(talked)}), *change.facts)
-    return Change((_next(worked),), change.entries, (_next(over),), facts)
+    return Change((_of_agent(worked, now),), change.entries, (_next(over),), facts)
 
 
 def _released(offer: Offer, agent: AgentRow, now: float) -> Change:
@@ -297,7 +299,7 @@ def _released(offer: Offer, agent: AgentRow, now: float) -> Change:
     closed = replace(offer, state=OfferState.CLOSED)
     free = replace(agent, busy=_counted(agent.busy, offer.medium, -1), idle_since=now)
     return Change(
-        agents=(_next(free),),
+        agents=(_of_agent(free, now),),
         offers=(_next(closed),),
         facts=(_of_offer(closed, now, data),),
     )
@@ -318,7 +320,7 @@ def present(
     changed, fact = _present(agent, presence, reason, now)
     if by:
         fact = replace(fact, data={**fact.data, "by": by})
-    return Change(agents=(_next(changed),), facts=(fact,))
+    return Change(agents=(_of_agent(changed, now),), facts=(fact,))
 
 
 def _present(agent: AgentRow, presence: Presence, reason: str, now: float) -> tuple[AgentRow, Fact]:
@@ -367,6 +369,10 @@ Row = TypeVar("Row", AgentRow, Entry, Offer)
 
 def _next(row: Row) -> Row:
     return replace(row, generation=row.generation + 1)
+
+
+def _of_agent(agent: AgentRow, now: float) -> AgentRow:
+    return _next(replace(agent, delay=max(0.0, agent.not_before - now)))
 
 
 def _counted(busy: Mapping[str, int], medium: str, by: int) -> Mapping[str, int]:

@@ -28,6 +28,7 @@ agents = Table(
     Column("idle_since", Float, nullable=False),
     Column("busy", JSON, nullable=False),
     Column("not_before", Float, nullable=False),
+    Column("delay", Float, nullable=False, server_default="0"),
     Column("missed", Integer, nullable=False),
     Column("day", String(10), nullable=False),
     Column("calls", Integer, nullable=False),
