@@ -13,7 +13,7 @@ import pytest
 
 from tests.voicemail.world import ANN, SALES, World, world_of
 from vxml_server.queues import Agent, ContactCentre, secrets
-from vxml_server.queues.secrets import FREE_TRIES, Pins
+from vxml_server.queues.secrets import FORGET_AFTER, FREE_TRIES, Pins
 from vxml_server.voicemail import BadPin, NoSuchBox, TooManyTries
 
 
@@ -86,7 +86,55 @@ async def test_tries_are_counted_for_the_box_and_not_for_its_owners(
     assert await agents.check("ann", "1111"), "nobody locks her out of her telephone so"
     world.clock.advance(60)
     assert await world.voicemail.check_pin("sales", "1111")
-    assert not await world.voicemail.check_pin("sales", "9999"), "the count begins anew"
+
+
+async def wrong(world: World, times: int) -> None:
+    for _ in range(times):
+        assert not await world.voicemail.check_pin("sales", "9999")
+
+
+async def test_the_right_pin_of_one_owner_gives_no_more_tries_at_that_of_another(
+    world: World, agents: Pins
+) -> None:
+    for _ in range(FREE_TRIES):
+        assert await world.voicemail.check_pin("sales", "1111")
+        await wrong(world, 1)
+        # Within an hour, whoever opens it meanwhile.
+        world.clock.advance(60)
+    await wrong(world, 1)
+    with pytest.raises(TooManyTries) as error:
+        await world.voicemail.check_pin("sales", "1111")
+    assert error.value.seconds == 120
+
+
+async def test_of_the_wrong_pins_one_is_forgotten_each_hour(world: World, agents: Pins) -> None:
+    await wrong(world, FREE_TRIES)
+    world.clock.advance(60 + 2 * FORGET_AFTER - 100)
+    assert await world.voicemail.check_pin("sales", "2222"), "which does not put that off"
+    world.clock.advance(100)
+    await wrong(world, 2)
+    with pytest.raises(TooManyTries):
+        await world.voicemail.check_pin("sales", "2222")
+
+
+async def test_who_has_the_only_pin_of_a_box_begins_the_count_anew(world: World) -> None:
+    await world.voicemail.set_pin("sales", "4711")
+    await wrong(world, FREE_TRIES - 1)
+    assert await world.voicemail.check_pin("sales", "4711")
+    await wrong(world, FREE_TRIES - 1)
+    assert await world.voicemail.check_pin("sales", "4711")
+
+
+async def test_a_right_pin_that_is_given_while_others_are_tried_gives_no_more_tries(
+    world: World, agents: Pins
+) -> None:
+    pins = ["1111", *["9999"] * (FREE_TRIES - 1)]
+    tries = [world.voicemail.check_pin("sales", pin) for pin in pins]
+    assert sorted(await asyncio.gather(*tries)) == [False] * (FREE_TRIES - 1) + [True]
+    world.clock.advance(60)
+    await wrong(world, 1)
+    with pytest.raises(TooManyTries):
+        await world.voicemail.check_pin("sales", "1111")
 
 
 async def test_an_owner_who_opens_a_box_often_is_not_locked_out(world: World, agents: Pins) -> None:

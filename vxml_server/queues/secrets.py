@@ -2,7 +2,8 @@
 
 The rules that must hold: a PIN is never kept or logged, only its scrypt hash (RFC 7914) with a salt
 of its own; a try is counted before it is judged, in the database, so that neither many calls at a
-time nor several workers nor a restart give more tries.
+time nor several workers nor a restart give more tries; where several PINs open one door, who knows
+one of them has no more tries at the others than anybody.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ FREE_TRIES = 5
 """So many wrong PINs may be tried one after the other."""
 FIRST_DELAY, LAST_DELAY = 60.0, 3600.0
 """Seconds then until the next may be; twice as many after each that is wrong too, to the last."""
+FORGET_AFTER = 3600.0
+"""Seconds without a wrong one after which one of them is forgotten, and then the next: no more may
+be tried so than when the delay is the last."""
 _SALT = 16
 # Of scrypt (N): 16 MiB and some 50 ms for each guess.
 _COST = 1 << 14
@@ -108,8 +112,9 @@ class Pins:
     async def check(self, name: str, pin: str, others: Collection[Key] = ()) -> bool:
         """Whether this is the PIN of `name`, or one of `others`, who have a key to the same door.
 
-        One without a PIN has none that is right. A wrong one is `name`'s, whoever gave it. Raises
-        `TooManyTries`, without having looked at the PIN.
+        One without a PIN has none that is right. A wrong one is `name`'s, whoever gave it; a right
+        one begins the count anew if it is the only one of that door, and else takes back no more
+        than its own try. Raises `TooManyTries`, without having looked at the PIN.
         """
         table = self._table
         now = self._clock.utc_now().timestamp()
@@ -123,22 +128,30 @@ class Pins:
                     update(table)
                     .where(mine & (table.c.not_before <= now))
                     .values(failures=table.c.failures + 1)
-                    .returning(table.c.salt, table.c.hash, table.c.failures)
+                    .returning(table.c.salt, table.c.hash, table.c.failures, table.c.not_before)
                 )
             ).first()
             if found is not None:
-                later = {"not_before": now + _delay(found.failures)}
-                await connection.execute(update(table).where(mine).values(later))
+                before = {"failures": found.failures - 1, "not_before": found.not_before}
+                forgotten = int((now - found.not_before) // FORGET_AFTER)
+                tries = max(0, found.failures - 1 - forgotten) + 1
+                counted = {"failures": tries, "not_before": now + _delay(tries)}
+                await connection.execute(update(table).where(mine).values(counted))
         if found is None:
             await self._refuse(name, now)
             # As long as for one who has a PIN, so that nobody learns who does.
             await _hash(pin, b"")
             return False
-        if not await _opens(pin, [_key(found.salt, found.hash), *others]):
+        keys = [key for key in (_key(found.salt, found.hash), *others) if key.hash]
+        if not await _opens(pin, keys):
             return False
+        if len(keys) == 1:
+            before = {"failures": 0, "not_before": 0.0}
+        else:
+            # If others have been tried meanwhile, they are not to look older than they are.
+            mine &= table.c.failures == tries
         async with self._store.transaction() as connection:
-            forgotten = {"failures": 0, "not_before": 0.0}
-            await connection.execute(update(table).where(mine).values(forgotten))
+            await connection.execute(update(table).where(mine).values(before))
         return True
 
     async def _begin_to_count(self, name: str) -> None:
@@ -174,7 +187,7 @@ def _key(salt: str, hash_: str) -> Key:
 
 async def _opens(pin: str, keys: Collection[Key]) -> bool:
     for key in keys:
-        if key.hash and hmac.compare_digest(await _hash(pin, key.salt), key.hash):
+        if hmac.compare_digest(await _hash(pin, key.salt), key.hash):
             return True
     return False
 
