@@ -31,7 +31,6 @@ from vxml_server.queues.ledger import (
 )
 from vxml_server.queues.profiles import Agent, Group, Queue
 from vxml_server.queues.rows import AgentRow, Change, Entry, Offer, OfferState
-from vxml_server.queues.secrets import Pins
 from vxml_server.store import EventRecord, NewEvent, Store
 
 # An answer takes so many turns of the loop at most.
@@ -102,7 +101,6 @@ class Memory:
         # A store but for what the ledger asks of it, and that has a ledger of its own here.
         centre = ContactCentre(cast("Store", store), clock, random, worker=name)
         centre._replica.ledger = MemoryLedger(store, centre.worker)
-        centre._pins = cast("Pins", NoPins())
         return centre
 
     async def close(self) -> None:
@@ -134,13 +132,6 @@ class MemoryStore(Faults):
             await self.memory.answer()
             yield self.memory
             await self.memory.answer()
-
-
-class NoPins:
-    """Nobody has a PIN."""
-
-    async def remove(self, _name: str) -> bool:
-        return False
 
 
 class MemoryFeed:

@@ -225,6 +225,19 @@ async def test_what_the_settings_do_not_say_any_more_is_gone(centre: ContactCent
     assert not centre.is_declared("agent", "dan")
 
 
+async def test_who_is_defined_anew_under_an_old_name_has_no_old_pin(centre: ContactCentre) -> None:
+    await centre.define(agent("dan"))
+    for name in ("ann", "bob", "dan"):
+        await centre.set_pin(name, "4711")
+    await centre.undefine("agent", "dan")
+    await centre.define(agent("dan"))
+    # Bob leaves the file, and another one comes.
+    for definitions in (AGENTS[:1], AGENTS):
+        await centre.declare([*definitions, *QUEUES])
+    known = [name for name in ("ann", "bob", "dan") if await centre.check_pin(name, "4711")]
+    assert known == ["ann"]
+
+
 # Several workers ---------------------------------------------------------------------------------
 
 

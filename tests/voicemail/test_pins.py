@@ -154,8 +154,13 @@ async def test_the_pin_of_a_box_goes_with_the_box(world: World) -> None:
     centre = ContactCentre(world.store, world.clock, random.Random(), worker="main", zone=UTC)
     await centre.start()
     await world.voicemail.set_pin("sales", "4711")
+    await world.voicemail.set_pin("ann", "4711")
     assert await centre.undefine("box", "sales")
     await centre.define(SALES)
+    # The other one comes into the file, and leaves it.
+    for definitions in ([ANN], [], [ANN]):
+        await centre.declare(definitions)
     assert centre.board.boxes == {"ann": ANN, "sales": SALES}
     assert not await world.voicemail.check_pin("sales", "4711")
+    assert not await world.voicemail.check_pin("ann", "4711")
     await centre.stop()

@@ -35,7 +35,7 @@ from vxml_server.queues.transitions import (
     present,
     prioritise,
 )
-from vxml_server.store import Store, StoreError, voicemail_tables
+from vxml_server.store import Store, StoreError
 
 _log = structlog.get_logger(__name__)
 # A caller who comes while the database is away hears so many seconds later that he cannot wait.
@@ -93,7 +93,6 @@ class ContactCentre:
             moved=self._were_moved,
         )
         self._pins = Pins(store, clock, random.randbytes)
-        self._pins_of_boxes = Pins(store, clock, random.randbytes, voicemail_tables.pins)
         self._callers: dict[str, Caller] = {}
         self._entering: dict[str, str] = {}
         """Queues by the ids of entries that are about to be stored."""
@@ -446,10 +445,6 @@ class ContactCentre:
         """Removes a definition; False when there is none. Raises `StoreError`."""
         await self._sign_out(kind, name)
         removed = await self._replica.ledger.undefine(kind, name, self.now())
-        if kind == "agent":
-            await self._pins.remove(name)
-        elif kind == "box":
-            await self._pins_of_boxes.remove(name)
         await self._replica.redefine()
         return removed
 

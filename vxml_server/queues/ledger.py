@@ -65,6 +65,7 @@ from vxml_server.store import (
     fit,
     queue_tables,
     storable_json,
+    voicemail_tables,
 )
 
 _log = structlog.get_logger(__name__)
@@ -201,10 +202,14 @@ class Ledger:
             await append_facts(connection, [self._told(_defined(kind, name, at, definition))])
 
     async def undefine(self, kind: Kind, name: str, at: float) -> bool:
-        """Removes a definition; False when there is none."""
+        """Removes a definition, with its PIN: who has that name later may be another. False when
+        there is none."""
         table = queue_tables.definitions
         mine = (table.c.kind == kind) & (table.c.name == name)
         async with self._store.transaction() as connection:
+            if (pins := _PINS.get(kind)) is not None:
+                (key,) = pins.primary_key
+                await connection.execute(delete(pins).where(key == name))
             done = await connection.execute(delete(table).where(mine))
             if done.rowcount:
                 fact = _defined(kind, name, at)
@@ -265,6 +270,7 @@ _KINDS: Mapping[type[Row], Table] = {
     Entry: queue_tables.entries,
     Offer: queue_tables.offers,
 }
+_PINS: Mapping[Kind, Table] = {"agent": queue_tables.pins, "box": voicemail_tables.pins}
 _KEYS: Mapping[type[Row], str] = {AgentRow: "name", Entry: "id", Offer: "id"}
 _NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS}
 # What a column's text is in Python, by kind and column.
