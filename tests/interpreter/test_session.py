@@ -10,6 +10,7 @@ import pytest
 
 from tests.interpreter.harness import Moved, Page, Web, call, heard, records, thrown, vxml, yes
 from tests.interpreter.harness import field as field_of
+from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import FetchRequest, Resource
 from vxml_server.interpreter import (
     Connection,
@@ -105,6 +106,16 @@ async def test_a_session_whose_first_document_is_not_there_says_so() -> None:
     assert (result.outcome.reason, result.outcome.error) == ("error", "error.badfetch.http.404")
     assert result.outcome.message == "http://test/main.vxml: Not Found"
     assert result.exit_status == 3
+
+
+async def test_what_is_returned_is_so_though_the_last_words_cannot_be_spoken() -> None:
+    class Mute(Line):
+        async def play(self, prompts: Sequence[Prompt]) -> None:
+            raise VoiceXmlEvent("error.noresource", "there is no voice")
+
+    document = vxml('<form><block>Bye.<exit expr="1"/></block></form>')
+    outcome = await Session(Mute(), Web({"main.vxml": document})).run("http://test/main.vxml")
+    assert (outcome.reason, outcome.error, outcome.value) == ("error", "error.noresource", 1)
 
 
 async def test_the_end_is_told_last() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,14 +24,14 @@ from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import Fetcher
 from vxml_server.interpreter import DocumentStore
 from vxml_server.interpreter.dialogue import DialogueResult, run_dialogue
-from vxml_server.interpreter.platform import Prompt
+from vxml_server.interpreter.platform import Prompt, RecordRequest, RecordResult
 from vxml_server.interpreter.playback import Playback
 from vxml_server.interpreter.script import Case, parse_cases, parse_script
 from vxml_server.interpreter.scripted import ScriptedPlatform
 from vxml_server.queues import Board, Box
 from vxml_server.settings import FetchSettings
 from vxml_server.store import StoreError
-from vxml_server.voicemail import DOCUMENTS
+from vxml_server.voicemail import DOCUMENTS, BoxFull, Message
 
 FILES = Path(__file__).parent / "leaving"
 APPS = Path(__file__).parents[2] / "apps"
@@ -233,19 +234,90 @@ def shape(document: Path) -> list[tuple[str, dict[str, str]]]:
     return found
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-async def test_what_was_said_is_kept_though_speech_fails_after_it(
-    caller: Caller, language: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def fail_to_say(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prompts that have one of these cannot be spoken."""
     start = ScriptedPlatform._start
 
     async def fails(platform: ScriptedPlatform, prompt: Prompt) -> Playback:
-        if "étoile" in repr(prompt) or "star." in repr(prompt):
+        if re.search(words, repr(prompt)):
             raise VoiceXmlEvent("error.noresource", "the voice is gone")
         return await start(platform, prompt)
 
     monkeypatch.setattr(ScriptedPlatform, "_start", fails)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("unspoken", ["étoile|star.", "Merci|Thank you"])
+async def test_what_was_said_is_kept_though_speech_fails_after_it(
+    caller: Caller, language: str, unspoken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_to_say(unspoken, monkeypatch)
     result = await caller.hear(language, '- record: 4s\n- dtmf: "#"\n- silence:\n')
-    assert errors_thrown(result) != []
+    assert errors_thrown(result) != [] or result.outcome.reason == "error"
+    assert caller.lengths() == [4.0]
+    assert result.outcome.value == "left"
+
+
+@pytest.mark.parametrize(
+    ("keys", "unspoken", "outcome"),
+    [("*", "cancelled", "none"), ("1", "full", "full"), ("1", "Sorry", "failed")],
+)
+async def test_what_became_of_it_is_said_truly_though_nothing_can_be_spoken(
+    caller: Caller, keys: str, unspoken: str, outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_to_say(unspoken, monkeypatch)
+    leave = caller.boxes.leave
+
+    async def refused(*args: object, **more: object) -> Message:
+        raise BoxFull("sales") if outcome == "full" else StoreError("away")
+
+    monkeypatch.setattr(caller.boxes, "leave", leave if outcome == "none" else refused)
+    result = await caller.hear("en", f'- record: 4s\n- dtmf: "#"\n- dtmf: "{keys}"\n')
+    assert result.outcome.value == outcome
+    assert caller.lengths() == []
+
+
+AGAIN = '- record: 4s\n- dtmf: "#"\n- dtmf: "3"\n'
+"""A message, and then another one is wanted."""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("steps", "kept"),
+    [
+        ("- hangup:\n", [4.0]),
+        ("- record: 0.4s\n  hangup:\n", [4.0]),
+        ("- record: 6s\n  hangup:\n", [6.0]),
+        ('- record: 0.4s\n  dtmf: "#"\n- hangup:\n', [4.0]),
+        ('- record: 0.4s\n  dtmf: "#"\n' * 3 + '- dtmf: "1"\n', [4.0]),
+        ('- silence:\n- silence:\n- dtmf: "1"\n', [4.0]),
+        ('- silence:\n- silence:\n- dtmf: "*"\n', []),
+        ('- record: 6s\n  dtmf: "#"\n- dtmf: "*"\n', []),
+    ],
+)
+async def test_of_several_messages_the_last_that_was_complete_counts(
+    caller: Caller, language: str, steps: str, kept: list[float]
+) -> None:
+    result = await caller.hear(language, AGAIN + steps)
+    assert complaints(result) == []
+    assert caller.lengths() == kept
+    assert result.outcome.value == ("left" if kept else "none")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_a_message_is_kept_though_another_cannot_be_recorded(
+    caller: Caller, language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = ScriptedPlatform.record
+    records: list[object] = []
+
+    async def fails(platform: ScriptedPlatform, request: RecordRequest) -> RecordResult:
+        records.append(request)
+        if len(records) > 1:
+            raise VoiceXmlEvent("error.noresource", "the disk is full")
+        return await record(platform, request)
+
+    monkeypatch.setattr(ScriptedPlatform, "record", fails)
+    result = await caller.hear(language, AGAIN)
     assert caller.lengths() == [4.0]
     assert result.outcome.value == "left"

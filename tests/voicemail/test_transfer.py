@@ -108,6 +108,13 @@ async def test_a_document_that_fails_has_kept_nothing(
     assert (await guest.result(guest.transfer())).outcome == "voicemail_failed"
 
 
+async def test_a_message_that_is_kept_is_so_though_the_caller_could_not_be_told(
+    guest: Guest,
+) -> None:
+    guest.comes = Outcome("error", "left", error="error.noresource")
+    assert (await guest.result(guest.transfer())).outcome == "voicemail_left"
+
+
 @pytest.mark.parametrize(("value", "known"), [("left", "left"), (None, "none"), ({}, "none")])
 async def test_of_a_caller_who_has_hung_up_the_record_says_whether_he_left_a_message(
     guest: Guest, value: Json, known: str

@@ -222,7 +222,11 @@ class Session:
             event = self.give_up(thrown).event
             await self.platform.answer()
         if not self.platform.hung_up:
-            await self.platform.play(self.take_prompts())
+            try:
+                await self.platform.play(self.take_prompts())
+            except VoiceXmlEvent as failed:
+                # No dialog is left to handle it; what was returned is returned all the same.
+                event = event or failed
         outcome = self._outcome(self._returned if value is None else value, event)
         self.observe(
             "end",

@@ -114,9 +114,10 @@ class VoicemailTransfer:
             outcome = await self._handover.converse(uri, variables)
             if outcome.reason == "error":
                 _log.warning("leaving a message failed", box=self._box.name, why=outcome.message)
-            elif outcome.value in _WORDS:
+            if outcome.value in _WORDS:
+                # Also when all that failed was to tell him so.
                 word = outcome.value
-            else:
+            elif outcome.reason != "error":
                 # He hung up where the document could not say any more.
                 word = NONE
         except VoiceXmlEvent as event:
