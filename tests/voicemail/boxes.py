@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -44,6 +44,8 @@ class Boxes:
     page: int = 2
     """Messages that one answer has at most."""
 
+    counted: list[tuple[str, ...]] = field(default_factory=list)
+    """The boxes whose messages were counted, of each question."""
     recordings: Library | None = None
     by: list[tuple[str, str, str]] = field(default_factory=list)
     """What was done to messages, and by whom."""
@@ -114,8 +116,12 @@ class Boxes:
         return made
 
     async def counts(self, box: str) -> Counts:
-        heard = [one.heard_at is not None for one in self.there(box)]
-        return Counts(heard.count(False), heard.count(True))
+        return (await self.counts_of([box]))[box]
+
+    async def counts_of(self, boxes: Collection[str]) -> Mapping[str, Counts]:
+        self.counted.append(tuple(boxes))
+        heard = {box: [one.heard_at is not None for one in self.there(box)] for box in boxes}
+        return {box: Counts(some.count(False), some.count(True)) for box, some in heard.items()}
 
     async def messages(
         self, box: str, *, new_only: bool = False, limit: int = 100, cursor: Cursor | None = None

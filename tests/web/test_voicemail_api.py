@@ -83,6 +83,7 @@ async def test_boxes_come_by_name_with_what_is_in_them(site: Site) -> None:
         ("ann", 1, 0),
         ("empty", 0, 0),
     ]
+    assert site.boxes.counted == [("ann", "empty")], "asked for together"
     status, rest = await site.ask("GET", f"/boxes?limit=2&cursor={page['cursor']}")
     assert rest == {
         "boxes": [

@@ -7,7 +7,7 @@ leaves them at the same time; of several workers one tells of a message.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
@@ -89,10 +89,10 @@ class Ledger:
         last = Cursor(found[limit - 1].left_at, found[limit - 1].id) if more else None
         return Messages(tuple(found[:limit]), last)
 
-    async def counts(self, box: str) -> Counts:
-        """The messages that are there."""
+    async def counts(self, boxes: Collection[str]) -> dict[str, Counts]:
+        """The messages that are there, of each of these boxes."""
         async with self._store.reading() as connection:
-            return await _counts(connection, box)
+            return await _counts(connection, boxes)
 
     async def enter(
         self,
@@ -110,7 +110,7 @@ class Ledger:
         query = select(_BOXES.c.name).where(held).with_for_update()
         if (await connection.execute(query)).first() is None:
             raise NoSuchBox(message.box)
-        if (await _counts(connection, message.box)).all >= most:
+        if (await _counts(connection, [message.box]))[message.box].all >= most:
             raise BoxFull(message.box)
         row = {"id": message.id, "box": message.box, "left_at": message.left_at}
         await connection.execute(insert(_MESSAGES), row)
@@ -210,14 +210,17 @@ def fact(message: Message, name: str, at: datetime, about: Mapping[str, Json]) -
     return NewEvent(message.call_id, at, f"voicemail.{name}", data, message.queue, message.agent)
 
 
-async def _counts(connection: AsyncConnection, box: str) -> Counts:
+async def _counts(connection: AsyncConnection, boxes: Collection[str]) -> dict[str, Counts]:
     query = (
-        select(func.count(), func.count(_MESSAGES.c.heard_at))
+        select(_MESSAGES.c.box, func.count(), func.count(_MESSAGES.c.heard_at))
         .select_from(_BOTH)
-        .where((_MESSAGES.c.box == box) & _IS_THERE)
+        .where(_MESSAGES.c.box.in_(boxes) & _IS_THERE)
+        .group_by(_MESSAGES.c.box)
     )
-    every, heard = (await connection.execute(query)).one()
-    return Counts(every - heard, heard)
+    found = {
+        box: Counts(every - heard, heard) for box, every, heard in await connection.execute(query)
+    }
+    return {box: found.get(box, Counts(0, 0)) for box in boxes}
 
 
 async def _told(connection: AsyncConnection, messages: Sequence[str]) -> dict[str, Notified]:

@@ -166,7 +166,7 @@ class Notifier:
         if way is None:
             raise NotSent(f"this server sends no {notice.way}")
         try:
-            counts = await self._ledger.counts(message.box)
+            counts = (await self._ledger.counts([message.box]))[message.box]
             news = News(
                 notice,
                 message,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -165,7 +165,7 @@ class Voicemail:
     ) -> Message:
         with suppress(StoreError):
             # Looked at again with the box to oneself; this spares the disk.
-            if (await self._ledger.counts(box.name)).all >= box.max_messages:
+            if (await self.counts(box.name)).all >= box.max_messages:
                 raise BoxFull(box.name)
         samples = await asyncio.to_thread(_samples, audio, media_type, box)
         seconds = len(samples) / (2 * RATE)
@@ -227,7 +227,11 @@ class Voicemail:
 
     async def counts(self, box: str) -> Counts:
         """How many messages there are. Raises `StoreError`, as all below."""
-        return await self._ledger.counts(box)
+        return (await self._ledger.counts([box]))[box]
+
+    async def counts_of(self, boxes: Collection[str]) -> Mapping[str, Counts]:
+        """How many messages there are in each of these boxes."""
+        return await self._ledger.counts(boxes)
 
     async def messages(
         self, box: str, *, new_only: bool = False, limit: int = 100, cursor: Cursor | None = None

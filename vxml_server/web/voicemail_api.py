@@ -6,7 +6,7 @@ as recordings do, whole or in one range. The rule that must hold: what is delete
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Protocol
@@ -43,7 +43,7 @@ class Voicemail(Protocol):
 
     def box(self, name: str) -> Box | None: ...
     def boxes(self) -> tuple[Box, ...]: ...
-    async def counts(self, box: str) -> Counts: ...
+    async def counts_of(self, boxes: Collection[str]) -> Mapping[str, Counts]: ...
     async def messages(
         self, box: str, *, new_only: bool = False, limit: int = 100, cursor: Cursor | None = None
     ) -> Messages: ...
@@ -83,16 +83,14 @@ class VoicemailApi:
         after = given.get("cursor", "")
         found = [box for box in self._voicemail.boxes() if box.name > after]
         more = found[limit - 1].name if len(found) > limit else None
-        with store_answers():
-            shown = [await self._shown(box) for box in found[:limit]]
+        shown = await self._shown(*found[:limit])
         return web.json_response({"boxes": shown, "cursor": more})
 
     async def box(self, request: web.Request) -> web.Response:
         """One box."""
         parameters(request)
-        box = self._addressed(request)
-        with store_answers():
-            return web.json_response(await self._shown(box))
+        (shown,) = await self._shown(self._addressed(request))
+        return web.json_response(shown)
 
     async def set_pin(self, request: web.Request) -> web.Response:
         """Makes or replaces the PIN for the telephone: 204."""
@@ -189,19 +187,23 @@ class VoicemailApi:
                 raise NoSuchMessage(found.id)
         return found
 
-    async def _shown(self, box: Box) -> dict[str, Json]:
-        counts = await self._voicemail.counts(box.name)
-        return {
-            "name": box.name,
-            "number": box.number,
-            "description": box.description,
-            "queue": box.queue,
-            "agent": box.agent,
-            "owners": list(box.owners),
-            "max_messages": box.max_messages,
-            "new": counts.new,
-            "heard": counts.heard,
-        }
+    async def _shown(self, *boxes: Box) -> list[dict[str, Json]]:
+        with store_answers():
+            counts = await self._voicemail.counts_of([box.name for box in boxes])
+        return [
+            {
+                "name": box.name,
+                "number": box.number,
+                "description": box.description,
+                "queue": box.queue,
+                "agent": box.agent,
+                "owners": list(box.owners),
+                "max_messages": box.max_messages,
+                "new": counts[box.name].new,
+                "heard": counts[box.name].heard,
+            }
+            for box in boxes
+        ]
 
 
 def to_json(message: Message) -> dict[str, Json]:
