@@ -144,4 +144,7 @@ class ContactCentre:
         return [fact.name for fact in self.facts]
 
 
-ONE_BY_ONE = tuple(strategy for strategy in Strategy if not strategy.rings_several)
+ONE_BY_ONE = tuple(
+    one for one in Strategy if one not in {Strategy.RING_ALL, Strategy.RING_PROGRESSIVELY}
+)
+"""Those that offer a caller to one agent at a time."""

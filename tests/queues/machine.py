@@ -13,7 +13,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.queues.contact_centre import ContactCentre, agent, queue
+from tests.queues.contact_centre import ONE_BY_ONE, ContactCentre, agent, queue
 from vxml_server.queues.matching import Assignment, match
 from vxml_server.queues.profiles import Agent, Group, Member, Queue, Relaxation, Strategy, TierRules
 from vxml_server.queues.rows import Entry, EntryState, Exit, Offer, OfferState, Outcome, Presence
@@ -257,7 +257,7 @@ class QueueMachine(RuleBasedStateMachine):
         live = Counter(offer.entry for offer in board.offers.values() if offer.outcome is None)
         for entry in board.entries.values():
             assert entry.offers == live[entry.id]
-            if entry.state is EntryState.WAITING and not _rings_several(entry):
+            if entry.state is EntryState.WAITING and _is_offered_one_by_one(entry):
                 assert live[entry.id] <= 1
 
     @invariant()
@@ -322,6 +322,6 @@ def _by_id(offer: Offer) -> int:
     return int(offer.id[1:])
 
 
-def _rings_several(entry: Entry) -> bool:
+def _is_offered_one_by_one(entry: Entry) -> bool:
     (one,) = (queue for queue in QUEUES if queue.name == entry.queue)
-    return one.strategy.rings_several
+    return one.strategy in ONE_BY_ONE

@@ -399,7 +399,7 @@ def test_an_assignment_is_always_of_an_agent_who_may_take_the_caller_now(
             needed = level - relaxed
             assert needed <= 0 or agents[one.agent].profile.skills.get(skill, 0) >= needed
         strategy = rosters[one.queue].queue.strategy
-        if not strategy.rings_several:
+        if strategy in ONE_BY_ONE:
             assert not caller.offered
             assert sum(other.entry == one.entry for other in found) == 1
 

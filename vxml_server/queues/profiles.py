@@ -57,11 +57,6 @@ class Strategy(StrEnum):
     RING_PROGRESSIVELY = "ring_progressively"
     BEST_SKILLED = "best_skilled"
 
-    @property
-    def rings_several(self) -> bool:
-        """Whether one caller is offered to more than one agent at a time."""
-        return self in {Strategy.RING_ALL, Strategy.RING_PROGRESSIVELY}
-
 
 @dataclass(frozen=True, slots=True)
 class Agent:
