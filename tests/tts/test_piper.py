@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from vxml_server.clock import VirtualClock
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.settings import PiperSettings
 from vxml_server.tts import Utterance
-from vxml_server.tts.piper import PiperEngine, voice_file, words
+from vxml_server.tts.piper import PiperEngine, in_pieces, voice_file, words
 from vxml_server.tts.plan import MarkPoint, Phonemes, Style, Text
 
 STYLE = Style("en")
@@ -23,6 +26,29 @@ def test_brackets_are_only_around_a_pronunciation() -> None:
         Text(" data", STYLE, Phonemes("d'eIt@", "x-espeak")),
     )
     assert words(Utterance(items, STYLE)) == "a   b    [[təˈmɑːtəʊ]]  data"
+
+
+@pytest.mark.parametrize(
+    ("phonemes", "pieces"),
+    [
+        ("ab cd ef", ["ab cd ef"]),
+        ("abcd, ef gh ij", ["abcd, ef ", "gh ij"]),
+        ("abcdef, gh ij", ["abcdef,", " gh ij"]),
+        ("abcdefghijklm", ["abcdefghij", "klm"]),
+        ("", [""]),
+    ],
+)
+def test_a_long_sentence_is_said_in_pieces_cut_at_a_breath_or_between_words(
+    phonemes: str, pieces: list[str]
+) -> None:
+    assert ["".join(piece) for piece in in_pieces(list(phonemes), 10)] == pieces
+
+
+@given(st.lists(st.sampled_from("ab ,."), max_size=60), st.integers(1, 20))
+def test_pieces_are_short_and_together_the_whole(phonemes: list[str], most: int) -> None:
+    pieces = list(in_pieces(phonemes, most))
+    assert [phoneme for piece in pieces for phoneme in piece] == phonemes
+    assert all(0 < len(piece) <= most for piece in pieces) or not phonemes
 
 
 def test_a_voice_is_a_path_or_in_a_package() -> None:
@@ -47,7 +73,7 @@ async def test_a_voice_that_is_none_is_refused_at_start(
     damaged.write_bytes(b"no model")
     (tmp_path / "damaged.onnx.json").write_text('{"num_symbols": 1}')
     files = [str(damaged) if voice == "damaged" else voice for voice in voices]
-    engine = PiperEngine(PiperSettings.model_validate({"voices": files}))
+    engine = PiperEngine(PiperSettings.model_validate({"voices": files}), VirtualClock())
     with pytest.raises(VoiceXmlEvent, match=message) as caught:
         await engine.start()
     assert caught.value.name == "error.noresource"

@@ -1,8 +1,9 @@
-"""An engine in a process of its own: whatever its C code does, the server goes on.
+"""A process of its own for C code: whatever that does, the server goes on.
 
-One request at a time goes to the child, over pipes. A child that dies, talks nonsense or takes too
+One request at a time goes to a `Child`, over pipes. A child that dies, talks nonsense or takes too
 long is killed, and another one started at the next request; one that dies without having answered
-anything is left alone for a while, and the selection asks the next engine meanwhile.
+anything is left alone for a while, and the selection asks the next engine meanwhile. One whose
+libraries lose memory is replaced after so many requests.
 
 The rule: a request that nobody waits for any more is still brought to its end, because an answer
 belongs to its request.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import OrderedDict
+from collections.abc import Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -30,67 +32,71 @@ START_SECONDS = 60.0  # for loading an engine and its voices
 FIRST_REST, LAST_REST = 0.5, 30.0
 MAX_OFFERS = 1000
 BUFFER_BYTES = 2**21  # a sentence, so that reading it is never paused
+ANOTHER_ANSWER = "the child process gave another answer"
 
 VoiceKey = tuple[str, tuple[str, ...], str]
 Answer = tuple[wire.Frame, bytes]
 
 
-class ChildEngine:
-    """`Engine` that another one, of `engines.build`, speaks for in a child process.
+class Child:
+    """A process of this Python that answers frames (`wire`), started when it is first needed.
 
-    `timeout` is how many seconds the child has for one request.
+    `command` is what follows the interpreter's name; `greeting` the frame that it is sent first,
+    for whose answer it has `START_SECONDS`, as it has `timeout` seconds for every other. After
+    `max_requests` it makes room for another one.
     """
 
-    def __init__(self, name: str, settings: TtsSettings, clock: Clock) -> None:
-        self.name = name
-        self.identity = name
-        self.abilities = Abilities()
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        greeting: wire.Frame,
+        clock: Clock,
+        timeout: float,
+        *,
+        max_requests: int | None = None,
+    ) -> None:
         self.starts = 0
-        """Children started so far."""
-        self.settings = settings.model_copy(update={"services": {}, "isolated": ()})
-        """What the child is told: nothing of services, whose settings hold secrets."""
+        """Processes started so far."""
+        self.welcome = wire.Frame()
+        """What the last one answered first."""
+        self._name = name
+        self._command = tuple(command)
+        self._greeting = greeting
         self._clock = clock
-        self._timeout = settings.timeout
+        self._timeout = timeout
+        self._max_requests = max_requests
         self._turn = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
+        self._requests = 0  # to this process
         self._has_answered = False
         self._restart_at = 0.0
         self._rest = FIRST_REST
-        self._offers: OrderedDict[VoiceKey, Offer | None] = OrderedDict()
 
     @property
     def pid(self) -> int | None:
-        """Of the child, while there is one."""
+        """Of the process, while there is one."""
         return self._process.pid if self._process else None
 
     async def start(self) -> None:
+        """Sees that there is a process. Raises `VoiceXmlEvent`, as `ask` does."""
         await self._turned(None)
 
     async def close(self) -> None:
         async with self._turn:
             await self._end()
 
-    async def voice(self, lang: str, names: tuple[str, ...], gender: str) -> Offer | None:
-        key = lang, names, gender
-        if key not in self._offers:
-            answer, _ = await self._turned(wire.Frame(find=wire.FindVoice(*key)))
-            if answer.found is None:
-                raise VoiceXmlEvent("error.noresource", "the child process gave another answer")
-            self._offers[key] = answer.found.offer
-            while len(self._offers) > MAX_OFFERS:
-                self._offers.popitem(last=False)
-        return self._offers[key]
+    async def ask(self, request: wire.Frame) -> Answer:
+        """The answer to a request in its turn.
 
-    async def speak(self, utterance: Utterance, voice: str) -> Spoken:
-        answer, payload = await self._turned(wire.Frame(speak=wire.Speak(utterance, voice)))
-        if answer.said is None or len(payload) % 2:
-            raise VoiceXmlEvent("error.noresource", "the child process gave another answer")
-        return Spoken(np.frombuffer(payload, np.int16), answer.said.rate, answer.said.marks)
+        Raises `VoiceXmlEvent`: the child's own, or `error.noresource` when it is lost.
+        """
+        return await self._turned(request)
 
     async def _turned(self, request: wire.Frame | None) -> Answer:
-        """The answer to a request in its turn; None only sees that there is a child."""
+        """One exchange after the other; None only sees that there is a process."""
         await self._turn.acquire()
-        exchange = asyncio.create_task(self._exchange(request), name=f"speech of {self.name}")
+        exchange = asyncio.create_task(self._exchange(request), name=f"speech of {self._name}")
         exchange.add_done_callback(self._turn_over)
         return await asyncio.shield(exchange)
 
@@ -104,7 +110,8 @@ class ChildEngine:
             process = await self._running()
             if request is None:
                 return wire.Frame(), b""
-            answer = await self._ask(process, request, self._timeout)
+            self._requests += 1
+            answer = await self._exchanged(process, request, self._timeout)
             self._has_answered = True
             return answer
         except asyncio.CancelledError:
@@ -112,37 +119,35 @@ class ChildEngine:
             raise
 
     async def _running(self) -> asyncio.subprocess.Process:
-        """The child, started if there is none."""
-        if self._process is not None:
-            if self._process.returncode is None:
-                return self._process
+        """The process, started if there is none."""
+        if self._process is not None and self._process.returncode is not None:
             await self._lost("it ended by itself")
+        if self._max_requests is not None and self._requests >= self._max_requests:
+            await self._end()
+        if self._process is not None:
+            return self._process
         now = self._clock.monotonic()
         if now < self._restart_at:
             raise VoiceXmlEvent("error.noresource", "its process keeps dying and is left alone")
-        self._has_answered = False
+        self._requests, self._has_answered = 0, False
         self.starts += 1
         process = self._process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "vxml_server.tts.child_main"),
+            *self._command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=BUFFER_BYTES,
             start_new_session=True,  # a Ctrl-C on the terminal is for the server
         )
-        start = wire.Frame(start=wire.Start(self.name, self.settings))
         try:
-            answer, _ = await self._ask(process, start, START_SECONDS)
-            if answer.started is None:
-                raise VoiceXmlEvent("error.noresource", "the child process gave another answer")
+            self.welcome, _ = await self._exchanged(process, self._greeting, START_SECONDS)
         except VoiceXmlEvent:
             await self._end()
             self._leave_alone()
             raise
-        self.identity, self.abilities = answer.started.identity, answer.started.abilities
         return process
 
-    async def _ask(
+    async def _exchanged(
         self, process: asyncio.subprocess.Process, request: wire.Frame, seconds: float
     ) -> Answer:
         """One exchange. Raises `VoiceXmlEvent`: the child's own, or that it is lost."""
@@ -172,7 +177,7 @@ class ChildEngine:
         process = self._process
         await self._end()
         status = process.returncode if process else None
-        _log.warning("speech process lost", engine=self.name, error=message, status=status)
+        _log.warning("speech process lost", engine=self._name, error=message, status=status)
         self._leave_alone()
 
     def _leave_alone(self) -> None:
@@ -192,3 +197,68 @@ class ChildEngine:
             with suppress(ProcessLookupError):
                 process.kill()
         await process.wait()
+
+
+class ChildEngine:
+    """`Engine` that another one, of `engines.build`, speaks for in a child process.
+
+    The child has the `timeout` of the settings for one request.
+    """
+
+    def __init__(self, name: str, settings: TtsSettings, clock: Clock) -> None:
+        self.name = name
+        self.settings = settings.model_copy(update={"services": {}, "isolated": ()})
+        """What the child is told: nothing of services, whose settings hold secrets."""
+        self._child = Child(
+            name,
+            ("-m", "vxml_server.tts.child_main"),
+            wire.Frame(start=wire.Start(name, self.settings)),
+            clock,
+            settings.timeout,
+        )
+        self._offers: OrderedDict[VoiceKey, Offer | None] = OrderedDict()
+
+    @property
+    def identity(self) -> str:
+        started = self._child.welcome.started
+        return started.identity if started else self.name
+
+    @property
+    def abilities(self) -> Abilities:
+        started = self._child.welcome.started
+        return started.abilities if started else Abilities()
+
+    @property
+    def starts(self) -> int:
+        """Children started so far."""
+        return self._child.starts
+
+    @property
+    def pid(self) -> int | None:
+        """Of the child, while there is one."""
+        return self._child.pid
+
+    async def start(self) -> None:
+        await self._child.start()
+        if self._child.welcome.started is None:
+            raise VoiceXmlEvent("error.noresource", ANOTHER_ANSWER)
+
+    async def close(self) -> None:
+        await self._child.close()
+
+    async def voice(self, lang: str, names: tuple[str, ...], gender: str) -> Offer | None:
+        key = lang, names, gender
+        if key not in self._offers:
+            answer, _ = await self._child.ask(wire.Frame(find=wire.FindVoice(*key)))
+            if answer.found is None:
+                raise VoiceXmlEvent("error.noresource", ANOTHER_ANSWER)
+            self._offers[key] = answer.found.offer
+            while len(self._offers) > MAX_OFFERS:
+                self._offers.popitem(last=False)
+        return self._offers[key]
+
+    async def speak(self, utterance: Utterance, voice: str) -> Spoken:
+        answer, payload = await self._child.ask(wire.Frame(speak=wire.Speak(utterance, voice)))
+        if answer.said is None or len(payload) % 2:
+            raise VoiceXmlEvent("error.noresource", ANOTHER_ANSWER)
+        return Spoken(np.frombuffer(payload, np.int16), answer.said.rate, answer.said.marks)

@@ -1,7 +1,7 @@
-"""What passes between the server and an engine in a child process: frames over two pipes.
+"""What passes between the server and its child processes for speech: frames over two pipes.
 
 A frame is a header in JSON and a payload, each with its length before it (4 bytes, big-endian). The
-child answers every request with one frame; the payload is samples.
+child answers every request with one frame; the payload is samples, or empty.
 """
 
 from __future__ import annotations
@@ -42,6 +42,18 @@ class Speak:
 
 
 @dataclass(frozen=True, slots=True)
+class Phonemize:
+    """What is asked of the process of `phonemizer`: texts, in the language of a voice of espeak.
+
+    `clusters` are phonemes that the piper voice knows as one.
+    """
+
+    voice: str
+    texts: tuple[str, ...]
+    clusters: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """The answer to `Start`."""
 
@@ -65,6 +77,13 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Phonemized:
+    """The answer to `Phonemize`: of each text its sentences, of each sentence its phonemes."""
+
+    texts: tuple[tuple[tuple[str, ...], ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """The answer to any request that ended in a `VoiceXmlEvent`."""
 
@@ -79,9 +98,11 @@ class Frame:
     start: Start | None = None
     find: FindVoice | None = None
     speak: Speak | None = None
+    phonemize: Phonemize | None = None
     started: Started | None = None
     found: Found | None = None
     said: Said | None = None
+    phonemized: Phonemized | None = None
     failed: Failed | None = None
 
 
