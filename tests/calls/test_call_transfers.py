@@ -7,6 +7,7 @@ import structlog
 
 from tests.calls.applications import ending, logged, transfer
 from tests.calls.world import World, vxml
+from vxml_server.calls import Conversation
 
 
 async def test_a_bridge_is_part_of_the_record_and_the_caller_comes_back() -> None:
@@ -44,13 +45,14 @@ async def test_a_bridge_that_is_refused_is_a_leg_too() -> None:
     assert world.outgoing == []
 
 
+TWO = vxml(
+    '<form><transfer name="a" bridge="true" dest="sip:a@far.test"/>'
+    '<transfer name="b" bridge="true" dest="sip:b@far.test"/></form>'
+)
+
+
 async def test_several_transfers_are_several_legs_in_their_order() -> None:
-    world = World(
-        vxml(
-            '<form><transfer name="a" bridge="true" dest="sip:a@far.test"/>'
-            '<transfer name="b" bridge="true" dest="sip:b@far.test"/></form>'
-        )
-    )
+    world = World(TWO)
     await world.ring()
     world.outgoing[0].refuse(486)
     await world.clock.settle()
@@ -61,6 +63,24 @@ async def test_several_transfers_are_several_legs_in_their_order() -> None:
     world.outgoing[1].bye()
     await world.end()
     assert [leg.destination for leg in world.store.legs] == ["sip:a@far.test", "sip:b@far.test"]
+
+
+async def test_whether_a_caller_may_be_recorded_is_asked_once_a_call() -> None:
+    asked: list[Conversation] = []
+
+    def nobody(conversation: Conversation) -> None:
+        asked.append(conversation)
+
+    world = World(TWO, records=nobody)
+    for _ in range(2):
+        await world.ring()
+        world.outgoing[-1].refuse(486)
+        await world.clock.settle()
+        world.outgoing[-1].refuse(486)
+        await world.elapse(1)
+    one, again, other, _ = (conversation.consent for conversation in asked)
+    assert one is again
+    assert one is not other
 
 
 async def test_a_blind_transfer_outlives_the_session_and_the_call_lasts_as_long() -> None:

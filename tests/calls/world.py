@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.calls.fake_media import FakeChannel, FakeEngine
 from tests.calls.fake_sip import FakeIncoming, FakeOutgoing, FarEnds
 from tests.calls.fake_speech import FakeSynthesizer
-from vxml_server.calls import Exchange, Line, Resources, SoundCache, Spool
+from vxml_server.calls import Exchange, Line, Records, Resources, SoundCache, Spool
 from vxml_server.clock import VirtualClock
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.fetch import FetchRequest, Resource
@@ -100,7 +100,9 @@ class FakeStore:
 class World:
     """An exchange and all it needs. `document` is what the number 1000 runs."""
 
-    def __init__(self, document: str = "", **properties: str) -> None:
+    def __init__(
+        self, document: str = "", *, records: Records | None = None, **properties: str
+    ) -> None:
         self.clock = VirtualClock()
         self.engine = FakeEngine(self.clock)
         self.synthesizer = FakeSynthesizer(self.clock)
@@ -130,6 +132,7 @@ class World:
             properties=properties,
             limits=Limits(),
             spool=Spool(Path("no-such-folder"), "main", self.clock),
+            records=records,
         )
         self.exchange = Exchange(
             resources=self.resources,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -269,6 +270,42 @@ async def test_who_is_moved_to_another_queue_is_recorded_by_its_rules_and_not_as
         recording = await world.settled()
         assert (recording.queue, recording.rule) == ("late", "second")
         assert len((await world.recordings.library.search(Wanted())).recordings) == 1
+
+
+@pytest.mark.parametrize("answer", ["accepted", "refused"])
+async def test_what_a_caller_has_answered_holds_for_whomever_he_is_sent_on_to_in_his_call(
+    tmp_path: Path, answer: str
+) -> None:
+    async with world_of(tmp_path) as world:
+        call = conversation(queue="sales")
+        again = Notice()
+        for about in (call, replace(call, queue="", destination="bob")):
+            one = world.recordings.recorder.for_call(about)
+            assert one is not None
+            notice = Notice(answer) if about is call else again
+            assert await one.notice(notice) is (answer == "accepted")
+            world.clock.advance(1)
+        a, b, _, _ = world.parties()
+        one.start(a, b)
+        world.media.run(30)
+        one.close()
+        assert again.played == []
+        if answer == "accepted":
+            assert (await world.settled()).destination == "bob"
+        else:
+            await world.settled("refused")
+            assert await world.told() == ["announced", "refused"], "once"
+
+
+async def test_who_could_not_be_told_is_told_when_he_is_sent_on(tmp_path: Path) -> None:
+    async with world_of(tmp_path) as world:
+        call = conversation()
+        for notice in (Notice("whatever"), Notice()):
+            one = world.recordings.recorder.for_call(call)
+            assert one is not None
+            told = await one.notice(notice)
+            one.close()
+        assert told
 
 
 async def test_what_is_recorded_on_request_is_told_before_and_begins_when_it_is_asked_for(

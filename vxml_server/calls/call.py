@@ -20,7 +20,7 @@ from vxml_server.calls.handover import Handover, MakeTransferral, Transferral, s
 from vxml_server.calls.leg import Leg
 from vxml_server.calls.mailbox import Ended, Ending
 from vxml_server.calls.platform import CallPlatform
-from vxml_server.calls.recorded import Conversation, Recorded, Records, user_part
+from vxml_server.calls.recorded import Consent, Conversation, Recorded, Records, user_part
 from vxml_server.calls.redirection import redirections
 from vxml_server.calls.rendering import PromptRenderer, SoundCache
 from vxml_server.calls.spool import Spool
@@ -104,6 +104,7 @@ class Call:
         self._session: Session | None = None
         self._spool = resources.spool.of_call(record.id)
         self._ear = Ear(leg, resources.recogniser)
+        self._consent = Consent()
         self._transfers: set[asyncio.Task[TransferResult]] = set()
         self._interpreting: asyncio.Task[Outcome] | None = None
         self._final_processing: Timer | None = None
@@ -300,6 +301,7 @@ class Call:
                 queue=queue,
                 destination="" if queue else _number(request.dest),
                 language=request.lang,
+                consent=self._consent,
             )
         )
 

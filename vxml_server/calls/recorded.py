@@ -18,13 +18,24 @@ Converse: TypeAlias = Callable[[str, Mapping[str, Json]], Awaitable[Outcome]]
 """Runs a VoiceXML document on the caller's leg; see `Handover`."""
 
 
+@dataclass(slots=True)
+class Consent:
+    """What a caller has answered when he was told that he is recorded: it holds for his call.
+
+    None before he has answered, and where he could not be told.
+    """
+
+    answer: bool | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Conversation:
     """What decides whether a conversation is recorded, and what its record tells.
 
     Numbers are user parts of URIs. `agent` is empty where there is a `queue` and nobody has
     answered yet. `destination` is whom the caller is put through to; `language` that of the notice,
-    the server's if it is empty; `data` is searched as text.
+    the server's if it is empty; `data` is searched as text. `consent` is that of the call, and is
+    given once.
     """
 
     call_id: str
@@ -37,6 +48,7 @@ class Conversation:
     destination: str = ""
     language: str = ""
     data: Mapping[str, Json] = field(default_factory=dict)
+    consent: Consent = field(default_factory=Consent)
 
 
 def user_part(uri: str) -> str:
@@ -57,7 +69,7 @@ class Recorded(Protocol):
         """Plays the notice to the caller; whether he may be recorded.
 
         False when he refuses, hangs up, or cannot be told; then nothing is recorded, now or later.
-        The first answer counts, and is given again.
+        The first answer counts, and is given again; what he has answered earlier in his call too.
         """
 
     def moved(self, queue: str) -> None:

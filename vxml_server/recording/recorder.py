@@ -261,6 +261,9 @@ class ConversationRecorder:
         self._is_closed = False
 
     async def notice(self, converse: Converse) -> bool:
+        consent = self._conversation.consent
+        if self._answer is None:
+            self._answer = consent.answer
         if self._answer is None and not self._is_closed:
             self._answer = False
             take = self._announced = self._new()
@@ -271,8 +274,9 @@ class ConversationRecorder:
                 self._not_begun("the caller has gone")
                 raise
             if said == "accepted" and not self._is_closed:
-                self._answer = True
+                self._answer = consent.answer = True
             elif said == "refused":
+                consent.answer = False
                 self._announced = None
                 take.advance(Event.REFUSE, {"key": self._shared.settings.refuse_key})
             else:
