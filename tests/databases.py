@@ -40,7 +40,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Who asks for PostgreSQL gets it: it is not waited for at each small change."""
     if "database" in metafunc.fixturenames:
         server = pytest.param("postgresql", marks=[pytest.mark.integration, *_UNCLOSED])
-        is_asked = metafunc.config.getoption("markexpr") == "integration"
+        marks = metafunc.config.getoption("markexpr")
+        is_asked = "integration" in marks.replace("not integration", "")
         metafunc.parametrize("database", [server] if is_asked else ["sqlite"], indirect=True)
 
 
