@@ -2,8 +2,8 @@
 
 Piper asks libespeak-ng how words are pronounced, through an extension module of C. That loses
 memory with every text (the phonemes of each clause, and a copy of the voice), and there are texts
-that crash it: two hundred initials in a row do. So it runs beside the server (`phonemizer_main`),
-in a small process that is replaced after `MAX_REQUESTS`, which takes the time of two sentences.
+that crash it: a hundred initials in a row do. So it runs beside the server (`phonemizer_main`),
+in a small process that is replaced after `MAX_REQUESTS`, in about 50 ms.
 
 The rule: no text of a document reaches that module in the server's own process.
 """
