@@ -12,6 +12,7 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from tests.store.records import START
+from tests.waiting import until
 from tests.web.problems import problem
 from tests.web.world import Client, World
 from vxml_server.clock import VirtualClock
@@ -138,8 +139,8 @@ async def test_a_reader_who_has_gone_is_forgotten(world: World, client: Client) 
     for _ in range(20):
         await world.feed.add(fact(world.feed.last + 1))
         await world.clock.settle()
-    assert world.feed.followers == 0
-    assert world.clock.next_due() is None
+    await until(lambda: world.feed.followers == 0)
+    await until(lambda: world.clock.next_due() is None)
 
 
 async def test_a_slow_reader_is_not_read_ahead_for_and_is_let_go_in_the_end(
