@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.databases import copied, database, pytest_generate_tests
+from tests.databases import (
+    copied,
+    database,
+    pytest_asyncio_loop_factories,
+    pytest_generate_tests,
+)
 from tests.integration.postgresql import postgresql
 from tests.queues.hall import DEFINITIONS, Hall
 from tests.queues.waiters import Switchboard
@@ -15,7 +20,14 @@ from tests.queues.workers import World
 from vxml_server.clock import VirtualClock
 from vxml_server.queues.rows import Presence
 
-__all__ = ["copied", "database", "hall", "postgresql", "pytest_generate_tests"]
+__all__ = [
+    "copied",
+    "database",
+    "hall",
+    "postgresql",
+    "pytest_asyncio_loop_factories",
+    "pytest_generate_tests",
+]
 
 
 @pytest.fixture

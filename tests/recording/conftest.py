@@ -1,6 +1,17 @@
 """Its databases."""
 
-from tests.databases import copied, database, pytest_generate_tests
+from tests.databases import (
+    copied,
+    database,
+    pytest_asyncio_loop_factories,
+    pytest_generate_tests,
+)
 from tests.integration.postgresql import postgresql
 
-__all__ = ["copied", "database", "postgresql", "pytest_generate_tests"]
+__all__ = [
+    "copied",
+    "database",
+    "postgresql",
+    "pytest_asyncio_loop_factories",
+    "pytest_generate_tests",
+]

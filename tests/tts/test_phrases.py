@@ -205,6 +205,10 @@ async def test_the_packs_of_the_settings_are_heard_and_named(tmp_path: Path) -> 
     settings = TtsSettings(packs={"en": pack(tmp_path, ENGLISH)})
     made, bare = voices(settings, SystemClock()), voices(TtsSettings(), SystemClock())
     request = SpeechRequest(f"<speak>{say('42')}</speak>", "en-US")
-    assert heard((await speech_of(made.stream(request))).pcm) == [40, 2]
-    assert heard((await speech_of(bare.stream(request))).pcm) != [40, 2]
-    assert made.identity != bare.identity
+    try:
+        assert heard((await speech_of(made.stream(request))).pcm) == [40, 2]
+        assert heard((await speech_of(bare.stream(request))).pcm) != [40, 2]
+        assert made.identity != bare.identity
+    finally:
+        await made.close()
+        await bare.close()
