@@ -40,7 +40,7 @@ integration: packages $(DEV_STAMP)
 	@echo "== calls from other people's telephones, real engines, databases that fail"
 	$(BIN)/pytest -m calls tests/integration
 	$(BIN)/pytest -n $(CORES) --dist loadfile -m "integration and not calls" \
-		tests/integration tests/queues tests/recording tests/sip
+		tests/integration tests/queues tests/recording tests/sip tests/test_cli.py tests/testing
 
 bench: packages $(DEV_STAMP)
 	@failed=; for name in dtmf media interpreter grammar speech load queues; do \

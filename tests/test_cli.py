@@ -105,6 +105,7 @@ def test_a_person_sees_the_files_that_are_played(script: Path) -> None:
     assert f"< [{(DOCUMENTS / 'tone.wav').as_uri()}] Écoutez" in output
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_two_runs_print_the_same_bytes(script: Path, options: list[str]) -> None:
     def run() -> bytes:
@@ -257,6 +258,7 @@ async def test_lines_that_come_after_the_call_are_dropped() -> None:
     os.close(reader)
 
 
+@pytest.mark.integration
 def test_the_command_at_a_real_keyboard_says_what_any_terminal_can_show() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "vxml_server.cli", "call", TRAVEL],

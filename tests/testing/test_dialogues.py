@@ -91,6 +91,7 @@ def test_a_failure_says_what_was_heard_and_where_the_document_was(folder: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.integration
 def test_the_same_in_other_processes_is_the_same(folder: Path) -> None:
     cases = find_cases([folder]) * 15
 

@@ -22,6 +22,7 @@ def test_few_jobs_are_done_here() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.integration
 def test_many_jobs_are_done_elsewhere_and_come_in_order() -> None:
     results = list(in_order(range(70), perform, workers=2))
     assert [result.id for result in results] == [str(job) for job in range(70)]
