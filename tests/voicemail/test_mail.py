@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -14,20 +14,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.voicemail.notices import LEFT_AT, MESSAGE, no_audio
 from tests.voicemail.world import heard, said
 from vxml_server.queues import Box
-from vxml_server.voicemail import Message
 from vxml_server.voicemail.mail import Hint, Mailer, written
 from vxml_server.voicemail.notices import News, Notice, NotSent
 
 PARIS = ZoneInfo("Europe/Paris")
-LEFT_AT = datetime(2026, 3, 12, 14, 30, tzinfo=UTC)
 BOX = Box("sales", description="Ventes", language="fr", email=("ann@example.org",))
-MESSAGE = Message("m1", "sales", "call-1", "+33612345678", LEFT_AT, 75.2)
-
-
-async def no_audio() -> bytes:
-    raise AssertionError("it is not wanted")
 
 
 def news(box: Box = BOX, **changes: Any) -> News:

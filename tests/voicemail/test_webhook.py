@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.voicemail.test_mail import MESSAGE, no_audio
+from tests.voicemail.notices import MESSAGE, no_audio
 from tests.waiting import until
 from vxml_server.clock import VirtualClock
 from vxml_server.fetch import HttpClient
