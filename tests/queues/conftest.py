@@ -14,6 +14,8 @@ from tests.databases import (
     pytest_generate_tests,
 )
 from tests.integration.postgresql import postgresql
+from tests.queues.floor import DEFINITIONS as SUPERVISED
+from tests.queues.floor import Floor
 from tests.queues.hall import DEFINITIONS, Hall
 from tests.queues.waiters import Switchboard
 from tests.queues.workers import World
@@ -23,6 +25,7 @@ from vxml_server.queues.rows import Presence
 __all__ = [
     "copied",
     "database",
+    "floor",
     "hall",
     "postgresql",
     "pytest_asyncio_loop_factories",
@@ -39,4 +42,17 @@ async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
     board = Switchboard(world.clock, centre)
     yield Hall(world, board)
     await board.close()
+    await world.close()
+
+
+@pytest.fixture
+async def floor(tmp_path: Path) -> AsyncIterator[Floor]:
+    world = World(VirtualClock(), tmp_path)
+    centre = await world.worker()
+    await centre.declare(SUPERVISED)
+    await centre.present("ann", Presence.AVAILABLE)
+    made = Floor(world, Switchboard(world.clock, centre), world._stores[0])
+    made.supervision.start()
+    yield made
+    await made.supervision.stop()
     await world.close()
