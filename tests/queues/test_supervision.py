@@ -1,4 +1,4 @@
-"""Supervisors: what caller and agent hear of them, whom they take, how orders find the caller."""
+"""Supervisors: what caller and agent hear of them, and whom they take."""
 
 from __future__ import annotations
 
