@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.examples import examples
@@ -54,6 +54,7 @@ def meanings(grammar: Grammar, said: str) -> tuple[object, object]:
 
 
 @given(scripts, scripts, scripts)
+@example("out = rules.s", "out = 1", "")
 @settings(max_examples=examples(400), deadline=None)
 def test_direct_and_by_the_engine_are_the_same(root: str, first: str, second: str) -> None:
     direct, engine = meanings(grammar_of(root, first, second), "go one two")

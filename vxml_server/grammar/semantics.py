@@ -218,7 +218,7 @@ class _Interpreter:
         return frame.results[-1].value if frame.results else self.text(frame.match)
 
     def plain(self, value: Any) -> JsonValue:
-        made: JsonValue = self.engine.to_json(value) if isinstance(value, Object) else value
+        made: JsonValue = self.engine.to_json(value)
         return made
 
     def text(self, match: RuleMatch) -> str:
