@@ -13,9 +13,9 @@ from tests.databases import BOTH, url_of
 from tests.queues.histories import History
 from tests.queues.killable import Caller, close_workers, open_workers
 from vxml_server.queues.centre import ENTER_PATIENCE, LEAVE_PATIENCE, STOP_PATIENCE
-from vxml_server.queues.rows import Exit, Presence
+from vxml_server.queues.rows import Change, Exit, Offer, Presence
 from vxml_server.queues.telephony import Happening
-from vxml_server.queues.transitions import state_of
+from vxml_server.queues.transitions import OfferEvent, state_of
 from vxml_server.store import EventRecord, StoreError
 
 pytestmark = BOTH
@@ -154,6 +154,35 @@ async def test_who_leaves_while_the_database_is_away_does_not_wait_for_it(world:
     left = [fact for fact in await world.facts() if fact.name == "queue.left"]
     assert [fact.data["exit"] for fact in left] == ["key"]
     assert world.state(1) == "available"
+
+
+async def test_an_offer_that_others_ended_before_its_maker_knew_of_it_rings_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He stood still between what he stored and the answer, and has read the log since."""
+    replica, other = (one.centre._replica for one in world.workers[:2])
+    stored = replica.stored
+    ended: list[Offer] = []
+
+    async def stored_and_ended(*changes: Change, patience: float | None = None) -> bool:
+        done = await stored(*changes, patience=patience)
+        reserved = [offer for one in changes for offer in one.offers if offer.generation == 1]
+        if reserved and not ended:
+            [offer] = reserved
+            ended.append(offer)
+            rows = {offer.agent}, {offer.entry}, {offer.id}
+            await other._reread(*rows)
+            assert await other.advance(offer.id, OfferEvent.WITHDRAW)
+            await replica._reread(*rows)
+        return done
+
+    monkeypatch.setattr(replica, "stored", stored_and_ended)
+    caller = await world.caller()
+    await world.elapse(2)
+    assert len(ended) == 1
+    assert len(caller.telephones["ann"]) == 1
+    assert len(world.workers[0].telephones()) == 1
+    assert world.state() == "reserved"
 
 
 async def test_a_caller_who_was_stored_after_he_had_been_told_no_is_taken_out(

@@ -158,6 +158,10 @@ class Offers:
             return None
 
     async def _ring(self, offer: Offer) -> None:
+        if offer.id not in self._board.offers:
+            # This worker stood still: others took it for dead and have ended the offer, which it
+            # read in the log before it knew that the offer was stored.
+            return
         caller = self._callers.get(offer.entry)
         candidate = self._board.agents.get(offer.agent)
         if caller is None or candidate is None:
