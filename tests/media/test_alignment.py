@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.examples import examples
-from tests.media.world import FarEnd, World
+from tests.media.world import Both, FarEnd, World, heard_through
 from vxml_server.media import Codec
 from vxml_server.media.alignment import LONGEST, TOLERANCE, Alignment
-from vxml_server.media.play import DECODE, ENCODE
+from vxml_server.media.play import ENCODE
 from vxml_server.media.stream import FRAME
 
 ALIGNED = 2
@@ -134,19 +134,7 @@ class Network:
 def frame_of(number: int, sign: int) -> NDArray[np.int16]:
     """Noise that only this frame has."""
     noise = np.random.default_rng([number, sign + 1]).normal(0, 4000, FRAME).astype(np.int16)
-    return heard(noise)
-
-
-def heard(samples: NDArray[np.int16]) -> NDArray[np.int16]:
-    return DECODE[Codec.PCMU](np.frombuffer(ENCODE[Codec.PCMU](samples).tobytes(), np.uint8))
-
-
-class Both:
-    def __init__(self) -> None:
-        self.frames_: list[tuple[bytes, bytes]] = []
-
-    def frames(self, left: NDArray[np.int16], right: NDArray[np.int16]) -> None:
-        self.frames_.append((left.tobytes(), right.tobytes()))
+    return heard_through(noise)
 
 
 def delays_of(chaos: random.Random, ticks: int) -> dict[int, int]:
@@ -180,8 +168,10 @@ def test_what_was_said_at_once_is_side_by_side_whatever_a_network_holds_up(seed:
         world.run()
     left = {frame_of(number, 1).tobytes(): number for number in range(ticks)}
     right = {frame_of(number, -1).tobytes(): number for number in range(ticks)}
+    pairs = zip(both.left, both.right, strict=True)
+    frames = [(one.tobytes(), other.tobytes()) for one, other in pairs]
     apart = Counter(
-        left[one] - right[other] for one, other in both.frames_ if one in left and other in right
+        left[one] - right[other] for one, other in frames if one in left and other in right
     )
     assert apart.total() > 0.9 * ticks
     assert apart[0] > 0.95 * apart.total()

@@ -7,28 +7,12 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.media.tones import dialled, tone_milliseconds
-from tests.media.world import FarEnd, World, heard_through, ramp
+from tests.media.world import Both, FarEnd, World, heard_through, ramp
 from vxml_server.media import Codec
 from vxml_server.media.play import ENCODE
 from vxml_server.media.stream import FRAME
 
 LATE = 2 * FRAME
-
-
-class Both:
-    def __init__(self, *, fails: bool = False) -> None:
-        self.left: list[NDArray[np.int16]] = []
-        self.right: list[NDArray[np.int16]] = []
-        self._fails = fails
-
-    def frames(self, left: NDArray[np.int16], right: NDArray[np.int16]) -> None:
-        self.left.append(left)
-        self.right.append(right)
-        if self._fails:
-            raise RuntimeError("a defect")
-
-    def audio(self) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-        return np.concatenate(self.left), np.concatenate(self.right)
 
 
 def talk(

@@ -136,6 +136,24 @@ class Heard:
         return "".join(key for key, _, _ in self.keys)
 
 
+class Both:
+    """A tap of two parties that keeps what it is given."""
+
+    def __init__(self, *, fails: bool = False) -> None:
+        self.left: list[NDArray[np.int16]] = []
+        self.right: list[NDArray[np.int16]] = []
+        self._fails = fails
+
+    def frames(self, left: NDArray[np.int16], right: NDArray[np.int16]) -> None:
+        self.left.append(left)
+        self.right.append(right)
+        if self._fails:
+            raise RuntimeError("a defect")
+
+    def audio(self) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+        return np.concatenate(self.left), np.concatenate(self.right)
+
+
 @dataclass
 class Packet:
     payload_type: int

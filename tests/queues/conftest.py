@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from tests.queues.hall import DEFINITIONS, Hall
 from tests.queues.waiters import Switchboard
 from tests.queues.workers import World
 from vxml_server.clock import VirtualClock
+from vxml_server.queues.definitions import Definition
 from vxml_server.queues.rows import Presence
 
 __all__ = [
@@ -35,11 +36,7 @@ __all__ = [
 
 @pytest.fixture
 async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
-    world = World(VirtualClock(), tmp_path)
-    centre = await world.worker()
-    await centre.declare(DEFINITIONS)
-    await centre.present("ann", Presence.AVAILABLE)
-    board = Switchboard(world.clock, centre)
+    world, board = await _attended(tmp_path, DEFINITIONS)
     yield Hall(world, board)
     await board.close()
     await world.close()
@@ -47,12 +44,18 @@ async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
 
 @pytest.fixture
 async def floor(tmp_path: Path) -> AsyncIterator[Floor]:
-    world = World(VirtualClock(), tmp_path)
-    centre = await world.worker()
-    await centre.declare(SUPERVISED)
-    await centre.present("ann", Presence.AVAILABLE)
-    made = Floor(world, Switchboard(world.clock, centre), world._stores[0])
+    world, board = await _attended(tmp_path, SUPERVISED)
+    made = Floor(world, board, world._stores[0])
     made.supervision.start()
     yield made
     await made.supervision.stop()
     await world.close()
+
+
+async def _attended(folder: Path, definitions: Sequence[Definition]) -> tuple[World, Switchboard]:
+    """A worker with these definitions, and ann signed in."""
+    world = World(VirtualClock(), folder)
+    centre = await world.worker()
+    await centre.declare(definitions)
+    await centre.present("ann", Presence.AVAILABLE)
+    return world, Switchboard(world.clock, centre)

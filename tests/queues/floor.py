@@ -13,12 +13,13 @@ from tests.queues.contact_centre import agent, queue
 from tests.queues.hall import Hall
 from tests.queues.waiters import Switchboard, Waiter, names
 from tests.queues.workers import World
+from vxml_server.queues.definitions import Definition
 from vxml_server.queues.orders import PATIENCE, Action, Order, Reason, Refused
 from vxml_server.queues.supervision import Supervision
 from vxml_server.queues.telephones import Dialler
 from vxml_server.store import Json, Store
 
-DEFINITIONS = [
+DEFINITIONS: list[Definition] = [
     agent("ann", wrap_up_time=0.0),
     agent("bob"),
     agent("cyd"),

@@ -10,9 +10,10 @@ from tests.queues.waiters import Switchboard, Waiter
 from tests.queues.workers import World
 from vxml_server.grammar import builtin
 from vxml_server.interpreter import ActiveGrammar, TransferResult
+from vxml_server.queues.definitions import Definition
 
 STAR = ActiveGrammar(builtin("builtin:dtmf/boolean?y=*;n=9"), "dtmf", "transfer", None)
-DEFINITIONS = [
+DEFINITIONS: list[Definition] = [
     agent("ann", max_no_answer=0),
     agent("bob"),
     queue("sales", ["ann", "bob"], strategy="top_down"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 import pytest
@@ -190,14 +191,23 @@ class Elsewhere:
         return self._clock.utc_now() + self._ahead
 
 
-async def test_an_order_finds_the_worker_that_has_the_caller(floor: Floor) -> None:
+@pytest.fixture
+async def elsewhere(floor: Floor) -> AsyncIterator[Floor]:
+    """Another worker, and its supervision."""
     centre = await floor.world.worker("other")
-    elsewhere = Floor(floor.world, Switchboard(floor.world.clock, centre), floor.world._stores[1])
-    elsewhere.supervision.start()
+    made = Floor(floor.world, Switchboard(floor.world.clock, centre), floor.world._stores[1])
+    made.supervision.start()
+    yield made
+    await made.supervision.stop()
+
+
+async def test_an_order_finds_the_worker_that_has_the_caller(
+    floor: Floor, elsewhere: Floor
+) -> None:
     caller = await floor.bridged()
     offer = floor.offer
     await floor.settle(1.0)
-    assert offer in centre.board.offers
+    assert offer in elsewhere.centre.board.offers
     await elsewhere.do(Action.SUPERVISE, offer, line="eve", mode="listen")
     await floor.answers("eve")
     assert floor.facts == ["supervision.started"]
@@ -212,15 +222,11 @@ async def test_an_order_finds_the_worker_that_has_the_caller(floor: Floor) -> No
     await floor.settle(1.0)
     await elsewhere.do(Action.TAKE_OUT, entry)
     assert await floor.outcome(waiting) == "queue_removed"
-    await elsewhere.supervision.stop()
 
 
 async def test_a_worker_that_does_not_answer_is_named_and_obeys_nothing_later(
-    floor: Floor,
+    floor: Floor, elsewhere: Floor
 ) -> None:
-    centre = await floor.world.worker("other")
-    elsewhere = Floor(floor.world, Switchboard(floor.world.clock, centre), floor.world._stores[1])
-    elsewhere.supervision.start()
     caller = await floor.bridged()
     offer = floor.offer
     await floor.settle(1.0)
@@ -228,16 +234,12 @@ async def test_a_worker_that_does_not_answer_is_named_and_obeys_nothing_later(
 
     assert await elsewhere.refused(Action.HANG_UP, offer) is Reason.NO_ANSWER
     assert caller.is_bridged
-    await elsewhere.supervision.stop()
 
 
 @pytest.mark.parametrize("ahead", [-600.0, 600.0])
 async def test_an_order_does_not_depend_on_what_time_it_is_at_either_worker(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch, ahead: float
+    floor: Floor, elsewhere: Floor, monkeypatch: pytest.MonkeyPatch, ahead: float
 ) -> None:
-    centre = await floor.world.worker("other")
-    elsewhere = Floor(floor.world, Switchboard(floor.world.clock, centre), floor.world._stores[1])
-    elsewhere.supervision.start()
     there = Elsewhere(floor.world.clock, ahead)
     monkeypatch.setattr(elsewhere.supervision._post, "_clock", there)
     caller = await floor.bridged()
@@ -246,15 +248,11 @@ async def test_an_order_does_not_depend_on_what_time_it_is_at_either_worker(
 
     await elsewhere.do(Action.HANG_UP, offer)
     assert await floor.outcome(caller) == "far_end_disconnect"
-    await elsewhere.supervision.stop()
 
 
 async def test_an_order_that_was_read_too_late_is_not_obeyed(
-    floor: Floor, monkeypatch: pytest.MonkeyPatch
+    floor: Floor, elsewhere: Floor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    centre = await floor.world.worker("other")
-    elsewhere = Floor(floor.world, Switchboard(floor.world.clock, centre), floor.world._stores[1])
-    elsewhere.supervision.start()
     caller = await floor.bridged()
     offer = floor.offer
     await floor.settle(1.0)
@@ -262,4 +260,3 @@ async def test_an_order_that_was_read_too_late_is_not_obeyed(
         patch.setattr(Feed, "age", PATIENCE + 0.1)
         assert await elsewhere.refused(Action.HANG_UP, offer) is Reason.NO_ANSWER
     assert caller.is_bridged
-    await elsewhere.supervision.stop()

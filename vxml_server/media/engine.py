@@ -203,9 +203,9 @@ class MediaEngine:
     ) -> None:
         """Gives `tap` what comes from two channels, side by side as it was said.
 
-        That goes on until both are closed, or `untap_pair`. `without_keys` takes
-        the tones of keys out, which makes it 40 ms late. Bridges, the taps of the channels and
-        other pairs are not touched.
+        That goes on until both are closed, or `untap_pair`. `without_keys` takes the tones of keys
+        out, which makes it 40 ms late. Bridges, the taps of the channels and other pairs are not
+        touched.
         """
         self._commands.append(
             lambda tick: self._overhear(left.state, right.state, tap, without_keys=without_keys)

@@ -17,7 +17,7 @@ from vxml_server.queues.centre import (
 from vxml_server.queues.definitions import BadDefinition, Definition, Kind, kind_of, read, written
 from vxml_server.queues.matching import in_order
 from vxml_server.queues.orders import Action, Order, Reason, Refused
-from vxml_server.queues.profiles import Agent, Box, Group, Queue
+from vxml_server.queues.profiles import Agent, Box, Group, Queue, without_secrets
 from vxml_server.queues.reception import Reception
 from vxml_server.queues.rows import AgentRow, Entry, Exit, Offer, OfferState, Presence
 from vxml_server.queues.secrets import BadPin, Pins, TooManyTries
@@ -77,5 +77,6 @@ __all__ = [
     "kind_of",
     "read",
     "state_of",
+    "without_secrets",
     "written",
 ]

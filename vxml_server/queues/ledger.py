@@ -12,7 +12,6 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 from sqlalchemy import (
@@ -41,7 +40,7 @@ from vxml_server.queues.definitions import (
     read,
     written,
 )
-from vxml_server.queues.profiles import Agent, Box, Group, Queue
+from vxml_server.queues.profiles import Agent, Box, Group, Queue, without_secrets
 from vxml_server.queues.rows import (
     AgentRow,
     Change,
@@ -462,8 +461,6 @@ def _defined(kind: Kind, name: str, at: float, definition: Definition | None = N
         return Fact(f"{kind}.removed", at, queue, agent, data=data)
     told = written(definition)
     if isinstance(definition, Box) and definition.webhook:
-        # The log is for ever, and what surrounds the host of a URL may be a secret.
-        parts = urlsplit(definition.webhook)
-        told["webhook"] = f"{parts.scheme}://{parts.hostname}"
+        told["webhook"] = without_secrets(definition.webhook)  # the log is for ever
     data["definition"] = told
     return Fact(f"{kind}.defined", at, queue, agent, data=data)

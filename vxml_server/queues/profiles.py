@@ -322,6 +322,12 @@ def _is_http(url: str) -> bool:
     return fits and is_whole and parts.scheme in {"http", "https"}
 
 
+def without_secrets(url: str) -> str:
+    """What logs may have of the URL of a webhook: what surrounds its host may be a secret."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}"
+
+
 @dataclass(frozen=True, slots=True)
 class Seat:
     """An agent's place in a queue, groups taken apart; several members may seat one agent."""

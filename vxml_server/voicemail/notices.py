@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal, Protocol
-from urllib.parse import urlsplit
 
-from vxml_server.queues import Box
+from vxml_server.queues import Box, without_secrets
 from vxml_server.voicemail.records import Message
 
 WayName = Literal["mail", "webhook"]
@@ -49,11 +48,8 @@ class Notice:
 
     @property
     def recipient(self) -> str:
-        """Who it is for, as logs may have it: what follows the host of a URL may be a secret."""
-        if self.way == "mail":
-            return self.address
-        parts = urlsplit(self.address)
-        return f"{parts.scheme}://{parts.hostname}"
+        """Who it is for, as logs may have it."""
+        return self.address if self.way == "mail" else without_secrets(self.address)
 
     @property
     def id(self) -> str:
