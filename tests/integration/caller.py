@@ -151,12 +151,14 @@ class Caller:
         transport: str = "udp",
         arguments: tuple[str, ...] = (),
         seconds: int = 45,
+        through: int | None = None,
         tells: bool = True,
     ) -> FinishedCall:
         """One call from `name` to `number`, until SIPp's scenario has ended.
 
         `keys` is how those of `script` are sent: `events`, `tones`, or the content type of SIP
-        INFO. `tells` waits for the report of the document.
+        INFO. `through` is the port of a network before the server. `tells` waits for the report
+        of the document.
         """
         stream = CallerAudio(int(payloads.split(maxsplit=1)[0]), event_type)
         by_info = keys.startswith("application/")
@@ -174,6 +176,7 @@ class Caller:
             values={"payloads": payloads, "event": str(event_type), "ptime": str(ptime)},
             arguments=("-t", "t1" if transport == "tcp" else "u1", *arguments),
             seconds=seconds,
+            through=through,
         )
         return self._finished(dialled, dialled.result(), tells)
 
@@ -188,6 +191,7 @@ class Caller:
         values: dict[str, str] | None = None,
         arguments: tuple[str, ...] = (),
         seconds: int = 45,
+        through: int | None = None,
     ) -> DialledCall:
         """Starts a call and comes back at once."""
         media_port = free_ports(4, align=4)
@@ -201,7 +205,7 @@ class Caller:
             folder,
             port=free_ports(),
             media_port=media_port,
-            target=f"127.0.0.1:{self.server.sip_port}",
+            target=f"127.0.0.1:{through or self.server.sip_port}",
             values=defaults | (values or {}),
             keys_scenario=keys_scenario,
             arguments=("-s", number, "-cid_str", f"{name}-%u-%p@%s", *arguments),

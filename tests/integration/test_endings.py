@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import Future
 from itertools import pairwise
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.integration.caller import Caller, FinishedCall, together
 from tests.integration.caller_audio import as_events
+from tests.integration.repeating import RepeatingNetwork
 from tests.integration.waiting import until
 
 Calls = dict[str, Future[FinishedCall]]
@@ -18,7 +20,13 @@ T1 = 0.5
 
 
 @pytest.fixture(scope="module")
-def calls(caller: Caller) -> Calls:
+def repeating(caller: Caller) -> Iterator[RepeatingNetwork]:
+    with RepeatingNetwork(caller.server.sip_port, copies=3) as network:
+        yield network
+
+
+@pytest.fixture(scope="module")
+def calls(caller: Caller, repeating: RepeatingNetwork) -> Calls:
     return together(
         {
             "caller leaves": lambda: caller.call(
@@ -33,12 +41,8 @@ def calls(caller: Caller) -> Calls:
                 tells=False,
             ),
             "lost ack": lambda: caller.call("lost-ack", "keys", scenario="lost-ack", tells=False),
-            "duplicate": lambda: caller.call(
-                "duplicate",
-                "keys",
-                (2.0, "1234", 12.0),
-                scenario="duplicate",
-                arguments=("-pause_msg_ign",),
+            "repeated": lambda: caller.call(
+                "repeated", "keys", (2.0, "1234", 12.0), through=repeating.port
             ),
             "merged": lambda: caller.call("merged", "keys", (2.0, "1234", 12.0), scenario="merged"),
             "no application": lambda: caller.call("lost", "missing-entry", tells=False),
@@ -89,10 +93,13 @@ def test_an_answer_without_ack_is_repeated_and_then_hung_up(calls: Calls) -> Non
     call.assert_one_record(str(record["end_reason"]), "platform")
 
 
-def test_an_invite_that_comes_three_times_is_one_call(calls: Calls) -> None:
-    call = calls["duplicate"].result()
+def test_a_call_of_which_all_comes_three_times_is_one_call(
+    calls: Calls, repeating: RepeatingNetwork
+) -> None:
+    call = calls["repeated"].result()
     call.sip.assert_success()
-    assert len(call.sip.sent("INVITE")) == 3
+    came = [datagram.split(maxsplit=1)[0] for datagram in repeating.delivered]
+    assert {b"INVITE", b"ACK", b"SIP/2.0"} == set(came)
     tags = {(m.header("To") or "").partition("tag=")[2] for m in call.sip.received(200)}
     assert len(tags) == 1
     assert [told["keys"] for told in call.told] == ["1234"]
