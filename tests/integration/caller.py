@@ -133,9 +133,10 @@ class Caller:
     _started: list[Sipp] = field(default_factory=list)
 
     def close(self) -> None:
-        """Ends what a failed test has left running."""
+        """Ends what a failed test has left running, and forgets what was told."""
         for sipp in self._started:
             sipp.close()
+        self.documents.forget()
 
     def call(
         self,

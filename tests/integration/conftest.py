@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import shutil
 import socket
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.integration import again
 from tests.integration.caller import Caller
 from tests.integration.documents import DocumentServer
 from tests.integration.needs import missing
@@ -30,7 +30,6 @@ from tests.integration.witness import Witness
 HERE = Path(__file__).parent
 STOOD_STILL = 0.020
 """Seconds without a processor, from which on telephones miss a packet's turn."""
-_began = pytest.StashKey[float]()
 _witness = pytest.StashKey[Witness]()
 
 FAR_ENDS = (
@@ -59,20 +58,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.integration)
         if item.path in calls:
             item.add_marker(pytest.mark.calls)
-            item.add_marker(pytest.mark.flaky(reruns=1, condition=partial(_stood_still, item)))
+            again.once_more_if(item, partial(_stood_still, item.config))
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    item.stash[_began] = time.time()
+    again.before(item)
 
 
-def _stood_still(item: pytest.Item) -> bool:
-    """Whether the machine ran nobody for a while during a test."""
-    witness = item.session.stash.get(_witness, None)
-    if witness is None:
-        return False
-    began = item.stash[_began]
-    return any(end > began and end - start > STOOD_STILL for start, end in witness.stalls())
+def _stood_still(config: pytest.Config, since: float) -> bool:
+    """Whether the machine ran nobody for a while since then."""
+    witness = config.stash.get(_witness, None)
+    return witness is not None and any(
+        end > since and end - start > STOOD_STILL for start, end in witness.stalls()
+    )
 
 
 def _missing() -> list[str]:
@@ -108,7 +107,7 @@ def witness(
     peers: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Witness]:
     witness = Witness(tmp_path_factory.mktemp("witness"))
-    request.session.stash[_witness] = witness
+    request.config.stash[_witness] = witness
     yield witness
     witness.close()
 

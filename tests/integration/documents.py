@@ -58,6 +58,12 @@ class DocumentServer:
     def uri(self, path: str) -> str:
         return f"{self.origin}/{path}"
 
+    def forget(self) -> None:
+        """What was told until now: for who makes the same calls again."""
+        self._reports.clear()
+        self._files.clear()
+        self.huge_bytes_sent = 0
+
     def reports(self, caller: str) -> list[dict[str, str]]:
         """What the documents of the call named `caller` reported."""
         return [r for r in self._reports if f":{caller}@" in r.get("caller", "")]
