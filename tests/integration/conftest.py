@@ -96,7 +96,8 @@ def peers() -> None:
 
 
 @pytest.fixture(scope="session")
-def wire(peers: None) -> Iterator[Wire]:
+def wire(peers: None, witness: Witness) -> Iterator[Wire]:
+    """Whoever has packets timed has the machine watched, too."""
     wire = Wire()
     yield wire
     wire.close()
@@ -163,7 +164,7 @@ def server(
         # Timers H, I and J hold transactions for 64*T1 after the last call (RFC 3261, 17.2).
         until(
             lambda: not server.metrics()["vxml_server_sip_transactions_active"],
-            40,
+            60,
             "all SIP transactions have ended",
         )
         server.stop()

@@ -13,6 +13,9 @@ import threading
 from dataclasses import dataclass
 
 SO_TIMESTAMPNS = 35
+SO_RCVBUFFORCE = 33
+ROOM = 8 << 20
+"""Octets that wait while this process does not run: seconds of the busiest moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,10 @@ class Wire:
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM)
+        except PermissionError:  # CAP_NET_ADMIN is not there: as much as anybody may have
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
         self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._socket.bind(("127.0.0.1", 0))
         self._socket.settimeout(0.2)
