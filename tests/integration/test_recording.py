@@ -60,7 +60,7 @@ class Site:
         def found() -> list[Json]:
             return [r for r in self.recordings() if r["call"] == call_id and r["state"] == state]
 
-        until(found, 10, f"the recording of {call.name} is {state}")
+        until(found, 20, f"the recording of {call.name} is {state}")
         [recording] = found()
         return recording
 
@@ -181,14 +181,14 @@ def test_both_parties_are_recorded_sample_by_sample_and_aligned(site: Site) -> N
 
 
 def test_of_a_caller_who_refuses_with_the_key_no_file_is_left(site: Site) -> None:
-    with site.caller.far_end("refused", "far-hangs-up", "-rtp_echo", "-d", "1500") as far:
+    with site.caller.far_end("refused", "far-hangs-up", "-rtp_echo", "-d", "3000") as far:
         call = site.caller.call("refused", "to-refused", (1.5, "2", 15.0))
         far.result(10).assert_success()
     call.sip.assert_success()
     assert [told["outcome"] for told in call.told] == ["far_end_disconnect"]
     recording = site.of(call, "refused")
     assert (recording["octets"], recording["checksum"]) == (0, None)
-    assert site.files() == []
+    until(lambda: site.files() == [], 10, "its files are gone")
 
 
 @pytest.mark.parametrize("more", ["", SEALED], ids=["plain", "encrypted"])
@@ -230,11 +230,11 @@ def test_a_crash_loses_less_than_a_second_of_a_conversation(
     site = replace(site, server=again)
     try:
         again.start()
-        until(lambda: site.recordings()[0]["state"] == "stored", 10, "it is stored")
+        until(lambda: site.recordings()[0]["state"] == "stored", 20, "it is stored")
         [recording] = site.recordings()
         assert recording["interrupted"]
         assert np.array_equal(both(site.audio(recording)), kept)
-        assert spool_files() == []
+        until(lambda: spool_files() == [], 10, "it has left the spool")
         again.stop()
     finally:
         again.close()

@@ -168,7 +168,7 @@ def test_a_recording_stays_in_the_spool_until_object_storage_has_confirmed_it(
         with caller.far_end("s3", "far-hangs-up", "-rtp_echo", "-d", "1500") as far:
             caller.call("s3", "to-s3", (audio.sines((450.0,), 20.0, -20.0),))
             far.result(10).assert_success()
-        until(lambda: "a recording waits in the spool" in server.log, 20, "it is refused")
+        until(lambda: "a recording waits in the spool" in server.log, 60, "it is refused")
         assert "PermissionError" in server.log
         assert state() == "stopped"
         assert spooled()
@@ -180,14 +180,14 @@ def test_a_recording_stays_in_the_spool_until_object_storage_has_confirmed_it(
         storage.stop()
         server.more_settings = storage.settings()
         server.start()
-        until(lambda: "a recording waits in the spool" in server.log, 20, "nobody answers")
+        until(lambda: "a recording waits in the spool" in server.log, 60, "nobody answers")
         assert state() == "stopped"
         assert spooled()
 
         # Somebody is there again.
         storage.start()
-        until(lambda: state() == "stored", 20, "it is stored")
-        assert not spooled()
+        until(lambda: state() == "stored", 60, "it is stored")
+        until(lambda: not spooled(), 10, "it has left the spool")
         recording = recording_of(server)
         [(name, stored)] = storage.objects().items()
         assert name.startswith(f"{FOLDER}/")
