@@ -18,10 +18,13 @@ from tests.integration.caller_audio import Script
 from tests.integration.documents import DocumentServer
 from tests.integration.server import Json, VxmlServer
 from tests.integration.sipp import Sipp, SippResult
+from tests.integration.waiting import until
 from tests.integration.wire import Wire
 from tests.integration.witness import Witness
 
 Agents = dict[str, Sipp]
+
+REST = "the agent's call is over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class Centre:
 
         `agent` is what they have in common, `each` what they have not.
         """
-        profile = {"wrap_up_time": 60, "max_no_answer": 0, **agent}
+        profile = {"wrap_up_time": 600, "max_no_answer": 0, **agent}
         with ExitStack() as stack:
             far: dict[str, Sipp] = {}
             owns = (*each, *({} for _ in scenarios[len(each) :]))
@@ -88,6 +91,11 @@ class Centre:
 
     def state(self, agent: str) -> str:
         return str(self.ask("GET", f"agents/{agent}/presence")["state"])
+
+    def _at_rest(self, agent: str) -> str | None:
+        """His state, once he has no call any more: the caller may know before the database."""
+        state = self.state(agent)
+        return state if state in {"available", "wrapping_up"} else None
 
     def scene(
         self,
@@ -111,7 +119,7 @@ class Centre:
             )
             made = together({who: partial(one, who) for who in callers or (f"waits-in-{name}",)})
             calls = {who: call.result() for who, call in made.items()}
-            states = {agent: self.state(agent) for agent in far}
+            states = {agent: until(partial(self._at_rest, agent), 5, REST) for agent in far}
             return Scene(calls, {agent: sipp.result(10) for agent, sipp in far.items()}, states)
 
 

@@ -108,7 +108,7 @@ def ring(centre: Centre, strategy: str, case: Case) -> Rung:
         for number in range(case.calls):
             if number:
                 is_free = partial(all_free, centre, names)
-                until(is_free, 10, f"the agents of {strategy} are free")
+                until(is_free, 30, f"the agents of {strategy} are free")
             if number and case.is_new:
                 for presence in ("on_break", "available"):
                     centre.ask("POST", f"agents/{names[1]}/presence", {"presence": presence})
@@ -159,7 +159,7 @@ def test_who_watches_sees_each_step_of_an_agent_as_it_comes_and_the_wrap_up_too(
         return [fact for fact in facts if str(fact["name"]).startswith("offer.")]
 
     steps = ("reserved", "ringing", "answered", "bridged", "wrapping_up", "closed")
-    until(lambda: len(of_offers()) >= calls * len(steps), 5, "all wrap-ups are over")
+    until(lambda: len(of_offers()) >= calls * len(steps), 20, "all wrap-ups are over")
     told = of_offers()
     assert [fact["name"] for fact in told] == [f"offer.{step}" for step in steps] * calls
     numbers = [int(str(fact["seq"])) for fact in live.facts]
@@ -168,4 +168,4 @@ def test_who_watches_sees_each_step_of_an_agent_as_it_comes_and_the_wrap_up_too(
         data = closed["data"]
         assert isinstance(data, dict)
         assert data["outcome"] == "completed"
-        assert data["wrapped_up"] == pytest.approx(WRAP_UP, abs=0.2)
+        assert WRAP_UP - 0.01 <= data["wrapped_up"] < WRAP_UP + 1.0

@@ -69,7 +69,7 @@ def scenes(centre: Centre) -> Scenes:
             "abandons",
             ("far-rings",),
             scenario="caller-hangs-up",
-            arguments=("-d", "2000"),
+            arguments=("-d", "4000"),
         ),
         "drops": partial(scene, "drops", ("far-drops",), talks),
         "both-ring": partial(scene, "both-ring", ("far-rings",), talks, strategy="ring_all"),
@@ -84,7 +84,8 @@ def scenes(centre: Centre) -> Scenes:
             scene,
             "stands",
             treatment=centre.caller.documents.uri("treatment.vxml"),
-            max_wait=5,
+            # Three rounds of two seconds, and as long as it takes to tell of them.
+            max_wait=5.8,
         ),
         "leaves": partial(
             scene, "leaves", choices={"9": "leave"}, script=(3.0, "5", 1.0, "9", 9.0)
@@ -223,8 +224,8 @@ def test_a_caller_who_comes_back_to_a_queue_has_his_place(scenes: Scenes) -> Non
     assert scene.outcome == "far_end_disconnect far_end_disconnect"
     scene.agents["again-0"].assert_success()
     elapsed = [float(one["elapsed"]) for one in scene.call.told if "elapsed" in one]
-    assert elapsed[0] < 0.5
-    assert elapsed[-1] > 1.0, "the conversation counts too"
+    assert 0 <= elapsed[0] < 3.0
+    assert elapsed[-1] - elapsed[0] > 1.0, "the conversation counts too"
 
 
 def test_an_agent_may_be_wanted_by_name(scenes: Scenes) -> None:
@@ -244,5 +245,5 @@ def test_nothing_is_left_of_callers_and_offers(scenes: Scenes, centre: Centre) -
         assert isinstance(queues, list)
         return [queue for queue in queues if queue["waiting"]]
 
-    until(lambda: not waiting(), 2, "nobody waits")
+    until(lambda: not waiting(), 20, "nobody waits")
     centre.server.assert_nothing_left()
