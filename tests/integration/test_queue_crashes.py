@@ -147,11 +147,12 @@ async def test_what_a_killed_process_had_is_put_right_within_ten_seconds(
     store = await Store.open(url, SystemClock(), worker="observer")
     try:
         wanted = {"ringing": "ringing", "talking": "bridged"}[state]
-        while True:
-            entries, offers, _ = await rows(store)
-            if len(entries) == 200 and [row.state for row in offers] == [wanted] * 6:
-                break
-            await asyncio.sleep(0.1)
+        async with asyncio.timeout(50):
+            while True:
+                entries, offers, _ = await rows(store)
+                if len(entries) == 200 and [row.state for row in offers] == [wanted] * 6:
+                    break
+                await asyncio.sleep(0.1)
         dead.kill()
         killed_at = time.monotonic()
         while True:
@@ -253,15 +254,16 @@ async def test_news_come_at_once_again_after_the_database_was_restarted(
         await ledger.define(agent("ann"), 1000.0)
         assert (await anext(feed)).agent == "ann"
         await asyncio.to_thread(postgresql.restart, "immediate")
-        await asyncio.sleep(2.5)
-        # Without being told the log is looked at every 0.2 s.
-        waits = []
-        for number in range(10):
-            await ledger.define(queue(f"queue{number}"), 1000.0)
-            began = time.monotonic()
-            assert (await anext(feed)).queue == f"queue{number}"
-            waits.append(time.monotonic() - began)
-        assert sorted(waits)[5] < 0.1, waits
+        # Without being told the log is looked at every 0.2 s: not ten times in a row within half
+        # of that. It may take a while until there are connections again.
+        number = at_once = 0
+        async with asyncio.timeout(30):
+            while at_once < 10:
+                await ledger.define(queue(f"queue{number}"), 1000.0)
+                began = time.monotonic()
+                assert (await anext(feed)).queue == f"queue{number}"
+                at_once = at_once + 1 if time.monotonic() - began < 0.1 else 0
+                number += 1
     finally:
         await ours.close()
         await theirs.close()

@@ -22,17 +22,18 @@ LEFT, RIGHT = phrase("left", "en"), phrase("right", "en")
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[ChildEngine]:
+    before = set(multiprocessing.active_children())
     made = ChildEngine(
         FragileEngine,
         identity="fragile",
         speaks=lambda lang: lang == "en",
         processes=2,
-        patience=1.0,
+        patience=4.0,
     )
     made.load()
     yield made
     made.close()
-    assert not multiprocessing.active_children()
+    assert set(multiprocessing.active_children()) <= before
 
 
 def process_of(utterance: Utterance) -> str:
