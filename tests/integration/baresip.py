@@ -79,7 +79,7 @@ class Baresip:
             self._process = subprocess.Popen(
                 ["baresip", "-f", folder], cwd=folder, stdout=screen, stderr=screen
             )
-        control = until(lambda: _connect(control_port), 10, "baresip listens")
+        control = until(lambda: _connect(control_port), 30, "baresip listens")
         assert control is not None
         self._control = control
 
@@ -97,7 +97,7 @@ class Baresip:
     def hang_up(self) -> None:
         self._command("hangup")
 
-    def wait_until_established(self, seconds: float = 10) -> None:
+    def wait_until_established(self, seconds: float = 30) -> None:
         until(lambda: "Call established" in self.screen, seconds, "baresip's call is established")
 
     def wait_until_ended(self, seconds: float) -> None:
@@ -113,7 +113,7 @@ class Baresip:
         if self._process.poll() is None:
             self._process.terminate()
             try:
-                self._process.wait(5)
+                self._process.wait(20)
             except subprocess.TimeoutExpired:
                 self._process.kill()
         self._process.wait()

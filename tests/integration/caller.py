@@ -230,7 +230,7 @@ class Caller:
             sound.write(folder / "far.pcap")
         sipp = Sipp(scenario, folder, port=port, media_port=media_port, arguments=arguments)
         try:
-            until(lambda: _listens(port), 5, f"the far end {name} listens")
+            until(lambda: _listens(port), 20, f"the far end {name} listens")
             yield sipp
         finally:
             sipp.close()
@@ -240,10 +240,10 @@ class Caller:
         call_id = next((m.header("Call-ID") for m in result.messages), None)
         assert call_id is not None, f"SIPp sent nothing: {result.errors}"
         if tells:
-            until(lambda: self.documents.reports(name), 5, f"the document of {name} reports")
+            until(lambda: self.documents.reports(name), 20, f"the document of {name} reports")
         until(
             lambda: any(r["ended_at"] for r in self.server.records(call_id)),
-            5,
+            20,
             f"the record of {name} is complete",
         )
         return FinishedCall(

@@ -111,7 +111,7 @@ class VxmlServer:
     def stop(self) -> None:
         """SIGTERM without calls: it ends at once, with status 0."""
         self.signal(signal.SIGTERM)
-        status = self.wait(10)
+        status = self.wait(30)
         assert status == 0, f"exit status {status}\n{self.log}"
 
     def close(self) -> None:
@@ -134,7 +134,7 @@ class VxmlServer:
         uri = f"http://127.0.0.1:{self.web_port}{path}"
         request = urllib.request.Request(uri, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status, answer.read().decode()
         except HTTPError as error:
             with error:
@@ -148,7 +148,7 @@ class VxmlServer:
         if data:
             headers["Content-Type"] = "application/json"
         request = urllib.request.Request(uri, data, headers, method=method)
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=30) as answer:
             text = answer.read()
             found = json.loads(text) if text else {}
             assert isinstance(found, dict)
@@ -158,7 +158,7 @@ class VxmlServer:
         """What is at a path, or the `part` of it (`bytes=0-99`)."""
         uri = f"http://127.0.0.1:{self.web_port}{path}"
         request = urllib.request.Request(uri, headers={"Range": part} if part else {})
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=30) as answer:
             assert answer.status == (206 if part else 200)
             data = answer.read()
             assert isinstance(data, bytes)
@@ -225,7 +225,7 @@ class VxmlServer:
         found += [f"active call {call['id']}" for call in self.calls("active")]
         return found
 
-    def assert_nothing_left(self, seconds: float = 5) -> None:
+    def assert_nothing_left(self, seconds: float = 20) -> None:
         """No call, port, dialog or task is left, at the latest after `seconds`."""
         deadline = time.monotonic() + seconds
         while leftovers := self.leftovers():

@@ -107,6 +107,6 @@ def _run(folder: Path, module: str) -> str:
         env={"PYTHONPATH": f"{ROOT}:{folder}"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     ).stdout

@@ -126,12 +126,12 @@ def test_an_operator_hangs_up_by_the_rest_interface(caller: Caller) -> None:
     server = caller.server
     dialled = caller.dial("unwanted", "keys", as_events((20.0,)), seconds=15)
     [record] = until(
-        lambda: [c for c in server.calls("active") if c["answered_at"]], 5, "the call is active"
+        lambda: [c for c in server.calls("active") if c["answered_at"]], 20, "the call is active"
     )
     assert server.get(f"/api/v1/calls/{record['id']}")[0] == 200
     assert server.request("DELETE", f"/api/v1/calls/{record['id']}")[0] == 202
     dialled.result().assert_success()
-    until(lambda: server.calls("active") == [], 5, "the call is over")
+    until(lambda: server.calls("active") == [], 20, "the call is over")
     [record] = server.records(str(record["sip_call_id"]))
     assert (record["end_reason"], record["hung_up_by"]) == ("hangup", "platform")
     assert server.request("DELETE", f"/api/v1/calls/{record['id']}")[0] == 409

@@ -22,7 +22,7 @@ def test_a_thousand_documents_and_three_hundred_files_end_in_speech_or_an_event(
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
     assert run.returncode == 0, run.stdout + run.stderr[-2000:]
     assert "spoken: " in run.stdout

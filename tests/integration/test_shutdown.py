@@ -44,11 +44,12 @@ def test_a_draining_server_refuses_new_calls_and_finishes_the_running_ones(
     own_caller: Caller,
 ) -> None:
     server = own_caller.server
-    sound = as_events((1.5, "1234", 12.0))
+    # He is still there when the other one has been refused.
+    sound = as_events((2.0, "1234", 12.0))
     running = own_caller.dial("drain-running", "keys", sound)
-    until(lambda: _is_established(server), 10, "the call is established")
+    until(lambda: _is_established(server), 20, "the call is established")
     server.signal(signal.SIGTERM)
-    until(lambda: server.get("/healthz")[0] == 503, 3, "/healthz says that it drains")
+    until(lambda: server.get("/healthz")[0] == 503, 20, "/healthz says that it drains")
 
     refused = own_caller.dial("refused", "keys", sound, scenario="refused", seconds=10).result()
     refused.assert_success()
@@ -58,7 +59,7 @@ def test_a_draining_server_refuses_new_calls_and_finishes_the_running_ones(
     finished.assert_success()
     assert finished.received("BYE")
     assert [told["keys"] for told in own_caller.documents.reports("drain-running")] == ["1234"]
-    assert server.wait(5) == 0
+    assert server.wait(30) == 0
     [row] = server.rows(str(finished.messages[0].header("Call-ID")))
     assert (row["end_reason"], row["hung_up_by"]) == ("exit", "application")
     assert row["ended_at"]
@@ -67,13 +68,13 @@ def test_a_draining_server_refuses_new_calls_and_finishes_the_running_ones(
 def test_a_drain_ends_the_calls_that_outlast_it(own_caller: Caller) -> None:
     server = own_caller.server
     running = own_caller.dial("outlasts", "keys", as_events((20.0,)), seconds=15)
-    until(lambda: _is_established(server), 10, "the call is established")
+    until(lambda: _is_established(server), 20, "the call is established")
     server.signal(signal.SIGTERM)
-    began = time.monotonic()
-    assert server.wait(10) == 0
-    assert time.monotonic() - began == pytest.approx(DRAIN_SECONDS, abs=1.5)
+    began = time.time()
+    assert server.wait(30) == 0
     finished = running.result()
     finished.assert_success()
+    assert finished.received("BYE")[0].at - began == pytest.approx(DRAIN_SECONDS, abs=1.5)
     [row] = server.rows(str(finished.messages[0].header("Call-ID")))
     assert row["hung_up_by"] == "platform"
 
@@ -81,12 +82,12 @@ def test_a_drain_ends_the_calls_that_outlast_it(own_caller: Caller) -> None:
 def test_a_second_sigterm_ends_the_server_at_once(own_caller: Caller) -> None:
     server = own_caller.server
     running = own_caller.dial("cut-off", "keys", as_events((20.0,)), seconds=8)
-    until(lambda: _is_established(server), 10, "the call is established")
+    until(lambda: _is_established(server), 20, "the call is established")
     server.signal(signal.SIGTERM)
-    until(lambda: server.get("/healthz")[0] == 503, 3, "/healthz says that it drains")
+    until(lambda: server.get("/healthz")[0] == 503, 20, "/healthz says that it drains")
     began = time.monotonic()
     server.signal(signal.SIGTERM)
-    server.wait(5)
+    server.wait(30)
     assert time.monotonic() - began < DRAIN_SECONDS / 2
     assert running.result().received("BYE"), "the caller was left on a dead line"
 
@@ -110,7 +111,7 @@ def test_a_bad_setting_is_refused_with_its_place(
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 2

@@ -70,9 +70,9 @@ class Site:
             levels = audio.tone_levels(sound("caller", asked)[-800:], TONES[first])
             return len(levels) == 2 and min(levels) > LEAST_DBFS
 
-        until(begins, 10, f"the caller hears {first}")
+        until(begins, 20, f"the caller hears {first}")
         start = time.time() + SETTLES
-        until(lambda: len(sound("caller", start)) >= LISTENED, 10, "the caller gets sound")
+        until(lambda: len(sound("caller", start)) >= LISTENED, 20, "the caller gets sound")
         return {name: tones_of(sound(name, start)) for name in self.phones}
 
     def of_offers(self, agent: str, state: str) -> str:
@@ -83,7 +83,7 @@ class Site:
             assert isinstance(offers, list)
             return [one for one in offers if one["state"] == state]
 
-        until(found, 10, f"{agent} has an offer that is {state}")
+        until(found, 20, f"{agent} has an offer that is {state}")
         return str(found()[0]["offer"])
 
     def waiting(self, queue: str) -> list[Json]:
@@ -104,7 +104,7 @@ class Site:
                 for fact in self.facts()
             )
 
-        until(happened, 10, f"{name} {data} is in the log")
+        until(happened, 20, f"{name} {data} is in the log")
 
 
 def _data(fact: Json) -> dict[str, object]:
@@ -153,7 +153,7 @@ def site(
         for name in ("ann", "eve"):
             line = f"sip:{name}@127.0.0.1:{phones[name].sip_port}"
             server.ask("PUT", f"agents/{name}", {"line": line, "wrap_up_time": 60})
-        hold = documents.uri(f"tone.vxml?hertz={hertz}&seconds=60&says=")
+        hold = documents.uri(f"tone.vxml?hertz={hertz}&seconds=180&says=")
         for queue in ("sales", "late"):
             server.ask("PUT", f"queues/{queue}", {"members": [{"agent": "ann"}], "treatment": hold})
         server.ask("POST", "agents/eve/presence", {"presence": "available"})
@@ -166,7 +166,7 @@ def site(
 
 
 def telephone(folder: Path, name: str) -> Baresip:
-    return Baresip(folder, name, "pcmu", audio.sines((TONES[name],), 90.0, SENT_DBFS))
+    return Baresip(folder, name, "pcmu", audio.sines((TONES[name],), 180.0, SENT_DBFS))
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ def life(site: Site) -> Lifetime:
         life.heard[moment] = site.ears(first)
 
     phones["caller"].dial(f"sip:help@127.0.0.1:{site.server.sip_port}")
-    until(lambda: site.waiting("sales"), 15, "the caller waits")
+    until(lambda: site.waiting("sales"), 30, "the caller waits")
     listen("waits", "server")
 
     ask("POST", "agents/ann/presence", {"presence": "available"})
@@ -197,17 +197,17 @@ def life(site: Site) -> Lifetime:
 
     ask("POST", f"offers/{offer}/take", {"agent": "eve"})
     taken = site.of_offers("eve", "bridged")
-    phones["ann"].wait_until_ended(10)
+    phones["ann"].wait_until_ended(20)
     listen("takes", "eve")
 
     ask("POST", f"offers/{taken}/return")
-    until(lambda: site.waiting("sales"), 10, "the caller waits again")
-    phones["eve"].wait_until_ended(10)
+    until(lambda: site.waiting("sales"), 20, "the caller waits again")
+    phones["eve"].wait_until_ended(20)
     listen("returns", "server")
     [entry] = site.waiting("sales")
 
     ask("POST", f"queues/sales/waiting/{entry['entry']}/move", {"queue": "late"})
-    until(lambda: site.waiting("late"), 10, "the caller waits in the other queue")
+    until(lambda: site.waiting("late"), 20, "the caller waits in the other queue")
     ask("POST", "agents/ann/release")
     site.of_offers("ann", "bridged")
     listen("is moved", "ann")
@@ -226,7 +226,7 @@ def recordings(site: Site, number: int) -> list[Json]:
         assert isinstance(found, list)
         return [one for one in found if one["state"] == "stored"]
 
-    until(lambda: len(stored()) == number, 10, f"{number} recordings are stored")
+    until(lambda: len(stored()) == number, 20, f"{number} recordings are stored")
     return stored()
 
 

@@ -79,7 +79,7 @@ class Post:
             "port": self.port,
             "sender": "pbx@example.org",
             "ca": self.ca,
-            "timeout": 5.0,
+            "timeout": 30.0,
         }
         return MailSettings.model_validate(given | changes)
 
@@ -100,7 +100,7 @@ async def mail_server(
     post = Post(port=free_ports(), ca=certificate)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
-    given: dict[str, Any] = dict(options)
+    given: dict[str, Any] = {"ready_timeout": 30.0, **options}
     if tls == "starttls":
         given |= {"tls_context": context, "require_starttls": True}
     elif tls == "tls":
@@ -315,7 +315,7 @@ async def test_of_a_process_that_is_killed_every_message_that_was_kept_is_there(
         )
         assert process.stdout is not None
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 read = process.stdout.readuntil
                 kept += [_kept(await read(b"\n")) for _ in range(messages)]
         finally:

@@ -210,7 +210,7 @@ def test_what_was_said_is_in_the_box_and_nobody_elses(
     assert message["caller"] == name
     assert message["duration_s"] == pytest.approx(TALK, abs=0.8)
     recording = f"recordings/{message['id']}"
-    until(lambda: caller.server.ask("GET", recording)["state"] == "stored", 10, "it is stored")
+    until(lambda: caller.server.ask("GET", recording)["state"] == "stored", 20, "it is stored")
     path = f"/api/v1/voicemail/messages/{message['id']}/audio"
     file = caller.server.octets(path)
     assert caller.server.octets(path, "bytes=4-99") == file[4:100]
