@@ -288,5 +288,4 @@ async def test_nothing_is_left_of_a_closed_transport() -> None:
         one.send(OPTIONS, other.host, other.port, print)
         await until(lambda: ear.heard)
         one.send(OPTIONS, "127.0.0.1", 9, print)
-    await asyncio.sleep(0.01)
-    assert asyncio.all_tasks() == before
+    await until(lambda: asyncio.all_tasks() == before)
