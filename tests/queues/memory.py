@@ -213,13 +213,16 @@ class MemoryLedger(Ledger):
         async with self._memory.asked() as memory:
             return memory.known()
 
-    async def define(self, definition: Definition, at: float, *, declared: bool = False) -> None:
+    async def define(self, definition: Definition, at: float, *, declared: bool = False) -> bool:
         kind, name = kind_of(definition), definition.name
         async with self._memory.told() as memory:
-            memory.definitions[kind, name] = definition
-            memory.append([self._told(_defined(kind, name, at, definition))])
+            known = memory.definitions.get((kind, name))
+            if known != definition:
+                memory.definitions[kind, name] = definition
+                memory.append([self._told(_defined(kind, name, at, definition))])
+        return known is None
 
-    async def undefine(self, kind: Kind, name: str, at: float) -> bool:
+    async def undefine(self, kind: Kind, name: str, at: float, *, declared: bool = False) -> bool:
         async with self._memory.told() as memory:
             found = memory.definitions.pop((kind, name), None)
             if found is not None:

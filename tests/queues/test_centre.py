@@ -13,6 +13,9 @@ from tests.queues.telephones import FakeCaller
 from tests.queues.workers import World, state
 from vxml_server.clock import VirtualClock
 from vxml_server.queues.centre import ContactCentre, NoSuchAgent, NoSuchQueue, QueueIsFull
+from vxml_server.queues.definitions import Kind
+from vxml_server.queues.ledger import IsDeclared
+from vxml_server.queues.profiles import Box, Group
 from vxml_server.queues.replica import BEAT, DEAD_AFTER
 from vxml_server.queues.rows import Exit, Presence
 from vxml_server.queues.telephony import Happening
@@ -252,6 +255,45 @@ async def test_an_agent_who_signs_in_at_one_worker_takes_the_caller_of_another(
     caller.telephone("ann").happen(H.ANSWERED)
     await world.settle(0.5)
     assert state(centre, "ann") == state(other, "ann") == "talking"
+
+
+@pytest.mark.parametrize(
+    ("kind", "definition"), [("group", Group("night", ("ann",))), ("box", Box("night"))]
+)
+async def test_what_is_defined_at_one_worker_is_known_to_the_other(
+    world: World, centre: ContactCentre, kind: Kind, definition: Group | Box
+) -> None:
+    other = await world.worker("other")
+    known = {"group": lambda: other.board.groups, "box": lambda: other.board.boxes}[kind]
+    await centre.define(definition)
+    await world.settle(1.0)
+    assert known()["night"] == definition
+    await centre.undefine(kind, "night")
+    await world.settle(1.0)
+    assert "night" not in known()
+
+
+async def test_what_is_stored_counts_and_not_what_a_worker_knows_of_it(
+    world: World, centre: ContactCentre
+) -> None:
+    """The other may or may not have heard of what has just been done here."""
+    other = await world.worker("other")
+    dan, night = agent("dan"), Group("night", ("ann",))
+    await centre.define(night)
+    await world.settle()
+    await centre.undefine("group", "night")
+    assert await other.define(night)
+    await centre.define(dan)
+    assert not await other.define(dan)
+    await centre.define(agent("eve"))
+    await centre.present("eve", Presence.AVAILABLE)
+    assert await other.undefine("agent", "eve")
+    await world.settle()
+    assert centre.board.groups["night"] == night
+    assert centre.board.row("eve").presence is Presence.SIGNED_OUT
+    with pytest.raises(IsDeclared):
+        await other.undefine("agent", "ann")
+    assert state(centre, "ann") == "available"
 
 
 async def test_two_workers_never_offer_to_one_agent_twice(

@@ -12,7 +12,7 @@ from tests.databases import BOTH, url_of
 from tests.queues.contact_centre import TODAY, agent, queue
 from tests.queues.machine import AGENTS, GROUPS, QUEUES
 from vxml_server.clock import VirtualClock
-from vxml_server.queues.ledger import Ledger
+from vxml_server.queues.ledger import IsDeclared, Ledger
 from vxml_server.queues.profiles import Box
 from vxml_server.queues.rows import AgentRow, Change, Entry, Exit, Offer, Presence
 from vxml_server.queues.transitions import OfferEvent, advance, claim, enter, leave, present
@@ -116,7 +116,7 @@ async def test_rows_are_asked_for_by_name_and_what_is_over_is_not_there(ledger: 
 async def test_definitions_are_kept_replaced_and_removed(ledger: Ledger) -> None:
     for definition in (*AGENTS, *GROUPS, *QUEUES):
         await ledger.define(definition, NOW, declared=definition in GROUPS)
-    await ledger.define(agent("ann", description="new"), NOW)
+    assert not await ledger.define(agent("ann", description="new"), NOW)
     assert await ledger.undefine("agent", "dan", NOW)
     assert not await ledger.undefine("agent", "dan", NOW)
     known = await ledger.definitions()
@@ -125,6 +125,38 @@ async def test_definitions_are_kept_replaced_and_removed(ledger: Ledger) -> None
     assert known.groups == GROUPS
     assert {one.name: one for one in known.queues} == {one.name: one for one in QUEUES}
     assert known.declared == {("group", "first"), ("group", "second")}
+
+
+async def test_a_definition_that_is_so_already_is_not_stored_again(
+    ledger: Ledger, store: Store
+) -> None:
+    other = Ledger(store, "other.1")
+    assert await ledger.define(agent("ann", languages=frozenset(["fr", "en"])), NOW)
+    assert not await other.define(agent("ann", languages=frozenset(["en", "fr"])), NOW)
+    assert not await other.define(agent("ann"), NOW)
+    assert await other.undefine("agent", "ann", NOW)
+    assert await ledger.define(agent("ann"), NOW)
+    names = [fact.name for fact in await store.events()]
+    assert names == ["agent.defined", "agent.defined", "agent.removed", "agent.defined"]
+
+
+async def test_of_many_who_make_one_definition_one_has_made_it(
+    ledger: Ledger, store: Store
+) -> None:
+    made = await asyncio.gather(*(ledger.define(GROUPS[0], NOW) for _ in range(5)))
+    assert sorted(made) == [False, False, False, False, True]
+    assert len(await store.events()) == 1
+
+
+async def test_what_the_settings_declare_they_alone_change(ledger: Ledger, store: Store) -> None:
+    await ledger.define(ANN, NOW, declared=True)
+    for definition in (ANN, agent("ann", description="new")):
+        with pytest.raises(IsDeclared):
+            await ledger.define(definition, NOW)
+    with pytest.raises(IsDeclared):
+        await ledger.undefine("agent", "ann", NOW)
+    assert len(await store.events()) == 1
+    assert await ledger.undefine("agent", "ann", NOW, declared=True)
 
 
 async def test_the_log_does_not_have_what_may_be_a_secret_in_the_url_of_a_webhook(

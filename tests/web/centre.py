@@ -12,12 +12,14 @@ from vxml_server.queues import (
     Box,
     Definition,
     Group,
+    IsDeclared,
     Kind,
     NoSuchAgent,
     Presence,
     Queue,
     Report,
     Standing,
+    kind_of,
 )
 from vxml_server.store import StoreError
 
@@ -79,12 +81,16 @@ class FakeCentre:
         self._ask()
         return self.pins.pop(agent, None) is not None
 
-    async def define(self, definition: Definition) -> None:
+    async def define(self, definition: Definition) -> bool:
         self._ask()
-        self._define({**self._definitions(), (type(definition), definition.name): definition})
+        self._check_undeclared(kind_of(definition), definition.name)
+        known, key = self._definitions(), (type(definition), definition.name)
+        self._define({**known, key: definition})
+        return key not in known
 
     async def undefine(self, kind: Kind, name: str) -> bool:
         self._ask()
+        self._check_undeclared(kind, name)
         known = self._definitions()
         found = known.pop((_KINDS[kind], name), None)
         self._define(known)
@@ -92,6 +98,10 @@ class FakeCentre:
 
     def is_declared(self, kind: Kind, name: str) -> bool:
         return (kind, name) in self.declared
+
+    def _check_undeclared(self, kind: Kind, name: str) -> None:
+        if self.is_declared(kind, name):
+            raise IsDeclared
 
     def _ask(self) -> None:
         if not self.database_answers:

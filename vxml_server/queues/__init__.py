@@ -15,6 +15,7 @@ from vxml_server.queues.centre import (
     Standing,
 )
 from vxml_server.queues.definitions import BadDefinition, Definition, Kind, kind_of, read, written
+from vxml_server.queues.ledger import IsDeclared
 from vxml_server.queues.matching import in_order
 from vxml_server.queues.orders import Action, Order, Reason, Refused
 from vxml_server.queues.profiles import Agent, Box, Group, Queue, without_secrets
@@ -47,6 +48,7 @@ __all__ = [
     "Entry",
     "Exit",
     "Group",
+    "IsDeclared",
     "Kind",
     "Mode",
     "NoSuchAgent",

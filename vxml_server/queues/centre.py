@@ -21,6 +21,7 @@ from vxml_server.clock import Clock, deadline
 from vxml_server.queues.board import Board
 from vxml_server.queues.definitions import Definition, Kind, kind_of
 from vxml_server.queues.estimate import expected_wait, standing
+from vxml_server.queues.ledger import IsDeclared
 from vxml_server.queues.offers import Offers
 from vxml_server.queues.replica import BEAT, RETRY, Counters, Replica
 from vxml_server.queues.rows import Change, Entry, EntryState, Exit, Offer, OfferState, Presence
@@ -427,7 +428,7 @@ class ContactCentre:
         known = await ledger.definitions()
         for kind, name in sorted(known.declared - declared.keys()):
             await self._sign_out(kind, name)
-            await ledger.undefine(kind, name, now)
+            await ledger.undefine(kind, name, now, declared=True)
         # Several workers of the same settings start at once: what is so already stays.
         defined: list[Definition] = [*known.agents, *known.boxes, *known.groups, *known.queues]
         there = {(kind_of(one), one.name): one for one in defined}
@@ -436,17 +437,24 @@ class ContactCentre:
                 await ledger.define(definition, now, declared=True)
         await self._replica.redefine()
 
-    async def define(self, definition: Definition) -> None:
-        """Makes or replaces a definition; raises `StoreError`."""
-        await self._replica.ledger.define(definition, self.now())
-        await self._replica.redefine()
+    async def define(self, definition: Definition) -> bool:
+        """Makes or replaces a definition; True when there was none, whatever this worker knew.
+
+        Raises `IsDeclared` and `StoreError`.
+        """
+        replica = self._replica
+        return await replica.defined(replica.ledger.define(definition, self.now()))
 
     async def undefine(self, kind: Kind, name: str) -> bool:
-        """Removes a definition; False when there is none. Raises `StoreError`."""
+        """Removes a definition; False when there is none. Raises `IsDeclared` and `StoreError`."""
+        replica = self._replica
+        if kind == "agent":
+            # Another worker may have defined him a moment ago, or signed him in.
+            await replica.look_up(name)
+        if self.is_declared(kind, name):
+            raise IsDeclared(f"{kind} {name}")
         await self._sign_out(kind, name)
-        removed = await self._replica.ledger.undefine(kind, name, self.now())
-        await self._replica.redefine()
-        return removed
+        return await replica.defined(replica.ledger.undefine(kind, name, self.now()))
 
     async def _sign_out(self, kind: Kind, name: str) -> None:
         """Who is not an agent any more does not come back as one who is available."""

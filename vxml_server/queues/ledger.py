@@ -75,6 +75,10 @@ class _TooLate(Exception):
     """A row has changed meanwhile."""
 
 
+class IsDeclared(Exception):
+    """The settings declare it, and alone may change it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Definitions:
     """All definitions, and the names of those that only the settings may change."""
@@ -190,22 +194,27 @@ class Ledger:
         async with self._store.looking() as connection:
             return await _definitions(connection)
 
-    async def define(self, definition: Definition, at: float, *, declared: bool = False) -> None:
-        """Makes or replaces a definition. Who may is the caller's matter."""
+    async def define(self, definition: Definition, at: float, *, declared: bool = False) -> bool:
+        """Makes or replaces a definition; True when there was none. What is so already is not
+        stored again. `declared` is for the settings; without it, raises `IsDeclared`."""
         kind, name = kind_of(definition), definition.name
         row = {"kind": kind, "name": name, "body": written(definition), "declared": declared}
         async with self._store.transaction() as connection:
-            await connection.execute(
-                _upsert(connection.dialect.name, queue_tables.definitions), row
-            )
-            await append_facts(connection, [self._told(_defined(kind, name, at, definition))])
+            known = await _known(connection, kind, name, declared=declared)
+            if known != (definition, declared):
+                await connection.execute(
+                    _upsert(connection.dialect.name, queue_tables.definitions), row
+                )
+                await append_facts(connection, [self._told(_defined(kind, name, at, definition))])
+        return known is None
 
-    async def undefine(self, kind: Kind, name: str, at: float) -> bool:
+    async def undefine(self, kind: Kind, name: str, at: float, *, declared: bool = False) -> bool:
         """Removes a definition, with its PIN: who has that name later may be another. False when
-        there is none."""
+        there is none; `declared` as there."""
         table = queue_tables.definitions
         mine = (table.c.kind == kind) & (table.c.name == name)
         async with self._store.transaction() as connection:
+            await _known(connection, kind, name, declared=declared)
             if (pins := _PINS.get(kind)) is not None:
                 (key,) = pins.primary_key
                 await connection.execute(delete(pins).where(key == name))
@@ -419,6 +428,30 @@ def _merged(changes: Iterable[Change]) -> dict[tuple[str, str], tuple[Row, int]]
             before = merged[key][1] if key in merged else row.generation - 1
             merged[key] = (row, before)
     return merged
+
+
+async def _known(
+    connection: AsyncConnection, kind: Kind, name: str, *, declared: bool
+) -> tuple[Definition | None, bool] | None:
+    """A definition as it is stored (None when it cannot be used), and whether the settings declare
+    it; None when there is none. Nobody changes it until the transaction ends. Raises `IsDeclared`
+    when that is not for us."""
+    # Also of two who make what is not there yet one is first: who changes definitions has the lock
+    # of the log from here on.
+    await append_facts(connection, ())
+    table = queue_tables.definitions
+    query = select(table.c.body, table.c.declared).where(
+        (table.c.kind == kind) & (table.c.name == name)
+    )
+    found = (await connection.execute(query)).first()
+    if found is None:
+        return None
+    if found.declared and not declared:
+        raise IsDeclared(f"{kind} {name}")
+    try:
+        return read(kind, found.body), found.declared
+    except BadDefinition:
+        return None, found.declared
 
 
 async def _definitions(connection: AsyncConnection) -> Definitions:

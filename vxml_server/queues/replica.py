@@ -104,6 +104,10 @@ class Replica:
         self._zone = zone
         self._moved = moved
         self._experience: dict[str, Experience] = {}
+        self._reading = asyncio.Lock()
+        """Of two who read the definitions the one who began later has the newer ones."""
+        self._is_behind = False
+        """Whether there may be definitions of this worker that it has not read."""
         self._beats: dict[str, tuple[int, float]] = {}
         self._looked_at: float | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -167,10 +171,33 @@ class Replica:
         """What the past of a queue teaches."""
         return self._experience.setdefault(queue, Experience())
 
+    async def defined(self, storing: Coroutine[Any, Any, Result]) -> Result:
+        """Stores definitions and reads all again; what that could not is read later."""
+        try:
+            done = await storing
+        except BaseException:
+            # Perhaps it is stored all the same.
+            self._is_behind = True
+            raise
+        await self.redefine()
+        return done
+
     async def redefine(self) -> None:
         """Reads the definitions again."""
-        self._define(await self.ledger.definitions())
+        try:
+            async with self._reading:
+                self._is_behind = False
+                self._define(await self.ledger.definitions())
+        except BaseException:
+            self._is_behind = True
+            raise
         self.news.set()
+
+    async def look_up(self, agent: str) -> None:
+        """Reads what is stored of an agent."""
+        if agent not in self.board.agents:
+            await self.redefine()
+        await self._reread({agent}, set(), set())
 
     def _define(self, definitions: Definitions) -> None:
         self.declared = definitions.declared
@@ -368,13 +395,13 @@ class Replica:
 
     def _is_news(self, event: EventRecord) -> bool:
         """Whether the board may not know of it: another worker's, or ours that was given up."""
-        if not (event.queue or event.agent):
+        if not (event.queue or event.agent or _is_of_definitions(event)):
             return False
         is_mine = event.data.get("worker") == self.ledger.worker
         return not is_mine or event.data.get("mark") in self._unknown
 
     async def _catch_up(self, events: Sequence[EventRecord]) -> None:
-        if any(event.name.endswith((".defined", ".removed")) for event in events):
+        if any(map(_is_of_definitions, events)):
             await self.redefine()
         await self._reread(
             {event.agent for event in events if event.agent},
@@ -410,6 +437,8 @@ class Replica:
             # What they did for their agents is now for others to do.
             self.news.set()
         await self._put_right(await self.ledger.abandoned())
+        if self._is_behind:
+            await self.redefine()
 
     def is_living(self, worker: str) -> bool:
         """Whether a worker was there when last looked, or nobody has looked yet."""
@@ -479,6 +508,10 @@ def _wrapping_up(offer: Offer, now: float) -> Offer:
         return offer
     longest = offer.release_at - offer.ended_at
     return replace(offer, release_at=min(offer.release_at, now + longest))
+
+
+def _is_of_definitions(event: EventRecord) -> bool:
+    return event.name.endswith((".defined", ".removed"))
 
 
 def _fact(event: EventRecord) -> Fact:

@@ -1,17 +1,18 @@
 """`/api/v1/queues/{name}`, `/groups/…`, `/agents/…`, `/boxes/…`: what the operator defines.
 
-A definition is put as a whole, as often as one likes. The rule that must hold: what the settings
-declare is theirs, and answered 409.
+A definition is put as a whole, as often as one likes. The rules that must hold: what the settings
+declare is theirs, and answered 409; what is stored counts, and not what this worker knows of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 
 from aiohttp import web
 
-from vxml_server.queues import BadDefinition, Definition, Kind, read, written
+from vxml_server.queues import BadDefinition, Definition, IsDeclared, Kind, read, written
 from vxml_server.web.problems import Problem
 from vxml_server.web.protocols import Centre
 from vxml_server.web.requests import bad, json_object, parameters, store_answers
@@ -65,30 +66,18 @@ class DefinitionsApi:
             definition = read(kind, body)
         except BadDefinition as error:
             raise bad(f"{error}.") from None
-        self._check_undeclared(kind, name)
-        known = self._find(kind, name)
-        if known != definition:
-            with store_answers():
-                await self._centre.define(definition)
-        status = HTTPStatus.CREATED if known is None else HTTPStatus.OK
+        with store_answers(), _undeclared(kind, name):
+            is_new = await self._centre.define(definition)
+        status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
         return web.json_response(written(definition), status=status)
 
     async def delete(self, request: web.Request) -> web.Response:
         """Removes a definition: 204. Callers who wait, and calls, go on as they were."""
         kind, name = _addressed(request)
-        if self._find(kind, name) is None:
-            raise no_such(kind, name)
-        self._check_undeclared(kind, name)
-        with store_answers():
-            await self._centre.undefine(kind, name)
+        with store_answers(), _undeclared(kind, name):
+            if not await self._centre.undefine(kind, name):
+                raise no_such(kind, name)
         return web.Response(status=HTTPStatus.NO_CONTENT)
-
-    def _check_undeclared(self, kind: Kind, name: str) -> None:
-        if self._centre.is_declared(kind, name):
-            raise Problem(
-                HTTPStatus.CONFLICT,
-                f"The {kind} {name!r} is declared in the settings, which alone may change it.",
-            )
 
     def _find(self, kind: Kind, name: str) -> Definition | None:
         board = self._centre.board
@@ -107,6 +96,18 @@ class DefinitionsApi:
 def no_such(kind: Kind, name: str) -> Problem:
     """404."""
     return Problem(HTTPStatus.NOT_FOUND, f"There is no {kind} {name!r}.")
+
+
+@contextmanager
+def _undeclared(kind: Kind, name: str) -> Iterator[None]:
+    """409."""
+    try:
+        yield
+    except IsDeclared:
+        raise Problem(
+            HTTPStatus.CONFLICT,
+            f"The {kind} {name!r} is declared in the settings, which alone may change it.",
+        ) from None
 
 
 def _addressed(request: web.Request) -> tuple[Kind, str]:

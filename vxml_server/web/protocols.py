@@ -85,11 +85,11 @@ class Centre(Protocol):
     async def remove_pin(self, agent: str) -> bool:
         """False when there is none."""
 
-    async def define(self, definition: Definition) -> None:
-        """Makes or replaces a definition."""
+    async def define(self, definition: Definition) -> bool:
+        """Makes or replaces a definition; True when there was none. Raises `IsDeclared`."""
 
     async def undefine(self, kind: Kind, name: str) -> bool:
-        """Removes a definition; False when there is none."""
+        """Removes a definition; False when there is none. Raises `IsDeclared`."""
 
     def is_declared(self, kind: Kind, name: str) -> bool:
         """Whether the settings alone may change it."""
