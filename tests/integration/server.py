@@ -91,7 +91,7 @@ class VxmlServer:
             )
         self._reader = threading.Thread(target=self._read, name="server-output")
         self._reader.start()
-        until(lambda: self._output or self._process_ended(), 60, "the server prints its ready line")
+        until(lambda: self._output or self._process_ended(), 120, "the server is ready")
         assert self._output, f"the server did not start:\n{self.log}"
         assert re.fullmatch(r"ready sip=\S+ web=\S+\n", self._output[0]), self._output
         self._tasks_when_idle = self.metrics().get("vxml_server_tasks", 0)

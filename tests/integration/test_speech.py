@@ -70,7 +70,7 @@ def speaking(
     server.numbers = applications(server, documents)
     try:
         server.start()
-        until(lambda: server.log.count("recogniser is ready") == 2, 60, "the models are loaded")
+        until(lambda: server.log.count("recogniser is ready") == 2, 180, "the models are loaded")
         caller = Caller(server, documents, wire, witness, folder / "calls")
         yield caller
         caller.close()
