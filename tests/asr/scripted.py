@@ -106,25 +106,36 @@ class ScriptedEngine:
 
 
 class VirtualWorkers:
-    """Threads on virtual time: each piece of work takes `seconds`. `hang` makes the next one never
-    come back."""
+    """Threads on virtual time: each piece of work takes `seconds`. `is_hanging` has the next ones
+    not come back, before `come_back`."""
 
     def __init__(self, clock: VirtualClock, seconds: float = 0.0, spare: int = 2) -> None:
         self.seconds = seconds
         self.is_hanging = False
         self._clock = clock
         self._spare = spare
+        self._hanging: list[Job] = []
 
     def submit(self, work: Work) -> Job:
         job = Job(work)
-        if not self.is_hanging:
+        if self.is_hanging:
+            self._hanging.append(job)
+        else:
             self._clock.call_later(self.seconds, work)
         return job
 
     def abandon(self, job: Job) -> bool:
-        job.is_abandoned = True
-        self._spare -= 1
-        return self._spare >= 0
+        job.is_replaced = self._spare > 0
+        self._spare -= job.is_replaced
+        return job.is_replaced
+
+    def come_back(self) -> None:
+        """What hangs is done at last."""
+        self.is_hanging = False
+        hanging, self._hanging = self._hanging, []
+        for job in hanging:
+            self._spare += job.is_replaced
+            job.work()
 
     def close(self) -> None:
         pass

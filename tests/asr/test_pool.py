@@ -126,6 +126,48 @@ def test_an_end_that_hangs_costs_a_thread_and_no_place(world: World) -> None:
     assert world.pool.counters.of("scripted").hung == 1
 
 
+def test_a_place_that_a_hanging_thread_took_is_given_back_when_it_returns() -> None:
+    world = World(waiting=0, spare=0)
+    for late in (1, 2, 3):
+        world.workers.is_hanging = True
+        world.begin().feed((FRAME,))
+        world.clock.advance(3)
+        assert len(world.failures) == late
+        assert world.pool.places == 0
+        with pytest.raises(VoiceBusy):
+            world.begin()
+        world.workers.come_back()
+        assert world.pool.places == 1
+    world.engine.hear("left")
+    recognition = world.begin()
+    recognition.ask(world.heard.append)
+    world.clock.advance(1)
+    assert world.heard == [(Hypothesis("left", 0.9),)]
+
+
+def test_who_waits_is_heard_when_a_thread_returns() -> None:
+    world = World(waiting=1, spare=0)
+    world.workers.is_hanging = True
+    world.begin().feed((FRAME,))
+    world.begin().ask(world.heard.append)
+    world.clock.advance(3)
+    assert (world.pool.active, world.pool.waiting) == (0, 1)
+    world.workers.come_back()
+    world.clock.advance(1)
+    assert len(world.heard) == 1
+
+
+def test_an_utterance_that_was_given_up_is_closed_when_it_comes_back() -> None:
+    world = World(spare=1)
+    world.workers.is_hanging = True
+    world.begin().feed((FRAME,))
+    world.clock.advance(3)
+    world.workers.come_back()
+    world.clock.advance(1)
+    assert [utterance.is_closed for utterance in world.engine.utterances] == [True]
+    assert (world.pool.active, world.pool.places) == (0, 1)
+
+
 def test_latencies_are_counted_by_their_bounds(world: World) -> None:
     counters = world.pool.counters.of("scripted")
     for seconds in (0.01, 0.05, 0.051, 5.0, 5.1):

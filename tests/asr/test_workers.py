@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from queue import SimpleQueue
 
+import pytest
+
 from vxml_server.asr import ThreadWorkers
 
 SOON = 10.0
@@ -35,8 +37,46 @@ def test_a_thread_that_does_not_come_back_is_replaced_while_there_are_spare_ones
     assert done.empty()
     assert workers.abandon(hanging)
     assert done.get(timeout=SOON) == "next"
-    assert not workers.abandon(workers.submit(lambda: None))
+    assert not workers.abandon(workers.submit(lambda: stuck.wait(SOON)))
     stuck.set()
+    workers.close()
+
+
+@pytest.mark.parametrize("spare", [0, 1])
+def test_threads_that_come_back_late_are_there_again(spare: int) -> None:
+    workers = ThreadWorkers(1, spare=spare)
+    for _ in range(3):
+        begun, stuck, back = threading.Event(), threading.Event(), SimpleQueue[threading.Thread]()
+
+        def hang(
+            begun: threading.Event = begun,
+            stuck: threading.Event = stuck,
+            back: SimpleQueue[threading.Thread] = back,
+        ) -> None:
+            begun.set()
+            stuck.wait(SOON)
+            back.put(threading.current_thread())
+
+        job = workers.submit(hang)
+        assert begun.wait(SOON)
+        assert workers.abandon(job) is bool(spare)
+        stuck.set()
+        late = back.get(timeout=SOON)
+        if spare:
+            late.join(SOON)
+            assert not late.is_alive()
+    done = threading.Event()
+    workers.submit(done.set)
+    assert done.wait(SOON)
+    workers.close()
+
+
+def test_a_job_that_was_done_when_it_is_given_up_costs_no_thread() -> None:
+    workers, done = ThreadWorkers(1, spare=0), threading.Event()
+    job = workers.submit(lambda: None)
+    workers.submit(done.set)
+    assert done.wait(SOON)
+    assert workers.abandon(job)
     workers.close()
 
 

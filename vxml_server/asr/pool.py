@@ -3,17 +3,19 @@
 A recognition takes a place when somebody begins to speak; who finds none free waits, with the audio
 kept, and catches up. When the queue is full as well there is no voice to be had (`VoiceBusy`), and
 callers are told so before they try. An engine that does not come back in time costs the utterance
-it works on and a thread, which is replaced while there are spare ones.
+it works on and a thread, which is replaced while there are spare ones; when none is left, a place
+is missing until a thread comes back.
 
 Everything here runs on the event loop but the work itself. The rules that must hold: an utterance
-is used by one thread at a time; a recognition that was closed is not heard of again; a place is
-given back exactly once.
+is used by one thread at a time, and closed in the end; a recognition that was closed is not heard
+of again; a place is given back exactly once.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -95,6 +97,8 @@ class RecognitionPool:
         self._post = post
         self._active: set[Recognition] = set()
         self._queue: deque[Recognition] = deque()
+        self._missed: set[Job] = set()
+        """Those whose threads hang and could not be replaced."""
 
     @property
     def active(self) -> int:
@@ -108,12 +112,12 @@ class RecognitionPool:
 
     @property
     def places(self) -> int:
-        """How many there may be at a time; fewer once threads were lost for good."""
-        return self._places
+        """How many there may be at a time; fewer while threads hang that cannot be replaced."""
+        return self._places - len(self._missed)
 
     def check(self) -> None:
         """Raises `VoiceBusy` when one more could not even wait."""
-        if len(self._active) >= self._places and len(self._queue) >= self._may_wait:
+        if len(self._active) >= self.places and len(self._queue) >= self._may_wait:
             self.counters.refused += 1
             raise VoiceBusy
 
@@ -156,7 +160,7 @@ class RecognitionPool:
         self._fill()
 
     def _fill(self) -> None:
-        while self._queue and len(self._active) < self._places:
+        while self._queue and len(self._active) < self.places:
             recognition = self._queue.popleft()
             self._active.add(recognition)
             recognition._go_on()
@@ -168,8 +172,29 @@ class RecognitionPool:
 
     def _abandon(self, job: Job) -> None:
         if not self._workers.abandon(job):
-            self._places -= 1
-            _log.error("a thread of recognition is lost for good", left=self._places)
+            self._missed.add(job)
+            _log.error("a thread of recognition hangs, and there is no other", left=self.places)
+
+    def _came_back(self, job: Job, utterance: Utterance | None) -> None:
+        """A step that had been given up is done, and has left an utterance that nobody knows."""
+        if job in self._missed:
+            self._missed.discard(job)
+            _log.warning("a thread of recognition came back", left=self.places)
+        if utterance is not None:
+            self._dispose(utterance)
+        self._fill()
+
+    def _dispose(self, utterance: Utterance) -> None:
+        def work() -> None:
+            with suppress(Exception):  # an engine's own, of which nobody is to hear any more
+                utterance.close()
+            self._post(done)
+
+        def done() -> None:
+            timer.cancel()
+            self._came_back(job, None)
+
+        job, timer = self._run(work, self._abandon)
 
 
 class Recognition:
@@ -252,8 +277,9 @@ class Recognition:
             post(lambda: done(using, heard, trouble))
 
         def done(using: Utterance | None, heard: Heard | None, trouble: Exception | None) -> None:
-            if self._running is not job:
-                return  # It came back after it was given up.
+            if self._running is not job:  # It had been given up.
+                self._pool._came_back(job, None if closing else using)
+                return
             self._running = None
             timer.cancel()
             self._utterance = None if closing else using

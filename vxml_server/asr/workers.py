@@ -1,8 +1,11 @@
 """Threads for work that may never come back.
 
 Not an executor of the standard library: those wait for their threads at exit, and a thread that
-hangs in an engine would keep its place for ever. Here a job can be given up: its thread is written
-off and another takes its place, so often as `spare` allows.
+hangs in an engine would keep its place for ever. Here a job can be given up: another thread takes
+the place of its own, while there are spare ones.
+
+The rule: what a thread took is given back when it returns, however late. One that was replaced
+ends, and there is a spare one again; one that was not goes on to the next job.
 """
 
 from __future__ import annotations
@@ -20,11 +23,13 @@ Work = Callable[[], object]
 class Job:
     """Work on its way through a thread; what it leaves behind is the work's own matter."""
 
-    __slots__ = ("is_abandoned", "work")
+    __slots__ = ("is_done", "is_replaced", "work")
 
     def __init__(self, work: Work) -> None:
         self.work = work
-        self.is_abandoned = False
+        self.is_done = False
+        self.is_replaced = False
+        """Whether another thread took the place of the one that it hangs in."""
 
 
 class Workers(Protocol):
@@ -34,7 +39,8 @@ class Workers(Protocol):
         """Has `work` done by some thread; it must not raise."""
 
     def abandon(self, job: Job) -> bool:
-        """Gives up a job that does not come back; False when no thread can replace its own."""
+        """Gives up a job that does not come back; False when its thread cannot be replaced, and is
+        missing until the job is done after all."""
 
     def close(self) -> None:
         """Ends the threads when they have done what they were given; one that hangs is left."""
@@ -65,9 +71,11 @@ class ThreadWorkers:
 
     def abandon(self, job: Job) -> bool:
         with self._lock:
-            job.is_abandoned = True
+            if job.is_done:  # meanwhile
+                return True
             if not self._spare or self._is_closed:
                 return False
+            job.is_replaced = True
             self._spare -= 1
             self._start()
             self._threads -= 1
@@ -98,7 +106,9 @@ class ThreadWorkers:
             if job is None:
                 return
             job.work()
-            if job.is_abandoned:
-                with self._lock:
+            with self._lock:
+                job.is_done = True
+                if job.is_replaced:
+                    self._spare += 1
                     self._running.discard(threading.current_thread())
-                return
+                    return
