@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
+from types import FrameType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from num2words import CONVERTER_CLASSES
 
 from vxml_server.tts.sayas import say_as
 from vxml_server.tts.words import boolean, normalise
@@ -88,6 +93,12 @@ def test_times_are_said_as_the_language_says_them(
         ("0 €", "", FR, "zéro euro"),
         ("1\u202f234,56\u00a0€", "", FR, "mille deux cent trente-quatre euros cinquante-six"),
         ("-3 €", "", FR, "moins trois euros"),
+        ("-$12.50", "", US, "minus twelve dollars and fifty cents"),
+        ("\u2212$12.50", "", US, "minus twelve dollars and fifty cents"),
+        ("$-12.50", "", US, "minus twelve dollars and fifty cents"),
+        ("- €3", "", FR, "moins trois euros"),
+        ("-EUR 3", "", FR, "moins trois euros"),
+        ("+$5", "", US, "five dollars"),
         ("1,5", "EUR", FR, "un euro cinquante"),
         ("500 JPY", "", FR, "cinq cents yens japonais"),
         ("$12.50", "", US, "twelve dollars and fifty cents"),
@@ -196,6 +207,13 @@ def test_numbers_and_letters_are_said_as_asked(
         ("0230?", "time", FR, "deux heures trente"),
         ("1235", "digits", US, "one two three five"),
         ("-1.5", "number", US, "minus one point five"),
+        ("1.234", "number", FR, "un virgule deux cent trente-quatre"),
+        ("1234.5", "number", FR, "mille deux cent trente-quatre virgule cinq"),
+        ("5.", "number", FR, "cinq"),
+        ("EUR1.234", "currency", FR, "un virgule deux cent trente-quatre euro"),
+        ("EUR1234.50", "currency", FR, "mille deux cent trente-quatre euros cinquante"),
+        ("USD-12.50", "currency", FR, "moins douze dollars cinquante"),
+        ("-USD12.50", "currency", US, "minus twelve dollars and fifty cents"),
         (
             "4155551234x12",
             "phone",
@@ -231,6 +249,10 @@ def test_results_of_voicexmls_own_grammars_are_said(
         ("soon", "time", ""),
         ("1430", "vxml:time2", ""),
         ("9", "vxml:time", ""),
+        ("1,234", "vxml:number", ""),
+        ("1e21", "vxml:number", ""),
+        ("EUR1,50", "vxml:currency", ""),
+        ("-$-5", "currency", ""),
         ("much", "currency", ""),
         ("1.2.3,4,5 €", "currency", ""),
         ("call me", "telephone", ""),
@@ -288,6 +310,10 @@ def test_any_text_is_said_or_left_but_never_fails(
         ("il fait -5 degrés", FR, "il fait moins 5 degrés"),
         ("le 1er mai, page 3-5, 99h", FR, "le 1er mai, page 3-5, 99h"),
         ("2e 14 h 30 -5", US, "2e 14 h 30 -5"),
+        ("You have -$12.50.", US, "You have minus $12.50."),
+        ("\u2212£5, \u22125, -.5, -$.50", GB, "minus £5, minus 5, minus .5, minus $.50"),
+        ("$5-$10, a -$ b, x-$1", US, "$5-$10, a -$ b, x-$1"),
+        ("solde : -€5", FR, "solde : moins €5"),
     ],
 )
 def test_plain_text_that_engines_misread_is_written_out(text: str, lang: str, spoken: str) -> None:
@@ -373,6 +399,63 @@ def test_every_whole_number_is_said(number: int, lang: str) -> None:
 @given(st.integers(0, 999_999_999), st.sampled_from([FR, "fr-CH", US, GB]))
 def test_every_rank_is_said(number: int, lang: str) -> None:
     assert say_as(str(number), "ordinal", "", lang)
+
+
+class _Endless(BaseException):
+    """Not to be caught by what it interrupts."""
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """What never comes back fails, and does not stop the tests."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _Endless
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_rank_that_num2words_never_comes_back_from_is_said_as_it_stands() -> None:
+    with within(20):
+        assert say_as("123456789", "ordinal", "", "am") is None
+        assert say_as("1000000", "ordinal", "", DE) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "lang"),
+    [
+        ("0", "ko"),
+        ("100", "ko"),
+        ("30", "ca"),
+        ("0", "pl"),
+        ("0", "uk"),
+        ("0", "es"),
+        ("0", "pt-BR"),
+    ],
+)
+def test_a_rank_without_a_word_is_said_as_it_stands(number: str, lang: str) -> None:
+    assert say_as(number, "ordinal", "", lang) is None
+
+
+def test_a_language_is_not_taken_for_another_whose_tag_begins_alike() -> None:
+    assert say_as("2", "ordinal", "", "fi") == "toinen"
+    assert say_as("2", "ordinal", "", "fil") is None
+
+
+@given(
+    st.integers(0, 999_999_999),
+    st.sampled_from([*(name.replace("_", "-") for name in CONVERTER_CLASSES), "fil", "xx"]),
+)
+def test_any_rank_in_any_language_is_said_or_left(number: int, lang: str) -> None:
+    with within(20):
+        spoken = say_as(str(number), "ordinal", "", lang)
+    assert spoken is None or spoken.strip()
 
 
 @given(st.dates(), LANGS)

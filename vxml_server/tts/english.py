@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from num2words import num2words
-
 from vxml_server.tts.language import Language, Money
+from vxml_server.tts.numerals import Kind, in_words
 
 MONTHS = (
     *("January", "February", "March", "April", "May", "June", "July", "August", "September"),
@@ -19,22 +18,22 @@ BRITISH = frozenset({"en-gb", "en-au", "en-ie", "en-nz", "en-za", "en-in", "en-s
 def integer(number: int, lang: str, feminine: bool = False) -> str:
     """'one hundred one', in Britain 'one hundred and one'."""
     del feminine
-    return _spoken(str(num2words(number, lang="en")), lang)
+    return _spoken(number, lang)
 
 
 def ordinal(number: int, lang: str, feminine: bool = False) -> str:
     del feminine
-    return _spoken(str(num2words(number, lang="en", to="ordinal")), lang)
+    return _spoken(number, lang, "ordinal")
 
 
-def _spoken(text: str, lang: str) -> str:
+def _spoken(number: int, lang: str, kind: Kind = "cardinal") -> str:
     """Without commas, which are heard as pauses."""
-    text = text.replace(",", "")
+    text = (in_words(number, "en", kind) or str(number)).replace(",", "")
     return text if lang.lower() in BRITISH else text.replace(" and ", " ")
 
 
 def date(year: int | None, month: int | None, day: int | None, lang: str) -> str:
-    said_year = _spoken(str(num2words(year, lang="en", to="year")), lang) if year else ""
+    said_year = _spoken(year, lang, "year") if year else ""
     said_year = said_year.replace("oh-", "oh ")
     if not day:
         return " ".join(part for part in (MONTHS[month - 1] if month else "", said_year) if part)
@@ -93,6 +92,14 @@ _SYMBOLS = {
     '"': "quote",
 }
 
+_MISREAD = (
+    # "\u22125", "-$5", "-.5": an engine says no sign
+    (
+        re.compile(r"(?<![\w,.])(?:\u2212(?=\d)|[-\u2212](?=[€$£¥]\.?\d|\.\d))"),
+        lambda _: "minus ",
+    ),
+)
+
 ENGLISH = Language(
     yes="yes",
     no="no",
@@ -115,5 +122,5 @@ ENGLISH = Language(
         "CHF": Money("Swiss franc", "Swiss francs", "centime", "centimes"),
     },
     symbols=_SYMBOLS,
-    misread=((re.compile(r"(?<![\w,.])\u2212(?=\d)"), lambda _: "minus "),),
+    misread=_MISREAD,
 )

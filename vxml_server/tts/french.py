@@ -6,9 +6,8 @@ import re
 from decimal import Decimal
 from functools import lru_cache
 
-from num2words import num2words
-
 from vxml_server.tts.language import Language, Money
+from vxml_server.tts.numerals import in_words
 
 MONTHS = (
     *("janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre"),
@@ -25,11 +24,15 @@ _VOWELS = "aeiouhéèêôœ"
 
 def integer(number: int, lang: str, feminine: bool = False) -> str:
     """'quatre-vingts', 'deux cent un', 'vingt et une'."""
-    text = str(num2words(number, lang="fr"))
+    text = _plain(number)
     if lang.lower() in _TENS:
         names, pattern = _local(lang.lower())
         text = pattern.sub(lambda match: names[match[0]], text)
     return f"{text}e" if feminine and re.search(r"\bun$", text) else text
+
+
+def _plain(number: int) -> str:
+    return in_words(number, "fr") or str(number)
 
 
 @lru_cache
@@ -38,8 +41,8 @@ def _local(lang: str) -> tuple[dict[str, str], re.Pattern[str]]:
     names = {}
     for ten, word in _TENS[lang].items():
         for unit in range(10):
-            said = ("", " et un")[unit] if unit < 2 else f"-{num2words(unit, lang='fr')}"
-            names[str(num2words(ten + unit, lang="fr"))] = word + said
+            said = ("", " et un")[unit] if unit < 2 else f"-{_plain(unit)}"
+            names[_plain(ten + unit)] = word + said
     if 80 in _TENS[lang]:
         names["quatre-vingt"] = names["quatre-vingts"]  # as it is before 'mille'
     longest_first = sorted(names, key=len, reverse=True)
@@ -113,7 +116,7 @@ _MISREAD = (
     (re.compile(r"\b(\d{1,2}) ?h(?: ?(\d{2}))?\b"), _clock),
     # "2e", "21ème", "3es"; "1er" is read right
     (re.compile(r"\b(\d{1,4})(?:ièmes?|ème|eme|e)(s?)\b"), _rank),
-    (re.compile(r"(?<![\w,.])[-\u2212](?=\d)"), lambda _: "moins "),
+    (re.compile(r"(?<![\w,.])[-\u2212](?=[€$£¥]?[,.]?\d)"), lambda _: "moins "),
 )
 
 _SYMBOLS = {

@@ -19,6 +19,7 @@ from decimal import Decimal
 import phonenumbers
 
 from vxml_server.tts import words
+from vxml_server.tts.numerals import MAX_DIGITS
 
 MAX_LENGTH = 200  # characters of one say-as
 
@@ -76,11 +77,14 @@ _TIME = re.compile(
 _VXML_TIME = re.compile(r"(\d{2})(\d{2})([ahp?]?)", re.ASCII)
 _DURATION = re.compile(r"(?:p?t)?(?:(\d{1,4})h)?(?:(\d{1,4})m)?(?:(\d{1,4})s)?", re.ASCII)
 _MONEY = re.compile(
-    r"([A-Z]{3}|[€$£¥])?\s*([-\u2212]?[\d.,\s\u00a0\u202f']*\d)\s*([A-Z]{3}|[€$£¥])?", re.ASCII
+    r"([-+\u2212]?)\s*([A-Z]{3}|[€$£¥])?\s*([-+\u2212]?[\d.,\s\u00a0\u202f']*\d)"
+    r"\s*([A-Z]{3}|[€$£¥])?",
+    re.ASCII,
 )
 _MEASURE = re.compile(r"([-+\u2212]?[\d.,\s\u00a0\u202f']*\d)\s*([^\d\s].{0,9})", re.ASCII)
 _GROUPED = re.compile(r"([+-]?)(\d{1,3}(?:([.,])\d{3})(?:\3\d{3})*)(?:[.,](\d+))?", re.ASCII)
 _UNGROUPED = re.compile(r"[+-]?(?:\d+(?:[.,]\d+)?|[.,]\d+)", re.ASCII)
+_BY_A_MACHINE = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)", re.ASCII)
 _FIRST_ORDER = {"fr": "dmy", "en-us": "mdy"}
 # Where a number without its country's prefix is dialled, for languages without a country.
 _REGIONS = {"fr": "FR", "en": "US"}
@@ -186,16 +190,28 @@ def _decimal(text: str, lang: str) -> Decimal | None:
     return Decimal(compact.replace(",", ".")) if match else None
 
 
-def _amount(text: str, lang: str) -> Decimal | None:
+def _result(text: str, lang: str) -> Decimal | None:
+    """A number as grammars and scripts write it: a point before decimals, whatever the language."""
+    del lang
+    return Decimal(text) if _BY_A_MACHINE.fullmatch(text) else None
+
+
+def _countable(number: Decimal | None) -> Decimal | None:
     """A number that can be counted with."""
-    number = _decimal(text, lang)
-    if number is None or len(number.as_tuple().digits) > words.MAX_DIGITS:
+    if number is None or len(number.as_tuple().digits) > MAX_DIGITS:
         return None
     return number
 
 
 def _cardinal(text: str, form: str, lang: str) -> str | None:
-    number = _decimal(text, lang)
+    return _counted(_decimal(text, lang), form, lang)
+
+
+def _result_cardinal(text: str, form: str, lang: str) -> str | None:
+    return _counted(_result(text, lang), form, lang)
+
+
+def _counted(number: Decimal | None, form: str, lang: str) -> str | None:
     return None if number is None else words.cardinal(number, lang, feminine=form in _FEMININE)
 
 
@@ -212,6 +228,10 @@ def _ordinal(text: str, form: str, lang: str) -> str | None:
 
 def _number(text: str, form: str, lang: str) -> str | None:
     return _FORMS_OF_NUMBER.get(form, _cardinal)(text, form, lang)
+
+
+def _vxml_number(text: str, form: str, lang: str) -> str | None:
+    return _FORMS_OF_NUMBER.get(form, _result_cardinal)(text, form, lang)
 
 
 def _boolean(text: str, form: str, lang: str) -> str | None:
@@ -343,18 +363,31 @@ def _measure(text: str, form: str, lang: str) -> str | None:
     match = _MEASURE.fullmatch(text)
     written, symbol = (match[1], match[2]) if match else (text, form)
     unit = UNITS.get(symbol.strip().lower().replace("º", "°"))
-    number = _amount(written, lang)
+    number = _countable(_decimal(written, lang))
     return None if unit is None or number is None else words.measure(number, unit, lang)
 
 
 def _currency(text: str, form: str, lang: str) -> str | None:
-    """'12,50 €', '$12.50', 'USD12.50' (VoiceXML's), or a bare amount with the code as format."""
+    """'12,50 €', '-$12.50', 'USD12.50', or a bare amount with the code as format."""
+    return _spoken_amount(text, form, lang, _decimal)
+
+
+def _vxml_currency(text: str, form: str, lang: str) -> str | None:
+    """'USD12.50'."""
+    return _spoken_amount(text, form, lang, _result)
+
+
+def _spoken_amount(
+    text: str, form: str, lang: str, read: Callable[[str, str], Decimal | None]
+) -> str | None:
     match = _MONEY.fullmatch(text)
     if not match:
         return None
-    sign = match[1] or match[3] or form.upper()
-    currency = CURRENCY_SIGNS.get(sign, sign)
-    amount = _amount(match[2], lang)
+    symbol = match[2] or match[4] or form.upper()
+    currency = CURRENCY_SIGNS.get(symbol, symbol)
+    # A debt has its sign before the currency or after it; two signs are none.
+    sign = match[1].replace("\u2212", "-")
+    amount = _countable(read(sign + match[3].strip().replace("\u2212", "-"), lang))
     if amount is None:
         return None
     if not re.fullmatch(r"[A-Z]{3}", currency):
@@ -395,8 +428,8 @@ _VOICEXML: dict[str, Speaker] = {
     "boolean": _boolean,
     "date": _vxml_date,
     "digits": _digits,
-    "currency": _currency,
-    "number": _number,
+    "currency": _vxml_currency,
+    "number": _vxml_number,
     "phone": _telephone,
     "time": _vxml_time,
 }

@@ -18,14 +18,11 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 from babel.numbers import get_currency_name, get_decimal_symbol
 from babel.units import format_unit
-from num2words import num2words
 
 from vxml_server.tts.english import ENGLISH
 from vxml_server.tts.french import FRENCH
 from vxml_server.tts.language import Language, Money
-
-# Beyond it nobody knows the words, and digits are said one by one; arithmetic is exact up to it.
-MAX_DIGITS = 27
+from vxml_server.tts.numerals import MAX_DIGITS, in_words
 
 LANGUAGES = {"fr": FRENCH, "en": ENGLISH}
 GENERIC = Language(yes="true", no="false", minus="-", plus="+", point=".", extension="")
@@ -60,15 +57,11 @@ def _decimals(digits_after: str, lang: str) -> str:
 
 
 def ordinal(number: int, lang: str, *, feminine: bool = False) -> str | None:
-    """'vingt et unième'; None where the language is not known."""
+    """'vingt et unième'; None where the language or its word is not known."""
     if (own := _language(lang).ordinal) is not None:
         return own(number, lang, feminine)
-    for name in (lang.replace("-", "_"), lang.split("-", 1)[0].lower()):
-        try:
-            return str(num2words(number, lang=name, to="ordinal"))
-        except (NotImplementedError, ArithmeticError, ValueError, TypeError):
-            continue
-    return None
+    names = (lang.replace("-", "_"), lang.split("-", 1)[0].lower())
+    return next((said for name in names if (said := in_words(number, name, "ordinal"))), None)
 
 
 def boolean(value: bool, lang: str) -> str:
