@@ -104,6 +104,8 @@ def test_floats_beyond_full_scale_and_no_numbers_are_tamed() -> None:
         ("audio/L16;rate=8000;channels=1", TONE.astype(">i2").tobytes()),
         ("audio/L16; rate=8000; channels=2", np.repeat(TONE, 2).astype(">i2").tobytes()),
         ("audio/L16; rate=nonsense", TONE.astype(">i2").tobytes() + b"x"),
+        ("audio/basic; a*=x; a*1=y", encode_ulaw(TONE).tobytes()),
+        ("audio/PCMA; a*" + "1" * 5000, encode_alaw(TONE).tobytes()),
     ],
 )
 def test_headerless_samples_are_known_by_their_media_type(media_type: str, data: bytes) -> None:

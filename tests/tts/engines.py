@@ -29,12 +29,16 @@ class ToneEngine:
         self.voices = voices or (Voice(f"{name}-fr", "fr-FR"),)
         self.asked: list[tuple[Utterance, str]] = []
         self.trouble: Exception | None = None
+        self.trouble_at_start: Exception | None = None
+        self.marks: tuple[int | None, ...] = ()
         self.hangs = False
         self.cancelled = 0
         self.started = self.closed = 0
         self._hertz = hertz
 
     async def start(self) -> None:
+        if self.trouble_at_start is not None:
+            raise self.trouble_at_start
         self.started += 1
 
     async def close(self) -> None:
@@ -59,7 +63,7 @@ class ToneEngine:
             seconds /= style.rate
         time = np.arange(round(seconds * RATE)) / RATE
         pcm = (8000 * np.sin(2 * np.pi * self._hertz * time)).astype(np.int16)
-        return Spoken(pcm, RATE)
+        return Spoken(pcm, RATE, self.marks)
 
     @property
     def texts(self) -> list[str]:

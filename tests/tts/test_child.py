@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 from collections.abc import Mapping
 from types import SimpleNamespace
@@ -111,6 +112,29 @@ def test_secrets_of_services_do_not_go_to_a_child() -> None:
     engine = ChildEngine("espeak", settings, VirtualClock())
     frame = wire.Frame(start=wire.Start("espeak", engine.settings))
     assert b"s3cret" not in wire.encode(frame)
+
+
+async def test_where_no_process_can_be_started_there_is_no_resource(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started = 0
+
+    async def none(*command: str, **options: object) -> None:
+        nonlocal started
+        started += 1
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", none)
+    clock = VirtualClock()
+    engine = ChildEngine("espeak", TtsSettings(), clock)
+    for rest in (0.5, 1.0):
+        with pytest.raises(VoiceXmlEvent, match="Too many open files") as caught:
+            await engine.start()
+        assert caught.value.name == "error.noresource"
+        with pytest.raises(VoiceXmlEvent, match="left alone"):
+            await engine.speak(UTTERANCE, "roa/fr")
+        clock.advance(rest)
+    assert started == 2
 
 
 def test_engines_are_isolated_as_the_settings_say_and_pyttsx3_always() -> None:

@@ -215,3 +215,12 @@ async def test_a_language_without_a_voice_is_not_asked_for(service: Service) -> 
             await say(voices, lang="de")
     assert caught.value.name == "error.unsupported.language"
     assert not service.asked
+
+
+@pytest.mark.parametrize("media_type", ["audio/basic; a*=x; a*1=y", "audio/basic; a*" + "1" * 5000])
+async def test_a_media_type_that_is_none_does_not_keep_a_service_from_being_heard(
+    service: Service, media_type: str
+) -> None:
+    service.answer = lambda: web.Response(body=b"\x10" * 800, headers={"Content-Type": media_type})
+    async with speaking(f"{service.url}/{{text}}") as voices:
+        assert await say(voices) == pytest.approx(0.1, abs=0.02)

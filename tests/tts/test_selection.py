@@ -219,6 +219,33 @@ async def test_the_failure_of_one_engine_falls_to_the_next_and_is_counted() -> N
     assert (voices.failed, voices.spoken) == ({"first": 1}, {"second": 1})
 
 
+@pytest.mark.parametrize("trouble", [RuntimeError("no beak"), OSError(24, "too many files")])
+async def test_whatever_an_engine_raises_the_next_one_speaks(trouble: Exception) -> None:
+    first, second, _, voices = two()
+    first.trouble = trouble
+    await say(voices, "un")
+    assert second.texts == ["un"]
+    second.trouble = RuntimeError("no tongue")
+    with pytest.raises(VoiceXmlEvent, match="second: RuntimeError: no tongue") as caught:
+        await say(voices, "un")
+    assert caught.value.name == "error.noresource"
+
+
+async def test_an_engine_that_places_more_marks_than_there_are_has_failed() -> None:
+    first, second, _, voices = two()
+    first.marks = (1, 2)
+    await say(voices, "un <mark name='m'/>deux")
+    assert second.texts == ["un deux"]
+    assert (voices.failed, voices.spoken) == ({"first": 1}, {"second": 1})
+
+
+async def test_an_engine_that_raises_at_its_start_cannot_speak_here() -> None:
+    first, _, _, voices = two()
+    first.trouble_at_start = RuntimeError("no beak")
+    with pytest.raises(VoiceXmlEvent, match="RuntimeError: no beak"):
+        await voices.start()
+
+
 async def test_an_engine_that_takes_too_long_is_given_up() -> None:
     first, second, clock, voices = two(timeout=3.0)
     first.hangs = True

@@ -102,7 +102,10 @@ def _parse_media_type(media_type: str) -> tuple[str, dict[str, str]]:
         return "", {}
     message = Message()
     message["Content-Type"] = " ".join(media_type.split())
-    parameters = {str(name).lower(): str(value) for name, value in message.get_params([])[1:]}
+    try:
+        parameters = {str(name).lower(): str(value) for name, value in message.get_params([])[1:]}
+    except Exception:  # of parameters that are none the standard library raises whatever comes
+        parameters = {}
     return message.get_content_type().lower(), parameters
 
 

@@ -111,9 +111,7 @@ class Child:
             if request is None:
                 return wire.Frame(), b""
             self._requests += 1
-            answer = await self._exchanged(process, request, self._timeout)
-            self._has_answered = True
-            return answer
+            return await self._exchanged(process, request, self._timeout)
         except asyncio.CancelledError:
             await self._end()
             raise
@@ -131,20 +129,28 @@ class Child:
             raise VoiceXmlEvent("error.noresource", "its process keeps dying and is left alone")
         self._requests, self._has_answered = 0, False
         self.starts += 1
-        process = self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *self._command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=BUFFER_BYTES,
-            start_new_session=True,  # a Ctrl-C on the terminal is for the server
-        )
+        try:
+            process = self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *self._command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=BUFFER_BYTES,
+                start_new_session=True,  # a Ctrl-C on the terminal is for the server
+            )
+        except OSError as error:
+            self._leave_alone()
+            raise VoiceXmlEvent(
+                "error.noresource", f"no process can be started: {error.strerror}"
+            ) from error
         try:
             self.welcome, _ = await self._exchanged(process, self._greeting, START_SECONDS)
         except VoiceXmlEvent:
-            await self._end()
-            self._leave_alone()
+            if self._process is not None:  # it answers that it cannot
+                await self._end()
+                self._leave_alone()
             raise
+        self._has_answered = True
         return process
 
     async def _exchanged(

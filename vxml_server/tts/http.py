@@ -84,8 +84,8 @@ class HttpEngine:
         if settings.method == "POST":
             data = fill(settings.body, values, _escape_for(settings.body_type)).encode()
             headers.setdefault("Content-Type", settings.body_type)
-        url = URL(fill(settings.url, values, lambda value: quote(value, safe="")), encoded=True)
         try:
+            url = URL(fill(settings.url, values, lambda value: quote(value, safe="")), encoded=True)
             async with self._session.request(
                 settings.method, url, data=data, headers=headers, allow_redirects=False
             ) as response:

@@ -114,7 +114,12 @@ class Voices:
     async def start(self) -> None:
         """Starts every engine. Raises the `VoiceXmlEvent` of one that cannot speak here."""
         for engine in self._engines:
-            await engine.start()
+            try:
+                await engine.start()
+            except VoiceXmlEvent:
+                raise
+            except Exception as error:  # a plug-in's own
+                raise _failure(error) from error
 
     async def close(self) -> None:
         for engine in self._engines:
@@ -237,9 +242,10 @@ class Voices:
             spoken = await engine.speak(_asked(engine, utterance), offer.voice)
             if not len(spoken.pcm):
                 raise VoiceXmlEvent("error.noresource", "it said nothing")
+            said = self._finished(engine, offer, utterance, spoken)
         self.spoken[engine.name] += 1
         self._health[engine.name] = _Health()
-        return self._finished(engine, offer, utterance, spoken)
+        return said
 
     @asynccontextmanager
     async def _limited(self, engine: Engine) -> AsyncIterator[None]:
@@ -254,6 +260,10 @@ class Voices:
         except VoiceXmlEvent as event:
             self._note_failure(engine, event.message)
             raise
+        except Exception as error:  # a plug-in's own, or what comes of an answer that is none
+            failure = _failure(error)
+            self._note_failure(engine, failure.message)
+            raise failure from error
 
     def _note_failure(self, engine: Engine, message: str) -> None:
         self.failed[engine.name] += 1
@@ -312,6 +322,11 @@ class Voices:
         if len(pcm) >= LEVEL_SECONDS * rate:
             self._gains[voice] = gain
         return gain
+
+
+def _failure(error: Exception) -> VoiceXmlEvent:
+    """What an engine raised that it should not have."""
+    return VoiceXmlEvent("error.noresource", f"{type(error).__name__}: {error}")
 
 
 def _leveled(clip: Clip) -> Samples:
