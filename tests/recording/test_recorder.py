@@ -28,6 +28,7 @@ from vxml_server.recording import (
     IllegalTransition,
     NoConversation,
     NotAnnounced,
+    Retention,
     State,
     Wanted,
 )
@@ -369,6 +370,27 @@ async def test_a_disk_that_fails_ends_the_recording_with_what_is_there(
         assert recording.trouble == "No space left on device"
         assert recording.duration_s == 1.0
         one.close()
+
+
+async def test_a_recording_that_cannot_be_written_down_keeps_no_process_from_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: Retention, *_: object) -> None:
+        raise OverflowError("date value out of range")
+
+    async with world_of(tmp_path) as world:
+        one = await accepted(world)
+        a, b, _, _ = world.parties()
+        one.start(a, b)
+        world.media.run(30)
+        monkeypatch.setattr(Retention, "end", fails)
+        one.close()
+        recorder = world.recordings.recorder
+        try:
+            await until(lambda: recorder.active == 0)
+        finally:
+            # Or this test would be what it keeps.
+            recorder._ending.clear()
 
 
 async def test_what_is_running_when_the_server_stops_is_ended_and_kept(tmp_path: Path) -> None:

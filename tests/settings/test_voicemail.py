@@ -47,6 +47,12 @@ def test_a_mail_server_that_makes_no_sense_is_refused(given: dict[str, Any], tol
     assert told in str(refused.value)
 
 
+@pytest.mark.parametrize("days", [0, 36_501, float("inf"), float("nan")])
+def test_a_time_for_messages_that_never_ends_is_refused(days: float) -> None:
+    with pytest.raises(ValidationError, match="retention_days"):
+        VoicemailSettings.model_validate({"retention_days": days})
+
+
 def test_a_secret_that_can_be_guessed_is_refused() -> None:
     with pytest.raises(ValidationError, match="at least 16 characters"):
         VoicemailSettings.model_validate({"webhook_secret": "short"})

@@ -209,6 +209,14 @@ class _Take:
         self._capture.finish(lambda taken: shared.call_soon(lambda: self._taken(taken, ended)))
 
     def _taken(self, taken: Taken, ended: datetime) -> None:
+        try:
+            self._finish(taken, ended)
+        finally:
+            # Whatever is wrong with its row, the process ends without it.
+            self._ending.discard(self)
+            self.ended.set()
+
+    def _finish(self, taken: Taken, ended: datetime) -> None:
         shared = self._shared
         started = self.row.started_at or ended
         ended = max(ended, started + timedelta(seconds=taken.seconds))
@@ -237,8 +245,6 @@ class _Take:
                 shared.archive.keep(row)
 
             shared.journal.put(keep)
-        self._ending.discard(self)
-        self.ended.set()
 
 
 class ConversationRecorder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -10,6 +11,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     SecretStr,
 )
 
@@ -20,6 +22,9 @@ MIB = 1024 * 1024
 Items = BeforeValidator(values.split_items)
 
 Table = BeforeValidator(values.read_table)
+
+RetentionDays = Annotated[float, Field(gt=0, le=36_500)]
+"""How long something is kept; a hundred years are a date that every database knows."""
 
 
 def sip_listen(value: object) -> values.Listen:

@@ -9,7 +9,6 @@ from typing import Annotated, Literal, Self
 from pydantic import (
     AfterValidator,
     Field,
-    PositiveFloat,
     SecretStr,
     model_validator,
 )
@@ -17,6 +16,7 @@ from pydantic import (
 from vxml_server.settings import values
 from vxml_server.settings.fields import (
     Items,
+    RetentionDays,
     Section,
     Table,
     is_application,
@@ -105,9 +105,9 @@ class RecordingSettings(Section):
         default_factory=dict
     )
     """Language -> URI or path of the VoiceXML document that says so, where ours will not do."""
-    retention_days: PositiveFloat = 60.0
+    retention_days: RetentionDays = 60.0
     """How long recordings are kept."""
-    retention: Annotated[Mapping[str, PositiveFloat], Table] = Field(default_factory=dict)
+    retention: Annotated[Mapping[str, RetentionDays], Table] = Field(default_factory=dict)
     """Queue -> days, where it is another time."""
 
     @model_validator(mode="after")

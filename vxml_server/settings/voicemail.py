@@ -13,13 +13,20 @@ from pydantic import (
     model_validator,
 )
 
-from vxml_server.settings.fields import MIB, Section, is_address, is_long_enough, like
+from vxml_server.settings.fields import (
+    MIB,
+    RetentionDays,
+    Section,
+    is_address,
+    is_long_enough,
+    like,
+)
 
 
 class VoicemailSettings(Section):
     """[voicemail]: messages in boxes."""
 
-    retention_days: PositiveFloat = 60.0
+    retention_days: RetentionDays = 60.0
     """How long messages are kept in boxes that do not say it."""
     attach: bool = True
     """Whether the audio of a message goes with the mail that tells of it."""
