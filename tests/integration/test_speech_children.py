@@ -54,6 +54,18 @@ async def test_crashes_in_a_row_cost_those_who_cause_them_and_nobody_else() -> N
         await speaker.close()
 
 
+async def test_a_request_that_is_too_long_costs_no_process() -> None:
+    speaker = child()
+    try:
+        assert await heard(speaker, "before") == "before"
+        with pytest.raises(VoiceXmlEvent, match="too long"):
+            await heard(speaker, "a" * 2**20)
+        assert await heard(speaker, "innocent") == "innocent"
+        assert speaker.starts == 1
+    finally:
+        await speaker.close()
+
+
 async def test_a_process_that_dies_of_its_greeting_is_left_alone_longer_and_longer() -> None:
     clock = VirtualClock()
     speaker = child("crash", clock)

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +18,7 @@ from tests.tts.engines import ToneEngine
 from vxml_server.clock import VirtualClock
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.settings import Pyttsx3Settings, TtsSettings
-from vxml_server.tts import Abilities, Offer, Utterance, engines, wire
+from vxml_server.tts import Abilities, Offer, Utterance, child_main, engines, wire
 from vxml_server.tts.child import ChildEngine
 from vxml_server.tts.child_main import serve
 from vxml_server.tts.engines import build, voices
@@ -100,6 +101,38 @@ def test_a_child_answers_failures_with_their_events() -> None:
     assert unknown.failed is not None
     assert "no speech engine 'hal'" in unknown.failed.message
     assert early.failed is not None
+
+
+def test_what_is_too_long_for_a_frame_is_refused_before_it_is_written() -> None:
+    long = replace(UTTERANCE, items=(Text("a" * 2**20, STYLE),))
+    for frame, payload in (
+        (wire.Frame(speak=wire.Speak(long, "roa/fr")), b""),
+        (wire.Frame(), bytes(2**26 + 1)),
+    ):
+        with pytest.raises(VoiceXmlEvent, match="too long") as caught:
+            wire.encode(frame, payload)
+        assert caught.value.name == "error.noresource"
+
+
+def test_an_answer_that_is_too_long_or_none_costs_its_request_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = ToneEngine()
+    engine.marks = (None,) * 2**18
+    monkeypatch.setattr(child_main, "build", lambda name, settings: engine)
+    start = wire.Frame(start=wire.Start("tone", TtsSettings()))
+    speak = wire.Frame(speak=wire.Speak(UTTERANCE, "tone-fr"))
+    _, (long, _) = answers_to(start, speak)
+    assert long.failed is not None
+    assert "too long" in long.failed.message
+    engine.marks = ()
+    engine.trouble = RuntimeError("b" * 2**21)
+    _, (raised, _), (found, _) = answers_to(
+        start, speak, wire.Frame(find=wire.FindVoice("fr", (), ""))
+    )
+    assert raised.failed is not None
+    assert raised.failed.message.startswith("RuntimeError: bbb")
+    assert found.found is not None
 
 
 def test_secrets_of_services_do_not_go_to_a_child() -> None:

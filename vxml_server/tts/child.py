@@ -159,9 +159,10 @@ class Child:
         """One exchange. Raises `VoiceXmlEvent`: the child's own, or that it is lost."""
         if process.stdin is None or process.stdout is None:
             raise VoiceXmlEvent("error.noresource", "its process has no pipes")
+        frame = wire.encode(request)
         try:
             async with deadline(self._clock, seconds):
-                process.stdin.write(wire.encode(request))
+                process.stdin.write(frame)
                 await process.stdin.drain()
                 length, size = wire.lengths(await process.stdout.readexactly(wire.LENGTHS.size))
                 answer = wire.decode(await process.stdout.readexactly(length))

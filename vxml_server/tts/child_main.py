@@ -15,6 +15,8 @@ from vxml_server.tts import wire
 from vxml_server.tts.engine import Engine
 from vxml_server.tts.engines import build
 
+MAX_MESSAGE = 1000  # characters
+
 
 def main() -> None:
     requests = sys.stdin.buffer
@@ -38,10 +40,17 @@ def serve(requests: BinaryIO, answers: BinaryIO, runner: asyncio.Runner) -> None
             if engine is None:
                 raise VoiceXmlEvent("error.noresource", "no engine was started")
             answer, payload = runner.run(_answer(engine, request))
+            frame = wire.encode(answer, payload)
         except VoiceXmlEvent as event:
-            answer, payload = wire.Frame(failed=wire.Failed(event.name, event.message)), b""
-        answers.write(wire.encode(answer, payload))
+            frame = _failed(event.name, event.message)
+        except Exception as error:  # a plug-in's own
+            frame = _failed("error.noresource", f"{type(error).__name__}: {error}")
+        answers.write(frame)
         answers.flush()
+
+
+def _failed(event: str, message: str) -> bytes:
+    return wire.encode(wire.Frame(failed=wire.Failed(event, message[:MAX_MESSAGE])))
 
 
 async def _answer(engine: Engine, request: wire.Frame) -> tuple[wire.Frame, bytes]:

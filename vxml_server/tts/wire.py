@@ -2,6 +2,9 @@
 
 A frame is a header in JSON and a payload, each with its length before it (4 bytes, big-endian). The
 child answers every request with one frame; the payload is samples, or empty.
+
+The rule: what is too long for a frame is refused by whoever would write it, so that it costs that
+request and no process.
 """
 
 from __future__ import annotations
@@ -110,7 +113,10 @@ _FRAME = TypeAdapter(Frame)
 
 
 def encode(frame: Frame, payload: bytes = b"") -> bytes:
+    """A frame as it is written; raises `error.noresource` for what is too long."""
     header = _FRAME.dump_json(frame, exclude_none=False)
+    if len(header) > MAX_HEADER or len(payload) > MAX_PAYLOAD:
+        raise VoiceXmlEvent("error.noresource", "it is too long to be said in one go")
     return LENGTHS.pack(len(header), len(payload)) + header + payload
 
 
