@@ -19,6 +19,7 @@ from vxml_server.recording import (
     EnvelopeError,
     Held,
     NotStored,
+    TooLate,
     Wanted,
     decrypt,
     keyring,
@@ -235,6 +236,60 @@ async def test_recordings_are_deleted_when_their_time_is_over_but_not_those_on_h
         assert told[-4].data["by"] == "eve"
         assert told[-4].data["reason"] == "case 12"
         assert told[-2].data["by"] == "retention"
+
+
+async def test_a_hold_that_is_set_while_the_two_talk_is_kept_whatever_happens_to_the_recording(
+    tmp_path: Path,
+) -> None:
+    async with world_of(tmp_path, retention_days=1) as world:
+        library = world.recordings.library
+        one = await accepted(world)
+        a, b, far_a, far_b = world.parties()
+        one.start(a, b)
+        running = await world.settled("recording")
+        held = await library.hold(running.id, "eve", "case 12", held=True)
+        assert (held.held, held.state) == (True, "recording")
+        one.pause()
+        await world.settled("paused")
+        one.resume()
+        await world.settled("recording")
+        await library.hold(running.id, "eve", "case 12", held=True)
+        world.talk(far_a, far_b, ramp(SECOND), ramp(SECOND))
+        one.close()
+        stored = await world.settled()
+        assert stored.held
+        assert stored.duration_s == pytest.approx(1, abs=0.05)
+        with pytest.raises(Held):
+            await library.delete(stored.id, "mallory", "")
+        world.clock.advance(2 * 86400)
+        await world.recordings.archive.sweep()
+        assert len(world.kept()) == 1
+        assert await world.told() == [
+            *("announced", "started", "held", "paused", "resumed", "held", "stopped", "stored")
+        ]
+
+
+@pytest.mark.parametrize("held", [True, False])
+async def test_who_read_a_recording_before_it_was_held_does_not_delete_it(
+    tmp_path: Path, held: bool
+) -> None:
+    async with world_of(tmp_path) as world:
+        library, archive = world.recordings.library, world.recordings.archive
+        read = await recorded(world)
+        await library.hold(read.id, "eve", "case 12", held=True)
+        if held:
+            with pytest.raises(Held):
+                await archive.delete(read, {"by": "mallory"})
+            assert (await library.get(read.id)).state == "stored"
+            return
+        # Held and released in the meantime: nothing keeps it.
+        await library.hold(read.id, "eve", "case 12", held=False)
+        assert (await archive.delete(read, {"by": "bob"})).state == "deleted"
+        with pytest.raises(NotStored):
+            await library.hold(read.id, "eve", "case 13", held=True)
+        with pytest.raises(TooLate):
+            await archive.ledger.hold(read, True, world.clock.utc_now(), {})
+        assert not (await library.get(read.id)).held
 
 
 async def test_the_sweeper_looks_by_itself(tmp_path: Path) -> None:

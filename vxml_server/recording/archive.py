@@ -203,15 +203,9 @@ class Archive:
             try:
                 await self.ledger.advance(recording, event, at, about, **changes)
                 return
-            except TooLate:
-                # Held or released meanwhile.
-                recording = await self._again(recording)
             except StoreError as error:
                 _log.warning("the database does not answer", error=str(error))
                 await self._clock.sleep(FIRST_RETRY)
-
-    async def _again(self, recording: Recording) -> Recording:
-        return await self.ledger.get(recording.id) or recording
 
     # After a crash -----------------------------------------------------------------------------
 
@@ -283,7 +277,13 @@ class Archive:
             raise Held(recording.id)
         at = self._clock.utc_now()
         # The row first: whoever holds a recording must not find that its file is gone already.
-        deleted = await self.ledger.advance(recording, Event.DELETE, at, about)
+        try:
+            deleted = await self.ledger.advance(recording, Event.DELETE, at, about)
+        except TooLate:
+            now = await self.ledger.get(recording.id)
+            if now is not None and now.held:
+                raise Held(recording.id) from None
+            raise
         try:
             return await self._erase(deleted)
         except OSError as error:
@@ -311,7 +311,7 @@ class Archive:
             for recording in some:
                 try:
                     await self.delete(recording, {"by": "retention", "reason": "its time is over"})
-                except TooLate:
+                except (Held, TooLate):
                     continue  # held meanwhile, or another process was faster
         for deleted in await self.ledger.not_erased():
             try:

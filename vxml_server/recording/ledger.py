@@ -1,8 +1,9 @@
 """Recordings in the database: rows, and facts of everything that happens to them.
 
 The rules that must hold: a row changes only together with the fact that says so, and only if it is
-still the one that the change was made from; who hears, holds or deletes a recording is in the log
-by name before he has it.
+still the one that the change was made from; a legal hold is set and ended by `hold` and by nothing
+else, whatever happens to the recording meanwhile, and keeps it from being deleted; who hears, holds
+or deletes a recording is in the log by name before he has it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ _TABLE = recording_tables.recordings
 _FIELDS = tuple(field.name for field in fields(Recording))
 _COLUMNS = tuple(_TABLE.c[name] for name in _FIELDS)
 _LONGEST_SEARCH = 4000
+
+NOTHING_TO_HOLD = frozenset({State.DELETED, State.REFUSED, State.FAILED})
+"""States of recordings without audio."""
 
 Beside = Callable[[AsyncConnection], Awaitable[Sequence[NewEvent]]]
 """What is stored together with a recording: its facts, for the end of the transaction."""
@@ -99,16 +103,38 @@ class Ledger:
         about: Mapping[str, Json] | None = None,
     ) -> None:
         """Stores what `changed` made of a recording. Once more is harmless."""
-        fact = _fact(after, event, at, about or {})
-        await self._replace(before.generation, after, fact)
+        mine = (_TABLE.c.id == after.id) & (_TABLE.c.generation == before.generation)
+        if event is Event.DELETE:
+            mine &= ~_TABLE.c.held
+        # It may have been held or released since `before` was read.
+        values = {name: value for name, value in _row(after).items() if name != "held"}
+        async with self._store.transaction() as connection:
+            done = await connection.execute(update(_TABLE).where(mine).values(values))
+            if done.rowcount == 1:
+                await append_facts(connection, [_fact(after, event, at, about or {})])
+                return
+        stored = await self.get(after.id)
+        same = ("generation", "state")
+        if any(getattr(stored, name, None) != getattr(after, name) for name in same):
+            raise TooLate(after.id)
 
     async def hold(
         self, recording: Recording, held: bool, at: datetime, about: Mapping[str, Json]
     ) -> Recording:
-        """Keeps it whatever its age and whoever wants it gone, or no longer."""
-        after = replace(recording, held=held, generation=recording.generation + 1)
-        fact = _fact(after, "held" if held else "released", at, about)
-        await self._replace(recording.generation, after, fact)
+        """Keeps it whatever its age and whoever wants it gone, or no longer; as it is now.
+
+        Who changes it meanwhile does not notice. Raises `TooLate` when there is nothing any more
+        that could be held.
+        """
+        mine = (_TABLE.c.id == recording.id) & ~_TABLE.c.state.in_(NOTHING_TO_HOLD)
+        change = update(_TABLE).where(mine).values(held=held).returning(*_COLUMNS)
+        async with self._store.transaction() as connection:
+            row = (await connection.execute(change)).first()
+            if row is None:
+                raise TooLate(recording.id)
+            after = _recording(row)
+            fact = _fact(after, "held" if held else "released", at, about)
+            await append_facts(connection, [fact])
         return after
 
     async def accessed(self, recording: Recording, at: datetime, about: Mapping[str, Json]) -> None:
@@ -121,18 +147,6 @@ class Ledger:
         fact = _fact(recording, "tampered", at, {"trouble": trouble})
         async with self._store.transaction() as connection:
             await append_facts(connection, [fact])
-
-    async def _replace(self, before: int, after: Recording, fact: NewEvent) -> None:
-        mine = (_TABLE.c.id == after.id) & (_TABLE.c.generation == before)
-        async with self._store.transaction() as connection:
-            done = await connection.execute(update(_TABLE).where(mine).values(_row(after)))
-            if done.rowcount == 1:
-                await append_facts(connection, [fact])
-                return
-        stored = await self.get(after.id)
-        same = ("generation", "state", "held")
-        if any(getattr(stored, name, None) != getattr(after, name) for name in same):
-            raise TooLate(after.id)
 
     # Reading -----------------------------------------------------------------------------------
 

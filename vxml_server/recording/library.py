@@ -14,6 +14,7 @@ from typing import BinaryIO
 from vxml_server.clock import Clock
 from vxml_server.recording.archive import Archive, NotStored
 from vxml_server.recording.envelope import EnvelopeError, Keyring, Opened, is_encrypted
+from vxml_server.recording.ledger import NOTHING_TO_HOLD
 from vxml_server.recording.records import Found, Recording, Wanted
 from vxml_server.recording.spool import SEALED, samples_of, wav_header
 from vxml_server.recording.transitions import State
@@ -100,7 +101,7 @@ class Library:
         """Sets or ends a legal hold. Raises `NoRecording`, `NotStored` (there is nothing to hold),
         `TooLate`."""
         found = await self.get(recording)
-        if found.state in {State.DELETED, State.REFUSED, State.FAILED}:
+        if found.state in NOTHING_TO_HOLD:
             raise NotStored(found.state)
         about = {"by": who, "reason": reason}
         return await self._ledger.hold(found, held, self._clock.utc_now(), about)
