@@ -37,7 +37,9 @@ __all__ = [
 @pytest.fixture
 async def hall(tmp_path: Path) -> AsyncIterator[Hall]:
     world, board = await _attended(tmp_path, DEFINITIONS)
-    yield Hall(world, board)
+    made = Hall(world, board)
+    yield made
+    made.thaw()
     await board.close()
     await world.close()
 

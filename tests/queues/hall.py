@@ -48,6 +48,17 @@ class Hall:
     async def settle(self, seconds: float = 0.0) -> None:
         await self.world.settle(seconds)
 
+    def freeze(self) -> None:
+        """The database does not answer."""
+        self.world._stores[0].gate = asyncio.Event()
+
+    def thaw(self) -> None:
+        """It answers again."""
+        store = self.world._stores[0]
+        if store.gate is not None:
+            store.gate.set()
+            store.gate = None
+
     async def result(self, waiter: Waiter) -> TransferResult:
         """What became of him, which needs no more time, and that nothing is left of him."""
         assert waiter.running is not None

@@ -96,7 +96,12 @@ class Caller(FakeCaller):
             self.is_over = True
             return
         onwards, self._onwards = self._onwards, None
-        self.worker.do(self.enter(first=onwards))
+        self.worker.do(self._go_on(onwards))
+
+    async def _go_on(self, first: str) -> None:
+        """Back to the queue, after the conversation."""
+        await self.worker.centre.leave(self.entry, Exit.SERVED)
+        await self.enter(first)
 
     async def move_to(self, queue_name: str) -> None:
         """To another queue, in his place."""

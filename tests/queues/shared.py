@@ -125,13 +125,15 @@ async def quiet(
     centres: Sequence[ContactCentre],
     last: Callable[[], Coroutine[Any, Any, int]],
 ) -> None:
-    """Until nobody waits for the database, and all centres have read the log to its `last` fact."""
+    """Until nobody waits for the database, and all centres have read the log to its `last` fact,
+    unless one of them cannot."""
     while True:
         await traffic.settle()
         if (begun := traffic.begun) == traffic.was_quiet_at:
             return
         number = await last()
-        if any(centre._replica._seq < number for centre in centres):
+        is_away = any(store.gate is not None for store in stores)
+        if not is_away and any(centre._replica._seq < number for centre in centres):
             for store in stores:
                 store.feed.wake()
         elif begun == traffic.begun:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,10 @@ from tests.queues.workers import state
 from vxml_server.asr import Understood, VoiceEnding, VoiceResult
 from vxml_server.grammar import phrase
 from vxml_server.interpreter import ActiveGrammar, InputProperties, TransferResult
-from vxml_server.queues.rows import Presence
+from vxml_server.queues.centre import LEAVE_PATIENCE
+from vxml_server.queues.rows import Offer, Presence
+from vxml_server.queues.telephony import Telephone
+from vxml_server.queues.transitions import OfferEvent
 
 
 async def test_an_agent_who_answers_has_the_caller_who_hears_nothing_else_then(hall: Hall) -> None:
@@ -167,6 +172,154 @@ async def test_the_notice_comes_before_the_waiting_and_the_recording_with_the_br
     telephone.bye()
     assert await hall.outcome(waiter) == "far_end_disconnect"
     assert tape.happened == ["notice", "agent ann", "start", "key 4", "close"]
+
+
+# While the database is away ----------------------------------------------------------------------
+
+
+def at_the_bridge(waiter: Waiter, do: Callable[[Offer], Awaitable[None]]) -> None:
+    """What happens when the agent has answered, before he is bridged."""
+    connect = waiter.transfer.connect
+
+    async def connects(telephone: Telephone, offer: Offer) -> bool:
+        await do(offer)
+        return await connect(telephone, offer)
+
+    waiter.transfer.connect = connects
+
+
+async def bridged_without_a_database(hall: Hall) -> tuple[Waiter, Tape]:
+    """A caller and ann, who talk; that she answered is stored, and no more."""
+
+    async def freezes(offer: Offer) -> None:
+        hall.freeze()
+
+    tape = Tape()
+    waiter = Waiter(hall.board, "queue:sales", recorded=tape)
+    at_the_bridge(waiter, freezes)
+    await hall.settle()
+    await hall.answers()
+    assert waiter.is_bridged
+    assert state(hall.centre, "ann") == "ringing", "the bridge is not stored"
+    return waiter, tape
+
+
+async def told(hall: Hall) -> list[str]:
+    """The log from the answer on."""
+    facts = [fact for fact in await hall.world.facts() if not fact.startswith("agent.")]
+    return facts[facts.index("offer.answered") + 1 :]
+
+
+CONVERSATION = ["offer.bridged", "queue.connected", "offer.wrapping_up", "queue.left"]
+
+
+async def test_what_two_say_is_recorded_also_before_the_bridge_is_stored(hall: Hall) -> None:
+    waiter, tape = await bridged_without_a_database(hall)
+    assert tape.happened == ["notice", "agent ann", "start"]
+    await hall.settle(20)
+    hall.thaw()
+    await hall.settle(10)
+    assert state(hall.centre, "ann") == "talking"
+    (await hall.telephone("ann")).bye()
+    await hall.settle()
+    assert await hall.result(waiter) == TransferResult(
+        "far_end_disconnect", pytest.approx(30, abs=1)
+    )
+    assert tape.happened == ["notice", "agent ann", "start", "close"]
+    assert await told(hall) == CONVERSATION
+
+
+async def test_an_agent_who_hangs_up_before_the_bridge_is_stored_keeps_nobody_waiting(
+    hall: Hall,
+) -> None:
+    waiter, tape = await bridged_without_a_database(hall)
+    await hall.settle(20)
+    (await hall.telephone("ann")).bye()
+    await hall.settle()
+    assert tape.happened == ["notice", "agent ann", "start", "close"]
+    await hall.settle(LEAVE_PATIENCE + 0.1)
+    assert waiter.running.done()
+    hall.thaw()
+    await hall.settle(1)
+    assert await hall.result(waiter) == TransferResult("far_end_disconnect", pytest.approx(20))
+    assert await told(hall) == CONVERSATION
+    assert state(hall.centre, "ann") == "wrapping_up"
+
+
+async def test_an_agent_is_let_go_at_once_when_the_caller_hangs_up_before_the_bridge_is_stored(
+    hall: Hall,
+) -> None:
+    waiter, tape = await bridged_without_a_database(hall)
+    waiter.hang_up()
+    await hall.settle()
+    assert tape.happened == ["notice", "agent ann", "start", "stop"]
+    assert "BYE" in (await hall.telephone("ann")).sent
+    await hall.settle(2 * LEAVE_PATIENCE + 0.1)
+    assert waiter.running.done()
+    hall.thaw()
+    await hall.settle(1)
+    assert await hall.outcome(waiter) == "connection.disconnect.hangup"
+    assert await told(hall) == CONVERSATION
+
+
+async def test_the_end_of_a_conversation_keeps_nobody_waiting_for_the_database(hall: Hall) -> None:
+    tape = Tape()
+    waiter = await hall.bridged(recorded=tape)
+    hall.freeze()
+    (await hall.telephone("ann")).bye()
+    await hall.settle()
+    assert tape.happened[-1] == "close"
+    await hall.settle(LEAVE_PATIENCE + 0.1)
+    assert waiter.running.done()
+    hall.thaw()
+    await hall.settle(1)
+    assert await hall.outcome(waiter) == "far_end_disconnect"
+    assert await told(hall) == CONVERSATION
+
+
+async def test_the_log_has_the_end_of_a_conversation_before_what_comes_after_it(hall: Hall) -> None:
+    waiter = await hall.bridged()
+    waiter.transfer.send_on("", "")
+    hall.freeze()
+    (await hall.telephone("ann")).bye()
+    await hall.settle(1)
+    assert not waiter.is_bridged
+    hall.thaw()
+    await hall.settle(1)
+    assert waiter.hears
+    assert (await told(hall))[:5] == [*CONVERSATION, "queue.entered"]
+
+
+async def test_what_was_recorded_of_a_bridge_that_does_not_hold_ends_and_he_waits_on(
+    hall: Hall,
+) -> None:
+    async def withdraws(offer: Offer) -> None:
+        assert await hall.centre._replica.advance(offer.id, OfferEvent.WITHDRAW)
+
+    tape = Tape()
+    waiter = Waiter(hall.board, "queue:sales", recorded=tape)
+    at_the_bridge(waiter, withdraws)
+    await hall.settle()
+    telephone = await hall.telephone("ann")
+    await hall.centre.present("ann", Presence.ON_BREAK)
+    telephone.answer()
+    await hall.settle()
+    assert "BYE" in telephone.sent
+    assert tape.happened == ["notice", "agent ann", "start", "stop"]
+    assert not waiter.is_bridged
+    assert waiter.hears
+
+
+async def test_nothing_is_recorded_of_an_agent_who_was_gone_before_the_bridge(hall: Hall) -> None:
+    tape = Tape()
+    waiter = Waiter(hall.board, "queue:sales", recorded=tape)
+    await hall.settle()
+    telephone = await hall.telephone("ann")
+    telephone.answer()
+    telephone.bye()
+    await hall.settle()
+    assert waiter.hears
+    assert tape.happened == ["notice", "stop"]
 
 
 async def test_nobody_is_recorded_whom_no_agent_has_taken(hall: Hall) -> None:

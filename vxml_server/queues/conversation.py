@@ -2,7 +2,8 @@
 
 The rules that must hold: a telephone is the caller's from the moment it is `expected` until it is
 let go, so that nobody else is bridged with him meanwhile; however the conversation ends, the agent
-does not hear him any more.
+does not hear him any more. What is recorded begins and ends with the bridge, whatever of that is
+still to be stored.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ class Conversation:
         self._ear = handover.ear
         self._request = request
         self._telephone: AgentTelephone | None = None
-        self._offer: Offer | None = None
         self._ending = EndingInput(reception.clock, handover.ear, request)
         self._began: float | None = None
         self._talked = 0.0
         self.answered_at: datetime | None = None
         """When the last agent and he began to talk."""
+        self._answered_before: datetime | None = None
         self.is_parted = False
         """Whether the agent has left, or was taken out of it."""
         self.recorded: Recorded | None = None
@@ -65,13 +66,19 @@ class Conversation:
         """The agent who was expected is not bridged."""
         self._telephone = None
 
-    def bridge(self) -> None:
-        """Lets the two hear each other."""
+    def bridge(self, offer: Offer) -> None:
+        """Lets the two hear each other; what they say is recorded, if it is to be."""
         assert self._telephone is not None, "he is expected"
         # What was pressed for the document is not meant for the agent.
         self._caller.events.take_keys()
         self._telephone.talk_to(self._caller, self.recorded.key if self.recorded else None)
-        self._engine.bridge(self._caller.channel, self._telephone.leg.channel)
+        agent = self._telephone.leg
+        self._engine.bridge(self._caller.channel, agent.channel)
+        self._answered_before, self.answered_at = self.answered_at, self._clock.utc_now()
+        self._began = self._clock.monotonic()
+        if self.recorded is not None and agent.end is None:
+            self.recorded.agent(offer.agent, {"entry": offer.entry})
+            self.recorded.start(self._caller.channel, agent.channel)
 
     def unbridge(self) -> None:
         """They do not hear each other any more, if they did."""
@@ -81,9 +88,12 @@ class Conversation:
     def disconnect(self) -> None:
         """Parts the two before they have been served; the telephone is not his any more."""
         assert self._telephone is not None, "he is bridged"
+        if self.recorded is not None:
+            self.recorded.stop()
         self._engine.unbridge(self._caller.channel)
         self._telephone.talk_to(None)
         self._telephone = None
+        self._began, self.answered_at = None, self._answered_before
 
     def oversee(self, telephone: Telephone | None, mode: Mode) -> None:
         """As `Caller.oversee`."""
@@ -107,10 +117,6 @@ class Conversation:
 
     # From the bridge to the end ----------------------------------------------------------------
 
-    def served(self, offer: Offer) -> None:
-        """The bridge is confirmed: it is this agent who has him."""
-        self._offer = offer
-
     def parted(self) -> None:
         """The agent has left, or was taken out of it."""
         self.is_parted = True
@@ -121,16 +127,11 @@ class Conversation:
 
         Raises `VoiceXmlEvent` when a tag of a grammar that ends it fails.
         """
-        assert self._telephone is not None and self._offer is not None, "they are bridged"
+        assert self._telephone is not None and self._began is not None, "they are bridged"
         agent = self._telephone.leg
-        self.answered_at = self._clock.utc_now()
-        began = self._began = self._clock.monotonic()
         self._ending.overhear()
-        if self.recorded is not None:
-            self.recorded.agent(self._offer.agent, {"entry": self._offer.entry})
-            self.recorded.start(self._caller.channel, agent.channel)
         limit = self._request.max_time
-        deadline = began + limit if limit > 0 else None
+        deadline = self._began + limit if limit > 0 else None
         while True:
             if self._caller.end is not None:
                 return self._over(HANGUP)

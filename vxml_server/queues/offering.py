@@ -2,13 +2,15 @@
 
 The rules that must hold: the offer is moved on by what really happened, in that order; it is
 bridged only when the agent has answered and the caller is still there; whatever ends it, and
-whoever, its telephone is hung up and the offer has an outcome.
+whoever, its telephone is hung up and the offer has an outcome. What is stored may take long: the
+two talk meanwhile, and neither waits for it when the other has gone.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -52,13 +54,16 @@ class Offering:
         self.offer = offer
         self.caller = caller
         self.is_bridged = False
-        """Whether it became a conversation."""
+        """Whether it is a conversation, and stored as one."""
         self._agent = agent
         self._advance = advance
         self._now = now
         self._stopped: asyncio.Future[OfferEvent] = asyncio.get_running_loop().create_future()
         self._telephone: Telephone | None = None
         """Until the caller is connected with it."""
+        self._is_served = False
+        self._is_parted = False
+        """What the caller has been told."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self, done: Callable[[], None]) -> None:
@@ -111,13 +116,14 @@ class Offering:
             _log.exception("an offer failed", offer=self.offer.id, agent=self._agent.name)
         if telephone is not None:
             telephone.hang_up()
+        if self.is_bridged:
+            event, self.is_bridged = OfferEvent.HANG_UP, False
+            self._part()
         try:
-            await self._advance(self.offer.id, OfferEvent.HANG_UP if self.is_bridged else event)
+            await self._advance(self.offer.id, event)
         except StoreError as error:
             # This worker stops without its database; another one puts right what it leaves.
             _log.warning("an offer's end is not stored", offer=self.offer.id, error=str(error))
-        if self.is_bridged:
-            self.caller.parted(self.offer)
 
     async def _until_over(self, telephone: Telephone) -> OfferEvent:
         """From dialling to the end; the answer is how it ended."""
@@ -134,16 +140,54 @@ class Offering:
             # An agent who has gone in the gap must not be taken for one who talks.
             if await self._hear(telephone, 0.0) is Happening.HUNG_UP:
                 return OfferEvent.AGENT_DROP
-            self.is_bridged = await self._advance(self.offer.id, OfferEvent.BRIDGE)
+            await self._converse(telephone)
         finally:
-            if not self.is_bridged:
+            if not self._is_served:
                 self.caller.disconnect()
-        if not self.is_bridged:
-            return OfferEvent.WITHDRAW
-        self.caller.served(self.offer)
-        while await self._hear(telephone, None) is not Happening.HUNG_UP:
-            pass
-        return OfferEvent.HANG_UP
+        return OfferEvent.WITHDRAW
+
+    async def _converse(self, telephone: Telephone) -> None:
+        """From the bridge to the end of the conversation, of which it is stored that it began.
+
+        It may be over before that: then it was one all the same, but for those that others have
+        ended, because they took this worker for dead.
+        """
+        storing = asyncio.ensure_future(self._advance(self.offer.id, OfferEvent.BRIDGE))
+        over = asyncio.ensure_future(self._until_hung_up(telephone))
+        try:
+            await asyncio.wait({storing, over}, return_when=asyncio.FIRST_COMPLETED)
+            if not storing.done():
+                telephone.hang_up()
+                if not self._is_lost:
+                    self._serve()
+                    self._part()
+            self.is_bridged = await storing
+            if self.is_bridged:
+                self._serve()
+                await over
+        finally:
+            over.cancel()
+            await asyncio.gather(over, return_exceptions=True)
+
+    async def _until_hung_up(self, telephone: Telephone) -> None:
+        """Returns when the agent has hung up, or is to."""
+        with suppress(_Stopped):
+            while await self._hear(telephone, None) is not Happening.HUNG_UP:
+                pass
+
+    @property
+    def _is_lost(self) -> bool:
+        return self._stopped.done() and self._stopped.result() is OfferEvent.LOSE
+
+    def _serve(self) -> None:
+        if not self._is_served:
+            self._is_served = True
+            self.caller.served(self.offer)
+
+    def _part(self) -> None:
+        if not self._is_parted:
+            self._is_parted = True
+            self.caller.parted(self.offer)
 
     async def _until_answered(self, telephone: Telephone) -> OfferEvent | None:
         """None once the agent has answered; otherwise how the offer ends."""
@@ -166,12 +210,15 @@ class Offering:
         """What happens next on the telephone; raises `_Stopped` when the offer is to end."""
         hearing = asyncio.ensure_future(telephone.next(seconds))
         either: set[asyncio.Future[Any]] = {hearing, self._stopped}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if not self._stopped.done():
-            return hearing.result()
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not self._stopped.done():
+                return hearing.result()
+        finally:
+            if not hearing.done():
+                hearing.cancel()
+                await asyncio.wait([hearing])
         # It may have been hung up by us: what it tells then has not happened to the offer.
-        hearing.cancel()
-        await asyncio.wait([hearing])
         raise _Stopped
 
 

@@ -51,17 +51,21 @@ class Caller(Protocol):
     async def connect(self, telephone: Telephone, offer: Offer) -> bool:
         """Lets the two hear each other; False when the caller has gone, and nothing is connected.
 
-        What he heard while he waited has ended when this returns.
+        What he heard while he waited has ended when this returns. What they say is recorded from
+        here on, if it is to be: that the bridge is confirmed may come later.
         """
 
     def disconnect(self) -> None:
         """Parts the two again before the bridge was confirmed; he goes on waiting."""
 
     def served(self, offer: Offer) -> None:
-        """The bridge is confirmed: he has left the queue."""
+        """The bridge is confirmed, or the conversation over before that: he has left the queue."""
 
     def parted(self, offer: Offer) -> None:
-        """The conversation is over: the agent has left it, or was taken out of it."""
+        """The conversation is over: the agent has left it, or was taken out of it.
+
+        That is stored next. Before he waits anew he leaves his entry, which waits for that.
+        """
 
     def oversee(self, telephone: Telephone | None, mode: Mode) -> None:
         """Lets a third party into his conversation, or changes what he does in it; None: he goes.

@@ -201,6 +201,8 @@ class QueueTransfer:
                     if onwards is None or not self._conversation.is_parted or self._has_gone():
                         return result
                     self._leave_conversation()
+                    # The log has the end of it before what comes next.
+                    await self._centre.leave(self._entry, Exit.SERVED)
                     if onwards.dest and (sent := await self._send_on(onwards.dest)) is not None:
                         return sent
                     if (failed := await self._stand(first=onwards.agent)) is not None:
@@ -286,6 +288,8 @@ class QueueTransfer:
 
     async def _gone(self) -> TransferResult:
         """The caller has hung up; what he has asked for until then still holds."""
+        if self._conversation.has_agent:
+            self._conversation.leave()
         await self._centre.leave(self._entry, Exit.ABANDONED)
         if self._treatment is not None:
             await self._treatment.part(PARTING)
@@ -432,7 +436,7 @@ class QueueTransfer:
         if self._has_gone():
             self._conversation.forget()
             return False
-        self._conversation.bridge()
+        self._conversation.bridge(offer)
         return True
 
     def disconnect(self) -> None:
@@ -441,7 +445,6 @@ class QueueTransfer:
             self._tell(_Step.RETURNED)
 
     def served(self, offer: Offer) -> None:
-        self._conversation.served(offer)
         self._tell(_Step.SERVED)
 
     def parted(self, offer: Offer) -> None:
