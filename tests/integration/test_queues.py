@@ -98,7 +98,7 @@ def scenes(centre: Centre) -> Scenes:
             "again",
             (*talks, "-m", "2"),
             treatment=centre.caller.documents.uri("treatment.vxml"),
-            agent={"wrap_up_time": 1},
+            agent={"wrap_up_time": 2},
         ),
         "by-name": partial(scene, "by-name", talks),
     }
@@ -189,6 +189,7 @@ def test_a_waiting_caller_is_told_how_he_stands_in_each_round(scenes: Scenes) ->
     call = scenes["stands"].result().call
     rounds = [one for one in call.told if "round" in one]
     assert [one["round"] for one in rounds] == ["0", "1", "2"]
+    assert float(rounds[0]["elapsed"]) < 1.5
     assert {one["position"] for one in rounds} == {"1"}
     assert {one["queue"] for one in rounds} == {"stands"}
     assert scenes["stands"].result().outcome == "queue_timeout"
@@ -224,8 +225,8 @@ def test_a_caller_who_comes_back_to_a_queue_has_his_place(scenes: Scenes) -> Non
     assert scene.outcome == "far_end_disconnect far_end_disconnect"
     scene.agents["again-0"].assert_success()
     elapsed = [float(one["elapsed"]) for one in scene.call.told if "elapsed" in one]
-    assert 0 <= elapsed[0] < 3.0
-    assert elapsed[-1] - elapsed[0] > 1.0, "the conversation counts too"
+    # The first time the agent may answer before the caller is told anything.
+    assert elapsed[-1] > 1.0, "the conversation counts too"
 
 
 def test_an_agent_may_be_wanted_by_name(scenes: Scenes) -> None:
