@@ -38,7 +38,7 @@ from vxml_server.queues.board import Board
 from vxml_server.queues.ledger import Ledger
 from vxml_server.queues.matching import Assignment
 from vxml_server.queues.profiles import Agent, Member, Queue, Strategy
-from vxml_server.queues.rows import Change, Entry, EntryState, Exit, Presence
+from vxml_server.queues.rows import Change, Entry, EntryState, Exit, Presence, day_of
 from vxml_server.queues.transitions import (
     OfferEvent,
     advance,
@@ -145,7 +145,7 @@ class Simulation:
                     *(step.offers[0], event, (step.agents or claimed.agents)[0], agent),
                     (step.entries or claimed.entries)[0],
                     now=self._now,
-                    today="day",
+                    today=day_of(self._now, UTC),
                 )
                 steps.append(step)
             for one in steps:
@@ -225,7 +225,7 @@ class Simulation:
             advance(
                 *(offer, event, agent.row, agent.profile, self.board.entries.get(offer.entry)),
                 now=self._now,
-                today="day",
+                today=day_of(self._now, UTC),
                 wrap_up_time=WRAP_UP,
             )
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from datetime import UTC
 from typing import Any
 
 from vxml_server.queues.board import Board
@@ -17,10 +18,12 @@ from vxml_server.queues.rows import (
     Offer,
     OfferState,
     Presence,
+    day_of,
 )
 from vxml_server.queues.transitions import OfferEvent, advance, claim, enter, leave, present
 
-TODAY = "2026-01-01"
+BEGINNING = 1000.0
+TODAY = day_of(BEGINNING, UTC)
 
 
 def agent(name: str, **values: Any) -> Agent:
@@ -44,7 +47,7 @@ class ContactCentre:
     def __init__(
         self, agents: Iterable[Agent], queues: Iterable[Queue], groups: Iterable[Group] = ()
     ) -> None:
-        self.now = 1000.0
+        self.now = BEGINNING
         self.board = Board()
         self.board.define(agents, groups, queues)
         self.facts: list[Fact] = []
@@ -111,7 +114,7 @@ class ContactCentre:
                 advance(
                     *(one, event, self.board.row(one.agent), profile, entry),
                     now=self.now,
-                    today=TODAY,
+                    today=day_of(self.now, UTC),
                 )
             )
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC
 from random import Random
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -34,6 +36,7 @@ from vxml_server.queues.rows import AgentRow, Entry, Presence
 from vxml_server.queues.transitions import OfferEvent as E
 
 NAMES = ("ann", "bob", "cyd")
+DAY = 86_400.0
 
 
 def centre_of(strategy: Strategy, **values: object) -> ContactCentre:
@@ -90,6 +93,31 @@ def test_least_talk_time_asks_who_has_talked_least() -> None:
     assert served(centre, 50) == "cyd"
     assert served(centre, 60) == "bob"
     assert served(centre, 1) == "cyd"
+
+
+@pytest.mark.parametrize("strategy", [Strategy.FEWEST_CALLS, Strategy.LEAST_TALK_TIME])
+def test_what_an_agent_did_yesterday_does_not_count_today(strategy: Strategy) -> None:
+    centre = centre_of(strategy)
+    for name in ("ann", "bob"):
+        centre.present(name, Presence.SIGNED_OUT)
+    assert [served(centre, 100) for _ in range(3)] == ["cyd", "cyd", "cyd"]
+    centre.now += DAY
+    centre.sign_in("ann", "bob")
+    assert [served(centre) for _ in range(3)] == ["cyd", "ann", "bob"], "none has had any today"
+
+
+def test_the_day_begins_where_the_contact_centre_is() -> None:
+    rows = (
+        AgentRow("ann", Presence.AVAILABLE, day="1970-01-02", calls=9),
+        AgentRow("bob", Presence.AVAILABLE, day="1970-01-03", calls=1),
+    )
+    agents = {row.name: Candidate(agent(row.name), row) for row in rows}
+    rosters = {"q": roster(queue("q", ("ann", "bob"), strategy=Strategy.FEWEST_CALLS), {})}
+    evening = 2 * DAY - 1800.0
+    caller = Waiting(Entry("e", "q", "call", "main", evening))
+    for zone, name in ((ZoneInfo("Europe/Paris"), "ann"), (UTC, "bob")):
+        (found,) = match(agents, [caller], rosters, evening, {}, zone=zone)
+        assert found.agent == name
 
 
 def test_top_down_asks_in_member_order_whoever_is_free() -> None:

@@ -12,6 +12,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, tzinfo
 from math import inf
 
 from vxml_server.queues.matching import (
@@ -42,7 +43,9 @@ class _PassedOver:
 class Board:
     """Definitions and rows. Nothing here waits or fails."""
 
-    def __init__(self) -> None:
+    def __init__(self, zone: tzinfo = UTC) -> None:
+        """`zone` is where the day of the agents' counters begins."""
+        self._zone = zone
         self.agents: dict[str, Candidate] = {}
         """Those who are defined, each with a row (a new one is signed out)."""
         self.groups: dict[str, Group] = {}
@@ -273,7 +276,7 @@ class Board:
             if at < inf:
                 self._wakes[queue] = at
             waiting += callers
-        return match(self.agents, waiting, self.rosters, now, self.cursors, seats)
+        return match(self.agents, waiting, self.rosters, now, self.cursors, seats, self._zone)
 
     def pass_over(self, assignment: Assignment, since: float) -> None:
         """An assignment that is not made here. From `since` on, others have the agent: the caller

@@ -17,10 +17,11 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from math import inf, log
 
 from vxml_server.queues.profiles import Agent, Relaxation, Roster, Seat, Strategy
-from vxml_server.queues.rows import AgentRow, Entry, EntryState, Presence
+from vxml_server.queues.rows import AgentRow, Entry, EntryState, Presence, day_of
 from vxml_server.queues.transitions import is_free
 
 
@@ -66,14 +67,17 @@ def match(
     now: float,
     cursors: Mapping[str, str],
     seats: Seats | None = None,
+    zone: tzinfo = UTC,
 ) -> tuple[Assignment, ...]:
     """The offers to be made now, in the order in which callers come.
 
     `rosters` are the queues by name; `cursors` say whom each round-robin queue asked last. A caller
     of a queue that does not exist, and an agent without a definition, match nothing. With `seats`
     no others are looked at; the answer is the same when all are there whose agents `could_take`.
+    `zone` is where the day of the agents' counters begins.
     """
     waiting = tuple(waiting)
+    today = day_of(now, zone)
     desks = {
         name: Desk(rosters[name], agents, now, seats=None if seats is None else seats.get(name, ()))
         for name in {caller.entry.queue for caller in waiting} & rosters.keys()
@@ -102,7 +106,8 @@ def match(
             if seat.agent not in caller.offered
             and _room(agent, entry.medium) > taken[seat.agent, entry.medium]
         ]
-        for seat, agent in _preferred(free, entry, desk.roster, asked.get(queue, ""))[:wanted]:
+        best = _preferred(free, entry, desk.roster, asked.get(queue, ""), today)
+        for seat, agent in best[:wanted]:
             taken[seat.agent, entry.medium] += 1
             if not any(
                 _room(agent, one) > taken[seat.agent, one] for one in agent.profile.capacity
@@ -262,7 +267,9 @@ def _wanted(caller: Waiting, roster: Roster, now: float) -> int:
 _Free = tuple[Seat, Candidate]
 
 
-def _preferred(free: Sequence[_Free], entry: Entry, roster: Roster, asked: str) -> list[_Free]:
+def _preferred(
+    free: Sequence[_Free], entry: Entry, roster: Roster, asked: str, today: str
+) -> list[_Free]:
     """The best first: lower tiers before higher ones, and by the strategy within a tier; what is
     left undecided goes by the order of members."""
     order = roster.order
@@ -277,9 +284,11 @@ def _preferred(free: Sequence[_Free], entry: Entry, roster: Roster, asked: str) 
             case Strategy.LONGEST_IDLE:
                 first = agent.row.idle_since
             case Strategy.FEWEST_CALLS:
-                first, second = agent.row.calls, agent.row.idle_since
+                first = agent.row.calls if agent.row.day == today else 0
+                second = agent.row.idle_since
             case Strategy.LEAST_TALK_TIME:
-                first, second = agent.row.talk_time, agent.row.idle_since
+                first = agent.row.talk_time if agent.row.day == today else 0.0
+                second = agent.row.idle_since
             case Strategy.ROUND_ROBIN:
                 first = (place - last - 1) % len(order)
             case Strategy.RANDOM:

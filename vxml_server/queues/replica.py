@@ -11,7 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from functools import partial
 from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ from vxml_server.queues.rows import (
     Fact,
     Offer,
     OfferState,
+    day_of,
 )
 from vxml_server.queues.tasks import for_ever, to_the_end
 from vxml_server.queues.timeline import Timeline
@@ -92,7 +93,7 @@ class Replica:
     ) -> None:
         """`worker` is unlike any other ever; `zone` is where the day of the agents' counters
         begins; `moved` is told the ids of entries and of offers that others may have changed."""
-        self.board = Board()
+        self.board = Board(zone)
         self.ledger = Ledger(store, worker)
         self.news = asyncio.Event()
         self.declared: frozenset[tuple[Kind, str]] = frozenset()
@@ -165,7 +166,7 @@ class Replica:
 
     def today(self) -> str:
         """The day for the agents' counters, as an ISO date."""
-        return datetime.fromtimestamp(self.now(), self._zone).date().isoformat()
+        return day_of(self.now(), self._zone)
 
     def experience(self, queue: str) -> Experience:
         """What the past of a queue teaches."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
 from enum import StrEnum
 
 from vxml_server.store import Json
@@ -68,6 +69,11 @@ class Exit(StrEnum):
     MOVED = "moved"
     REMOVED = "removed"
     LOST = "lost"
+
+
+def day_of(at: float, zone: tzinfo) -> str:
+    """The day of the agents' counters at a time, as an ISO date."""
+    return datetime.fromtimestamp(at, zone).date().isoformat()
 
 
 @dataclass(frozen=True, slots=True)
