@@ -76,6 +76,35 @@ async def test_what_a_crash_has_left_is_brought_to_its_end_by_the_next_process(
         assert "interrupted" in await world.told()
 
 
+async def test_what_a_worker_has_taken_over_stays_his_when_its_first_one_starts_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(self: Target, *_: object) -> None:
+        raise TargetError("away")
+
+    monkeypatch.setattr(Target, "put", away)
+    async with world_of(tmp_path) as main:
+        one = await accepted(main)
+        a, b, far_a, far_b = main.parties()
+        one.start(a, b)
+        main.talk(far_a, far_b, ramp(SECOND), ramp(SECOND))
+        one.close()
+        assert (await main.settled("stopped")).worker == "main"
+    async with world_of(tmp_path, worker="other") as other:
+        assert (await other.settled("stopped")).worker == "other"
+        async with world_of(tmp_path, clock=other.clock) as main:
+            assert (await main.settled("stopped")).worker == "other"
+        await until(lambda: other.clock.next_due() == pytest.approx(1))
+        monkeypatch.undo()
+        other.clock.advance(1)
+        stored = await other.settled()
+        assert stored.trouble == ""
+        assert len((await other.audio(stored))[0]) == SECOND
+        assert await other.told() == [
+            *("announced", "started", "stopped", "taken_over", "stored", "accessed")
+        ]
+
+
 async def test_a_record_whose_process_is_gone_with_its_disk_is_closed(tmp_path: Path) -> None:
     async with world_of(tmp_path) as world:
         await accepted(world)

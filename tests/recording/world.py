@@ -120,16 +120,18 @@ class World:
 
 
 @asynccontextmanager
-async def world_of(folder: Path, **settings: Any) -> AsyncIterator[World]:
+async def world_of(
+    folder: Path, *, clock: VirtualClock | None = None, worker: str = "main", **settings: Any
+) -> AsyncIterator[World]:
     """Closed at the end, unless that was done."""
     given = {"rules": [EVERYTHING], "mask_keys": False, "target": str(folder / "target")}
-    clock = VirtualClock()
-    store = await Store.open(url_of(folder), clock)
+    clock = clock or VirtualClock()
+    store = await Store.open(url_of(folder), clock, worker=worker)
     media = MediaWorld()
     recordings = Recordings(
         RecordingSettings.model_validate({**given, "spool": str(folder / "spool"), **settings}),
         store=store,
-        worker="main",
+        worker=worker,
         clock=clock,
         random=random.Random(),
         engine=media.engine,

@@ -98,6 +98,20 @@ async def test_a_message_on_the_disk_of_another_worker_is_not_there_yet(
         assert len(heard(await other.voicemail.audio(left.id, "ann"))) == 16_000
 
 
+async def test_a_message_that_another_worker_has_taken_over_is_not_lost_with_the_first_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _be_away(monkeypatch)
+    async with world_of(tmp_path) as main:
+        left = await main.leave()
+    async with world_of(tmp_path, worker="other") as other:
+        # The first one starts again, finds nothing of its own, and looks for what is gone.
+        async with world_of(tmp_path, clock=other.clock) as main:
+            await main.voicemail.sweep()
+            assert await main.voicemail.counts("sales") == Counts(1, 0)
+        assert np.array_equal(heard(await other.voicemail.audio(left.id, "ann")), tone(2.0))
+
+
 @pytest.mark.parametrize("media_type", ["audio/x-wav", "audio/basic", "audio/x-alaw-basic"])
 async def test_audio_comes_in_all_the_types_that_calls_record(
     world: World, media_type: str

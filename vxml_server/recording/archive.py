@@ -228,13 +228,17 @@ class Archive:
                 await self.ledger.advance(recording, Event.FAIL, at, about, trouble=LOST)
 
     async def _take_over(self, recording: Recording, path: Path) -> None:
-        """Ends a recording at what is there of it."""
+        """Ends a recording at what is there of it; from now on it is this worker's.
+
+        Or the one that has begun it would take it for lost when it starts again.
+        """
         now = self._clock.utc_now()
         if recording.state is State.ANNOUNCED:
             began = recording.announced_at
             recording = await self.ledger.advance(
                 recording, Event.START, now, {"repaired": True}, started_at=began
             )
+        mine = self.ledger.worker
         if recording.state is not State.STOPPED:
             seconds = await self.in_thread(lambda: self._seconds(path))
             ended = (recording.started_at or now) + timedelta(seconds=seconds)
@@ -248,11 +252,16 @@ class Archive:
                 Event.INTERRUPT,
                 now,
                 {"duration_s": round(seconds, 3), "repaired": True},
-                worker=self.ledger.worker,
+                worker=mine,
                 interrupted=True,
                 duration_s=round(seconds, 3),
                 ended_at=ended,
                 expires_at=self.retention.end(recording, ended),
+            )
+        elif recording.worker != mine:
+            about: dict[str, Json] = {"worker": mine}
+            recording = await self.ledger.advance(
+                recording, Event.TAKE_OVER, now, about, worker=mine
             )
         self.keep(recording)
 

@@ -36,6 +36,8 @@ class Event(StrEnum):
     RESUME = "resumed"
     STOP = "stopped"
     INTERRUPT = "interrupted"
+    TAKE_OVER = "taken_over"
+    """Another worker has found the file, and brings it away."""
     STORE = "stored"
     FAIL = "failed"
     DELETE = "deleted"
@@ -62,6 +64,7 @@ TABLE: Mapping[State, Mapping[Event, State]] = {
         Event.FAIL: State.FAILED,
     },
     State.STOPPED: {
+        Event.TAKE_OVER: State.STOPPED,
         Event.STORE: State.STORED,
         Event.FAIL: State.FAILED,
     },
