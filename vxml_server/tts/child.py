@@ -5,14 +5,21 @@ long is killed, and another one started at the next request; one that dies witho
 anything is left alone for a while, and the selection asks the next engine meanwhile. One whose
 libraries lose memory is replaced after so many requests.
 
-The rule: a request that nobody waits for any more is still brought to its end, because an answer
-belongs to its request.
+Each process has a folder of its own for what it and its libraries write, which goes with it, for a
+process that is killed removes nothing. If the server itself is killed, the children notice that
+nobody asks them any more, and remove theirs.
+
+The rules: a request that nobody waits for any more is still brought to its end, because an answer
+belongs to its request; what a process wrote is not there any more when it is not.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import sys
+import tempfile
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -31,6 +38,7 @@ _log = structlog.get_logger(__name__)
 START_SECONDS = 60.0  # for loading an engine and its voices
 FIRST_REST, LAST_REST = 0.5, 30.0
 MAX_OFFERS = 1000
+PREFIX = "vxml-server-speech-"
 BUFFER_BYTES = 2**21  # a sentence, so that reading it is never paused
 ANOTHER_ANSWER = "the child process gave another answer"
 
@@ -41,7 +49,8 @@ Answer = tuple[wire.Frame, bytes]
 class Child:
     """A process of this Python that answers frames (`wire`), started when it is first needed.
 
-    `command` is what follows the interpreter's name; `greeting` the frame that it is sent first,
+    `command` is what follows the interpreter's name, with the process's folder after it, which it
+    has to remove when its input ends; `greeting` the frame that it is sent first,
     for whose answer it has `START_SECONDS`, as it has `timeout` seconds for every other. After
     `max_requests` it makes room for another one.
     """
@@ -68,6 +77,7 @@ class Child:
         self._max_requests = max_requests
         self._turn = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
+        self._folder: str | None = None
         self._requests = 0  # to this process
         self._has_answered = False
         self._restart_at = 0.0
@@ -130,15 +140,19 @@ class Child:
         self._requests, self._has_answered = 0, False
         self.starts += 1
         try:
+            folder = self._folder = tempfile.mkdtemp(prefix=PREFIX)
             process = self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *self._command,
+                folder,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=BUFFER_BYTES,
                 start_new_session=True,  # a Ctrl-C on the terminal is for the server
+                env={**os.environ, "TMPDIR": folder},
             )
         except OSError as error:
+            await self._end()
             self._leave_alone()
             raise VoiceXmlEvent(
                 "error.noresource", f"no process can be started: {error.strerror}"
@@ -196,14 +210,16 @@ class Child:
 
     async def _end(self) -> None:
         process, self._process = self._process, None
-        if process is None:
-            return
-        if process.stdin is not None:
-            process.stdin.close()
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-        await process.wait()
+        if process is not None:
+            if process.stdin is not None:
+                process.stdin.close()
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.kill()
+            await process.wait()
+        if self._folder is not None:
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+            self._folder = None
 
 
 class ChildEngine:
@@ -218,7 +234,8 @@ class ChildEngine:
         """What the child is told: nothing of services, whose settings hold secrets."""
         self._child = Child(
             name,
-            ("-m", "vxml_server.tts.child_main"),
+            # Nothing that lies in the working folder is taken for a module (-P).
+            ("-P", "-m", "vxml_server.tts.child_main"),
             wire.Frame(start=wire.Start(name, self.settings)),
             clock,
             settings.timeout,

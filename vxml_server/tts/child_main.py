@@ -1,5 +1,7 @@
 """The child process of `child.ChildEngine`: an engine that answers frames until its input ends.
 
+    python -P -m vxml_server.tts.child_main <folder for what it writes>
+
 Whatever libraries print goes nowhere: standard output is the pipe to the server.
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 from typing import BinaryIO
 
@@ -23,8 +26,11 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
-    with asyncio.Runner() as runner:
-        serve(requests, answers, runner)
+    try:
+        with asyncio.Runner() as runner:
+            serve(requests, answers, runner)
+    finally:
+        shutil.rmtree(sys.argv[1], ignore_errors=True)
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, runner: asyncio.Runner) -> None:

@@ -1,6 +1,6 @@
 """The process of `phonemizer.Phonemizer`: answers frames (`wire`) until its input ends.
 
-    python -I phonemizer_main.py <folder of the piper package>
+    python -I phonemizer_main.py <folder of the piper package> <folder for what it writes>
 
 It is run as a file and imports nothing of the server, nor the package piper itself, which would
 load ONNX Runtime: so it is there in 50 ms, in 13 MiB.
@@ -31,7 +31,12 @@ def main() -> None:
     sys.modules["piper"] = package
     from piper.phonemize_espeak import EspeakPhonemizer  # noqa: PLC0415 - of that package
 
-    serve(requests, answers, EspeakPhonemizer().phonemize)
+    try:
+        serve(requests, answers, EspeakPhonemizer().phonemize)
+    finally:
+        import shutil  # noqa: PLC0415 - not before there is time for it
+
+        shutil.rmtree(sys.argv[2], ignore_errors=True)
 
 
 def serve(
