@@ -115,6 +115,29 @@ async def test_a_caller_whom_two_supervisors_take_at_once_goes_to_one_of_them(
     assert caller.with_agent == name
 
 
+async def test_a_take_that_is_given_up_promises_the_caller_to_nobody(world: World) -> None:
+    """He is just being offered to another when the supervisor's request has run out of time."""
+    caller = await world.caller("robin")
+    worker = world.workers[0]
+    offers = worker.centre.offers
+    offers.promise(caller.entry, "bob")
+    await world.sign_in("cyd")
+    worker.freeze()
+    worker.do(offers.offer_to(caller.entry, "cyd"))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    take = worker.do(offers.offer_to(caller.entry, "ann"))
+    await asyncio.sleep(0)
+    take.cancel()
+    await asyncio.wait([take])
+    worker.thaw()
+    await world.quiet()
+    assert ringing(caller) == {"cyd"}
+    caller.telephone("cyd").happen(H.REFUSED)
+    await world.sign_in("bob")
+    assert ringing(caller) == {"bob"}
+
+
 async def test_a_caller_is_not_offered_twice_to_an_agent_who_could_take_two(world: World) -> None:
     caller = await world.caller("robin")
     world.workers[0].centre.offers.promise(caller.entry, "cyd")

@@ -84,10 +84,10 @@ class Offers:
         False when he does not wait here, or the agent cannot take him now: then nothing changes.
         """
         self.promise(entry_id, agent)
-        await self._claimed(entry_id)
-        others = [one for one in self._offerings_of(entry_id) if one.offer.agent != agent]
-        entry = self._board.entries.get(entry_id)
         try:
+            await self._claimed(entry_id)
+            others = [one for one in self._offerings_of(entry_id) if one.offer.agent != agent]
+            entry = self._board.entries.get(entry_id)
             if entry is not None and not self._is_offered_to(entry_id, agent):
                 await to_the_end(self._offer(Assignment(entry_id, agent, entry.queue)))
         finally:
