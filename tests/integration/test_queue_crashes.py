@@ -176,7 +176,7 @@ async def test_a_database_that_crashes_under_load_costs_no_caller_and_no_offer_i
     postgresql: PostgreSql, processes: list[Process]
 ) -> None:
     url = postgresql.url()
-    processes += [Process(url, name, 9) for name in "abc"]
+    processes += [Process(url, name, 12) for name in "abc"]
     for one in processes:
         one.is_ready()
     for _ in range(2):
