@@ -77,6 +77,15 @@ def test_voices_are_asked_for_by_name_and_gender() -> None:
     assert (style.names, style.gender) == (("Julie", "f3"), "female")
 
 
+def test_names_without_measure_are_left_out_with_a_warning() -> None:
+    plan = plan_of(
+        f'<voice name="Julie {"x" * 600}">un</voice><mark name="{"m" * 1001}"/>'
+        f'<s xml:lang="fr{"-CA" * 60}">deux</s>'
+    )
+    assert plan.items == (Text("un", Style("fr-FR", ("Julie",))), Pause(0.3), Text("deux", PLAIN))
+    assert len(plan.warnings) == 3
+
+
 def test_sentences_and_paragraphs_are_parted_by_pauses_but_not_at_the_ends() -> None:
     content = "<p><s>Un.</s><s>Deux.</s></p> <p>Trois.</p>"
     assert items(content) == [

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,14 @@ from hypothesis import strategies as st
 from vxml_server.tts import SpeechRequest, Utterance
 from vxml_server.tts.plan import MarkPoint, Pause, Plan, Style, Text
 from vxml_server.tts.ssml import parse
-from vxml_server.tts.utterances import MAX_LENGTH, in_one_style, is_spoken, utterances
+from vxml_server.tts.utterances import (
+    MAX_LENGTH,
+    MAX_PIECES,
+    in_one_style,
+    is_spoken,
+    utterances,
+)
+from vxml_server.tts.wire import LENGTHS, MAX_HEADER, Frame, Speak, encode, lengths
 
 
 def cut(content: str, lang: str = "fr-FR") -> list[str | float]:
@@ -56,6 +65,91 @@ def test_another_voice_begins_another_utterance() -> None:
     assert cut("Dites <voice xml:lang='en'>welcome</voice> ici") == ["Dites", "welcome", "ici"]
 
 
+WORD = "<emphasis>word</emphasis> word "
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        WORD * 400,
+        "<emphasis>a</emphasis>b" * 3000,
+        "<phoneme ph='a'>word</phoneme> word " * 400,
+        f"<phoneme ph='a'>{'word ' * 100}</phoneme>",
+        "<say-as interpret-as='characters'>AB</say-as> " * 400,
+        f"<prosody contour='(0%,+20Hz)(50%,high)(100%,-20%)'>{'some word ' * 400}</prosody>",
+        f"{'w' * 290} <emphasis>{'x' * 290}</emphasis> {WORD * 5}",
+        "<mark name='m'/>" * 400 + "word",
+    ],
+)
+def test_what_is_said_in_one_go_is_bounded_in_however_many_elements_it_stands(content: str) -> None:
+    plan = parse(SpeechRequest(f"<speak>{content}</speak>", "en"))
+    parts = list(utterances(plan))
+    said = [part for part in parts if isinstance(part, Utterance)]
+    assert max(len(part.text) for part in said) <= MAX_LENGTH
+    assert max(len(part.items) for part in said) <= MAX_PIECES
+    whole = "".join(item.text for item in plan.items if isinstance(item, Text))
+    assert "".join("".join(part.text for part in said).split()) == "".join(whole.split())
+    pauses = [part.seconds for part in parts if isinstance(part, Pause)]
+    assert pauses == [0.15] * (len(said) - 1)
+
+
+def test_a_sentence_of_many_elements_is_cut_where_a_reader_takes_breath() -> None:
+    content = "<emphasis>un</emphasis> deux <emphasis>trois</emphasis>, " * 60
+    texts = [part for part in cut(content) if isinstance(part, str)]
+    assert all(text.endswith(",") for text in texts)
+    assert "".join(texts).count("trois") == 60
+
+
+def test_a_pronunciation_is_not_cut_but_for_a_page_there_is_none() -> None:
+    word = "<phoneme ph='a'>un mot, dit ainsi</phoneme>"
+    parts = list(utterances(parse(SpeechRequest(f"<speak>{(word + ' ') * 100}</speak>", "fr"))))
+    items = [item for part in parts if isinstance(part, Utterance) for item in part.items]
+    said = [item for item in items if isinstance(item, Text) and item.phonemes]
+    assert [item.text for item in said] == ["un mot, dit ainsi"] * 100
+    page = f"<speak><phoneme ph='a'>{'mot ' * 200}</phoneme></speak>"
+    (first, *_) = utterances(parse(SpeechRequest(page, "fr")))
+    assert isinstance(first, Utterance)
+    assert all(isinstance(item, Text) and item.phonemes is None for item in first.items)
+
+
+NAME = "\N{ROLLING ON THE FLOOR LAUGHING}" * 2000
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "<emphasis>a</emphasis>b " * 3000,
+        f"<voice name='{NAME} {'ab ' * 3000}'>{WORD * 700}</voice>",
+        f"<p xml:lang='{'en-abcdefgh' * 900}'>{WORD * 700}</p>",
+        f"<mark name='{NAME}'/>word " * 20,
+        f"<mark name='{NAME[:900]}'/>word " * 60,
+        f"<say-as interpret-as='number:{'x' * 2000}'>1</say-as> " * 100,
+        "<phoneme ph='\u0251\u0303'>word</phoneme> " * 4000,
+        "a" * 20_000,
+        "&quot;\\" * 9000,
+    ],
+)
+@pytest.mark.parametrize("lang", ["en", "en-" + "x" * 10_000])
+def test_no_document_makes_a_message_that_a_child_process_refuses(content: str, lang: str) -> None:
+    request = SpeechRequest(f"<speak>{content}</speak>", lang, voice="v" * 10_000)
+    for part in utterances(parse(request)):
+        if isinstance(part, Utterance):
+            frame = encode(Frame(speak=Speak(part, "x")))
+            assert lengths(frame[: LENGTHS.size])[0] < 0.75 * MAX_HEADER
+
+
+def test_many_elements_take_time_in_proportion() -> None:
+    """Eight times as many took sixty times as long."""
+
+    def seconds(count: int) -> float:
+        plan = parse(SpeechRequest(f"<speak>{'<emphasis>a</emphasis>b' * count}</speak>", "en"))
+        before = time.process_time()
+        assert list(utterances(plan))
+        return time.process_time() - before
+
+    assert min(seconds(8000) for _ in range(3)) < 24 * min(seconds(1000) for _ in range(5))
+
+
 STYLES = st.sampled_from(
     [Style("fr"), Style("fr", rate=2.0), Style("en"), Style("fr", silent=True)]
 )
@@ -77,6 +171,7 @@ def test_nothing_of_a_plan_is_lost_or_moved(items: list[Text | Pause | MarkPoint
             marks.append(part.name)
         elif isinstance(part, Utterance):
             assert is_spoken(part.text)
+            assert len(part.text) <= MAX_LENGTH
             assert len({i.style.voice for i in part.items if isinstance(i, Text)}) == 1
             said += letters(part.text)
             marks += part.marks

@@ -92,7 +92,7 @@ _REGIONS = {"fr": "FR", "en": "US"}
 
 def say_as(text: str, kind: str, form: str, lang: str) -> str | None:
     """`text` in words of `lang`, by the `interpret-as` attribute `kind` and the format `form`."""
-    if len(text) > 10 * MAX_LENGTH:
+    if len(text) > 10 * MAX_LENGTH or len(kind) > MAX_LENGTH or len(form) > MAX_LENGTH:
         return None
     text = " ".join(text.split())
     kind = kind.lower().strip()

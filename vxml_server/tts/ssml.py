@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 from lxml import etree
 
@@ -35,6 +36,9 @@ MAX_TEXT = 20_000  # characters spoken: about half an hour
 MAX_PAUSE = 120.0  # seconds, each and all together
 MAX_MARKS = 1000
 MAX_WARNINGS = 50
+MAX_NAME = 1000  # characters of a mark's
+MAX_VOICES = 500  # characters of the names of voices that are asked for at once
+MAX_LANGUAGE = 100  # characters of a tag
 
 NAMESPACE = "http://www.w3.org/2001/10/synthesis"
 VOICEXML = "http://www.w3.org/2001/vxml"
@@ -76,8 +80,8 @@ def parse(request: SpeechRequest) -> Plan:
     except (etree.XMLSyntaxError, ValueError) as error:
         raise VoiceXmlEvent("error.semantic", f"the prompt is not well-formed: {error}") from error
     style = Style(
-        lang=request.lang,
-        names=(request.voice,) if request.voice else (),
+        lang=request.lang[:MAX_LANGUAGE],
+        names=_first_names([request.voice] if request.voice else []),
         gender=request.gender or "",
     )
     reader = _Reader(request.lexicons)
@@ -138,7 +142,7 @@ class _Reader:
             handler(self, element, style, depth)
 
     def _in_language(self, element: etree._Element, style: Style, lang: str) -> Style:
-        if not _LANGUAGE_TAG.fullmatch(lang):
+        if len(lang) > MAX_LANGUAGE or not _LANGUAGE_TAG.fullmatch(lang):
             self.warn(element, f"has an xml:lang that is none: {lang[:40]!r}")
             return style
         # A voice was chosen for its language; another language chooses again.
@@ -254,10 +258,13 @@ def _break(reader: _Reader, element: etree._Element, style: Style, depth: int) -
 
 
 def _mark(reader: _Reader, element: etree._Element, style: Style, depth: int) -> None:
-    if name := element.get("name", "").strip():
-        reader.mark(name)
-    else:
+    name = element.get("name", "").strip()
+    if not name:
         reader.warn(element, "has no name")
+    elif len(name) > MAX_NAME:
+        reader.warn(element, f"has a name of more than {MAX_NAME} characters")
+    else:
+        reader.mark(name)
     reader.content(element, style, depth)
 
 
@@ -315,11 +322,20 @@ def _voice(reader: _Reader, element: etree._Element, style: Style, depth: int) -
             )
         else:
             reader.warn(element, f"has {attribute} that is none: {value[:40]!r}")
-    names = tuple(element.get("name", "").split())
+    named = element.get("name", "").split()
+    names = _first_names(named)
+    if len(names) < len(named):
+        reader.warn(element, f"names more voices than {MAX_VOICES} characters can")
     # A voice of another kind is asked for: the one that had been named is not.
     if names or asked != style:
         asked = replace(asked, names=names)
     reader.content(element, asked, depth)
+
+
+def _first_names(names: Sequence[str]) -> tuple[str, ...]:
+    """As many as are looked for."""
+    ends = accumulate(map(len, names))
+    return tuple(name for name, end in zip(names, ends, strict=True) if end <= MAX_VOICES)
 
 
 def _say_as(reader: _Reader, element: etree._Element, style: Style, depth: int) -> None:

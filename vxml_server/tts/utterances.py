@@ -3,13 +3,17 @@
 Sentence by sentence the first words are heard before the last are made, an engine that fails loses
 one sentence, and a cancelled prompt stops soon. Pauses are made by us, as samples, so that they are
 as long with every engine.
+
+The rule: what is spoken in one go is bounded, however many elements its text stands in, and so is
+the message that asks a child process for it (`wire.MAX_HEADER`). It takes time in proportion.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from vxml_server.tts.engine import Utterance
@@ -18,36 +22,45 @@ from vxml_server.tts.ssml import SENTENCE_PAUSE
 from vxml_server.tts.words import normalise
 
 MAX_LENGTH = 300  # characters spoken in one go: about twenty seconds
+MAX_PIECES = 100  # texts and marks in one go
 CLAUSE_PAUSE = 0.15  # where a sentence longer than that is cut
 
+# Possessive, and from the first of several signs on: a thousand dots are looked at once.
 _END = re.compile(
-    r"[.!?…]+[\"'”’»)\]]*(?=\s)"  # what ends a sentence, before a space
-    r"|[。！？]+[」』）]*"  # and where none is written
+    r"(?<![.!?…])[.!?…]++[\"'”’»)\]]*+(?=\s)"  # what ends a sentence, before a space
+    r"|[。！？]++[」』）]*+"  # and where none is written
 )
+_AT_END = re.compile(r"(?:(?<![.!?…])[.!?…]++[\"'”’»)\]]*+|[。！？]++[」』）]*+)\Z")
 # What stands before a full stop that ends no sentence.
 _SHORT = frozenset(
     {"m", "mm", "mr", "mrs", "ms", "mme", "mlle", "dr", "pr", "prof", "st", "ste", "no", "vs", "cf"}
 )
 _WORD_BEFORE = re.compile(r"(\w+)\Z")
+_NOT_SPACE = re.compile(r"\S")
+_TAIL = 40  # characters of a text by which it is known whether a sentence ends there
+_LONGEST_SHORT = max(map(len, _SHORT)) + 1
 
 Piece = Text | MarkPoint
-
-
 Part = Utterance | Pause | MarkPoint | Clip
 
 
 def utterances(plan: Plan) -> Iterator[Part]:
     """What a plan says, in order. Marks that stand where nothing is said come by themselves."""
     pieces: list[Piece] = []
+    voice: tuple[str, tuple[str, ...], str] | None = None  # of the texts among them
     for item in _split(plan):
-        if isinstance(item, Pause | Clip) or _changes_voice(pieces, item):
-            yield from _utterance(pieces)
-            pieces = []
         if isinstance(item, Pause | Clip):
+            yield from _sentence(pieces)
+            pieces, voice = [], None
             yield item
-        else:
-            pieces.append(item)
-    yield from _utterance(pieces)
+            continue
+        if isinstance(item, Text):
+            if voice not in {None, item.style.voice}:
+                yield from _sentence(pieces)
+                pieces = []
+            voice = item.style.voice
+        pieces.append(item)
+    yield from _sentence(pieces)
 
 
 def in_one_style(utterance: Utterance) -> Iterator[Utterance]:
@@ -70,10 +83,69 @@ def is_spoken(text: str) -> bool:
     return any(unicodedata.category(character)[0] not in "PZC" for character in text)
 
 
-def _changes_voice(pieces: list[Piece], item: Item) -> bool:
-    if not isinstance(item, Text):
-        return False
-    return any(isinstance(p, Text) and p.style.voice != item.style.voice for p in pieces)
+def _sentence(pieces: Iterable[Piece]) -> Iterator[Utterance | Pause | MarkPoint]:
+    """What is to be said in one voice without a pause, with one where it is too long for that."""
+    is_begun = False
+    for run in _breaths(pieces):
+        said = list(_utterance(run))
+        if any(isinstance(part, Utterance) for part in said):
+            if is_begun:
+                yield Pause(CLAUSE_PAUSE)
+            is_begun = True
+        yield from said
+
+
+def _breaths(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+    """The pieces in runs that are not too long, cut where a reader takes breath if possible."""
+    rest = deque(pieces)
+    while rest:
+        run: list[Piece] = []
+        length = 0
+        while rest and len(run) < MAX_PIECES and length + _length(rest[0]) <= MAX_LENGTH:
+            length += _length(rest[0])
+            run.append(rest.popleft())
+        if rest:
+            _cut(run, rest, length)
+        yield run
+
+
+def _cut(run: list[Piece], rest: deque[Piece], length: int) -> None:
+    """Moves the end of a run of so many characters to where the rest may begin."""
+    words = "".join(piece.text for piece in run if isinstance(piece, Text))
+    first = rest[0]
+    if len(run) < MAX_PIECES and isinstance(first, Text) and first.phonemes is None:
+        words += first.text[: MAX_LENGTH - length]
+    cut = _breath(words)
+    if cut > length and isinstance(first, Text):
+        rest.popleft()
+        _part(first, cut - length, run, rest)
+    while length > cut:
+        last = run.pop()
+        length -= _length(last)
+        if length >= cut or not isinstance(last, Text) or last.phonemes is not None:
+            rest.appendleft(last)
+        else:
+            _part(last, cut - length, run, rest)
+            break
+    if not run:  # a pronunciation, which cannot be cut, is the first of all
+        run.append(rest.popleft())
+
+
+def _part(text: Text, place: int, run: list[Piece], rest: deque[Piece]) -> None:
+    run.append(replace(text, text=text.text[:place]))
+    rest.appendleft(replace(text, text=text.text[place:]))
+
+
+def _breath(text: str) -> int:
+    """Where a text that is too long is best cut."""
+    cut = 1 + max(text.rfind(sign) for sign in (", ", "; ", ": ", "，", "、"))
+    if cut < len(text) // 3:
+        cut = 1 + text.rfind(" ")
+    return cut or len(text)
+
+
+def _length(piece: Piece) -> int:
+    return len(piece.text) if isinstance(piece, Text) else 0
 
 
 def _utterance(pieces: list[Piece]) -> Iterator[Utterance | MarkPoint]:
@@ -89,72 +161,76 @@ def _split(plan: Plan) -> Iterator[Item]:
     """The items with a pause after each sentence that another follows, in words as engines read
     them."""
     pause = 0.0  # what comes before the next words
-    before = ""  # the words just before, of the same sentence
+    before = _Before()
     for item in plan.items:
         if isinstance(item, Pause):
-            pause, before = 0.0, ""
+            pause, before = 0.0, _Before()
         if isinstance(item, Clip):
-            if pause or _parts(before, item.text):
+            if pause or before.ends(item.text):
                 yield Pause(pause or SENTENCE_PAUSE)
-            pause, before = 0.0, item.text
+            pause, before = 0.0, _Before(item.text)
         if not isinstance(item, Text):
             yield item
             continue
-        text = item.text if item.phonemes else normalise(item.text, item.style.lang)
-        if _parts(before, text):
-            pause, before = SENTENCE_PAUSE, ""
-        sentences = [(text, 0.0)] if item.phonemes else _sentences(text, len(before))
-        for part, after in sentences:
+        # A page is not said in a few sounds.
+        phonemes = item.phonemes if len(item.text) <= MAX_LENGTH else None
+        text = item.text if phonemes else normalise(item.text, item.style.lang)
+        if before.ends(text):
+            pause = SENTENCE_PAUSE
+        for part, is_end in [(text, False)] if phonemes else _sentences(text, before.tail):
             if pause and is_spoken(part):
                 yield Pause(pause)
-                pause, before = 0.0, ""
-            yield replace(item, text=part)
-            before += part
-            pause = after or pause
+                pause = 0.0
+            yield replace(item, text=part, phonemes=phonemes)
+            before.add(part)
+            if is_end:
+                pause = SENTENCE_PAUSE
 
 
-def _parts(before: str, text: str) -> bool:
-    """Whether a sentence ends between two texts."""
-    words, following = before.rstrip(), text.lstrip()
-    if not following or (words == before and following == text):
-        return False
-    ends = [end for end in _END.finditer(f"{words} ") if end.end() == len(words)]
-    return bool(ends) and _is_end(words, ends[0], following)
+class _Before:
+    """The words since the last pause of the author, as far as it matters what they are."""
+
+    def __init__(self, text: str = "") -> None:
+        self.tail = ""
+        self.is_spoken = False
+        self.add(text)
+
+    def add(self, text: str) -> None:
+        self.tail = (self.tail + text)[-_TAIL:]
+        self.is_spoken = self.is_spoken or is_spoken(text)
+
+    def ends(self, text: str) -> bool:
+        """Whether a sentence ends between them and a text that follows."""
+        words, following = self.tail.rstrip(), text.lstrip()
+        if not following or (words == self.tail and following == text):
+            return False
+        end = _AT_END.search(words)
+        return end is not None and self.is_spoken and _is_end(words[: end.start()], end, following)
 
 
 def _is_short(before: str) -> bool:
     """Whether a full stop after this is of an abbreviation: `M. Dupont`, `J. Smith`."""
-    word = _WORD_BEFORE.search(before)
+    word = _WORD_BEFORE.search(before[-_LONGEST_SHORT:])
     if word is None:
         return False
     return (len(word[1]) == 1 and word[1].isalpha()) or word[1].lower() in _SHORT
 
 
-def _is_end(text: str, end: re.Match[str], following: str) -> bool:
-    """Whether a sign that may end a sentence does so before these words."""
-    if following[0].islower() or not is_spoken(text[: end.end()]):
-        return False
-    return end[0] != "." or not _is_short(text[: end.start()])
+def _is_end(before: str, end: re.Match[str], following: str) -> bool:
+    """Whether a sign that may end a sentence does so between these words."""
+    return not following[0].islower() and (end[0] != "." or not _is_short(before))
 
 
-def _sentences(text: str, length: int) -> Iterator[tuple[str, float]]:
-    """(sentence, the pause after it) of a text, where `length` characters went before."""
-    start = 0
+def _sentences(text: str, before: str) -> Iterator[tuple[str, bool]]:
+    """(a part, whether it ends a sentence that another follows) of a text after some words."""
+    start = seen = 0
+    spoken = False
     for end in _END.finditer(text):
-        following = text[end.end() :].lstrip()
-        if following and _is_end(text, end, following):
-            yield from _bounded(text[start : end.end()], length, SENTENCE_PAUSE)
-            start, length = end.end(), 0
-    yield from _bounded(text[start:], length, 0.0)
-
-
-def _bounded(text: str, length: int, after: float) -> Iterator[tuple[str, float]]:
-    """A sentence in parts that are not too long, cut where a reader takes breath if possible."""
-    while len(text) > (room := max(MAX_LENGTH - length, MAX_LENGTH // 3)):
-        cut = 1 + max(text.rfind(sign, 0, room) for sign in (", ", "; ", ": ", "，", "、"))
-        if cut < room // 3:
-            cut = 1 + text.rfind(" ", 0, room)
-        cut = cut or room
-        yield text[:cut], CLAUSE_PAUSE
-        text, length = text[cut:], 0
-    yield text, after
+        spoken = spoken or is_spoken(text[seen : end.end()])
+        seen = end.end()
+        following = _NOT_SPACE.search(text, seen)
+        words = before + text[max(0, end.start() - _TAIL) : end.start()]
+        if spoken and following is not None and _is_end(words, end, following[0]):
+            yield text[start:seen], True
+            start = seen
+    yield text[start:], False
