@@ -15,10 +15,11 @@ from vxml_server.clock import VirtualClock
 from vxml_server.queues.centre import ContactCentre, NoSuchAgent, NoSuchQueue, QueueIsFull
 from vxml_server.queues.definitions import Kind
 from vxml_server.queues.ledger import IsDeclared
-from vxml_server.queues.profiles import Box, Group
+from vxml_server.queues.profiles import LONGEST_TIME, Box, Group
 from vxml_server.queues.replica import BEAT, DEAD_AFTER
 from vxml_server.queues.rows import Exit, Presence
 from vxml_server.queues.telephony import Happening
+from vxml_server.store import queue_tables
 
 pytestmark = BOTH
 
@@ -226,6 +227,52 @@ async def test_what_the_settings_do_not_say_any_more_is_gone(centre: ContactCent
     assert set(centre.board.rosters) == {"sales"}
     assert centre.is_declared("agent", "ann")
     assert not centre.is_declared("agent", "dan")
+
+
+@pytest.mark.parametrize(
+    ("name", "more"), [("a" * 64, {}), ("dan", {"wrap_up_time": 1e12}), ("dan", {"what": 1})]
+)
+async def test_a_definition_from_before_that_is_one_no_more_stops_nobody(
+    world: World, centre: ContactCentre, name: str, more: dict[str, object]
+) -> None:
+    store = world._stores[0]
+    async with store.transaction() as connection:
+        body = {"name": name, "line": "a", **more}
+        row = {"kind": "agent", "name": name, "body": body, "declared": False}
+        await connection.execute(queue_tables.definitions.insert(), row)
+        row = {"name": name, "presence": "available", "day": "", "reason": "", "busy": {}}
+        row |= dict.fromkeys(("since", "idle_since", "not_before", "talk_time"), 0.0)
+        row |= dict.fromkeys(("missed", "calls", "generation"), 1)
+        await connection.execute(queue_tables.agents.insert(), row)
+    other = await world.worker("other")
+    assert set(other.board.agents) == {"ann", "bob"}
+    await other.enter(FakeCaller(world.clock), "sales", "call")
+    await world.settle()
+    assert state(other, "ann") == "reserved"
+    if name == "dan":
+        assert not await other.define(agent("dan"))
+    else:
+        assert await other.undefine("agent", name)
+
+
+async def test_who_wraps_up_for_ever_since_before_does_so_for_a_year_at_most(
+    world: World, centre: ContactCentre
+) -> None:
+    caller = FakeCaller(world.clock)
+    await centre.enter(caller, "sales", "call")
+    await world.settle()
+    caller.telephone("ann").happen(H.ANSWERED)
+    await world.settle()
+    caller.telephone("ann").hang_up_there()
+    await world.settle()
+    async with world._stores[0].transaction() as connection:
+        await connection.execute(queue_tables.offers.update().values(release_at=1e12))
+        await connection.execute(queue_tables.agents.update().values(not_before=1e12, delay=1e12))
+    other = await world.worker("other")
+    (offer,) = other.board.offers.values()
+    ends = other.now() + LONGEST_TIME
+    assert offer.release_at == pytest.approx(ends, abs=1.0)
+    assert other.board.row("ann").not_before == pytest.approx(ends, abs=1.0)
 
 
 async def test_who_is_defined_anew_under_an_old_name_has_no_old_pin(centre: ContactCentre) -> None:

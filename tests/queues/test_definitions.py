@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,9 @@ def test_a_definition_survives_json(definition: Definition) -> None:
         ("agent", {"name": "ann", "line": "a", "skils": {}}, "skils: Unexpected"),
         ("agent", {"name": "ann", "line": "a", "skills": {"x": 101}}, "skills.x: expected a level"),
         ("agent", {"name": "ann", "line": "a", "capacity": {"voice": 9}}, "capacity.voice: expec"),
-        ("agent", {"name": "a b", "line": "a"}, "name: expected up to 64 letters"),
+        ("agent", {"name": "a b", "line": "a"}, "name: expected up to 58 letters"),
+        ("agent", {"name": 59 * "a", "line": "a"}, "name: expected up to 58 letters"),
+        ("group", {"name": 65 * "a"}, "name: expected up to 64 letters"),
         ("group", {"name": "g", "agents": ["a", "a"]}, "agents: expected each once"),
         ("queue", {"name": "q", "strategy": "quickest"}, "strategy: Input should be 'ring_all'"),
         ("queue", {"name": "q", "members": [{"agent": "a", "group": "g"}]}, "members.0: members"),
@@ -71,3 +74,40 @@ def test_what_makes_no_sense_is_refused_with_its_place(kind: Kind, body: object,
     with pytest.raises(BadDefinition) as refused:
         read(kind, body)
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize("seconds", [1e306, 1e12, 31_536_001, -1, float("inf"), float("nan")])
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [
+        *(("agent", (name,)) for name in ("ring_time", "wrap_up_time", "busy_delay")),
+        *(("agent", (name,)) for name in ("no_answer_delay", "refusal_delay", "failure_delay")),
+        *(("queue", (name,)) for name in ("max_wait", "max_wait_no_agents", "wrap_up_time")),
+        *(("queue", (name,)) for name in ("service_level_target", "ageing", "progress_interval")),
+        ("queue", ("tier_rules", "wait")),
+        ("queue", ("members", 0, "after")),
+        ("queue", ("relaxations", 0, "after")),
+    ],
+)
+def test_nothing_lasts_longer_than_a_year(
+    kind: Kind, place: tuple[str | int, ...], seconds: float
+) -> None:
+    bodies = {
+        "agent": {"name": "a", "line": "a"},
+        "queue": {
+            "name": "a",
+            "tier_rules": {},
+            "members": [{"agent": "a"}],
+            "relaxations": [{"after": 1, "by": 1}],
+        },
+    }
+    body: Any = bodies[kind]
+    inside = body
+    for step in place[:-1]:
+        inside = inside[step]
+    inside[place[-1]] = 31_536_000
+    read(kind, body)
+    inside[place[-1]] = seconds
+    with pytest.raises(BadDefinition) as refused:
+        read(kind, body)
+    assert str(place[-1]) in str(refused.value)

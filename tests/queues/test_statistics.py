@@ -361,3 +361,13 @@ def test_what_does_not_count_changes_nothing_and_times_are_those_of_the_agents(
         if row.presence is not Presence.SIGNED_OUT:
             lasted += round(1000 * (now - row.since))
         assert signed_in == lasted
+
+
+def test_a_target_beyond_all_time_that_the_log_has_from_before_stops_no_figures() -> None:
+    facts = [
+        Fact("queue.defined", START, "x", data={"definition": {"service_level_target": 1e306}}),
+        Fact("queue.connected", START, "x", "ann", data={"entry": "e", "waited": 4.0}),
+    ]
+    made = counted(facts)
+    assert service_level(whole(made.queues, "x")) == 1.0
+    assert State.from_json(made.state.to_json()) == made.state

@@ -23,13 +23,21 @@ from vxml_server.queues.matching import (
     match,
     next_change,
 )
-from vxml_server.queues.profiles import Agent, Box, Group, Member, Queue, Roster, Seat, roster
+from vxml_server.queues.profiles import (
+    PERSONAL,
+    Agent,
+    Box,
+    Group,
+    Member,
+    Queue,
+    Roster,
+    Seat,
+    roster,
+)
 from vxml_server.queues.rows import AgentRow, Change, Entry, EntryState, Offer, OfferState
 
 # Rows that are over are remembered by their generation: an older form of one may still arrive.
 REMEMBERED = 20_000
-PERSONAL = "agent."
-"""What the name of an agent's own queue begins with: callers who wait for nobody else."""
 
 
 @dataclass(frozen=True, slots=True)

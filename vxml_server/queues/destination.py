@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 from math import isfinite
 from urllib.parse import parse_qsl, unquote
 
-from vxml_server.queues.board import PERSONAL
-from vxml_server.queues.profiles import MAX_LEVEL
+from vxml_server.queues.profiles import MAX_LEVEL, PERSONAL
 
 AGENT = "agent"
 QUEUE = "queue"

@@ -25,6 +25,12 @@ MAX_ADDRESSES = 10
 LONGEST_MESSAGE = 1200.0
 """Seconds: no `<record>` lasts longer."""
 LONGEST_RETENTION = 36_500.0
+LONGEST_TIME = 31_536_000.0
+"""Seconds, a year: of whatever has a time here. What lies further ahead may have no date."""
+PERSONAL = "agent."
+"""What the name of an agent's own queue begins with: callers who wait for nobody else."""
+_MOST = 64
+_MOST_OF_AGENT = _MOST - len(PERSONAL)
 KEYS = "0123456789*#"
 WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What takes a waiting caller out of his queue; a dot would make it the name of an event."""
@@ -33,14 +39,24 @@ _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9-]+(\.[A-Za-z
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
 
-def _named(name: str) -> None:
-    fits = 0 < len(name) <= 64 and all(c.isalnum() or c in "_.-" for c in name)
-    _check(fits, "name", "up to 64 letters, digits, _, . and -", name)
+def _named(name: str, most: int = _MOST) -> None:
+    fits = 0 < len(name) <= most and all(c.isalnum() or c in "_.-" for c in name)
+    _check(fits, "name", f"up to {most} letters, digits, _, . and -", name)
 
 
 def _check(fits: bool, field_name: str, expected: str, value: object) -> None:
     if not fits:
         raise ValueError(f"{field_name}: expected {expected}, got {value!r}")
+
+
+def _lasts(field_name: str, seconds: float) -> None:
+    fits = 0 <= seconds <= LONGEST_TIME
+    _check(fits, field_name, f"seconds, 0 to {LONGEST_TIME:.0f}", seconds)
+
+
+def _takes_time(field_name: str, seconds: float) -> None:
+    fits = 0 < seconds <= LONGEST_TIME
+    _check(fits, field_name, f"seconds over 0, at most {LONGEST_TIME:.0f}", seconds)
 
 
 class Strategy(StrEnum):
@@ -87,19 +103,18 @@ class Agent:
     failure_delay: float = 30.0
 
     def __post_init__(self) -> None:
-        _named(self.name)
+        _named(self.name, _MOST_OF_AGENT)  # his own queue has a name as well
         _check(bool(self.line), "line", "a user name or a URI", self.line)
         fits = self.number == "" or re.fullmatch("[0-9]{1,16}", self.number) is not None
         _check(fits, "number", "up to 16 digits", self.number)
-        _check(self.ring_time > 0, "ring_time", "seconds over 0", self.ring_time)
+        _takes_time("ring_time", self.ring_time)
         for medium, calls in self.capacity.items():
             _check(1 <= calls <= MAX_CALLS, f"capacity.{medium}", "1 to 8 calls", calls)
         for skill, level in self.skills.items():
             _check(0 <= level <= MAX_LEVEL, f"skills.{skill}", "a level from 0 to 100", level)
         _check(self.max_no_answer >= 0, "max_no_answer", "0 or more", self.max_no_answer)
         for name in _AGENT_SECONDS:
-            value = getattr(self, name)
-            _check(value >= 0, name, "seconds, 0 or more", value)
+            _lasts(name, getattr(self, name))
 
 
 _AGENT_SECONDS = (
@@ -148,7 +163,7 @@ class Member:
         _check(self.tier >= 1, "tier", "1 or more", self.tier)
         _check(self.position >= 1, "position", "1 or more", self.position)
         _check(self.weight > 0, "weight", "more than 0", self.weight)
-        _check(self.after >= 0, "after", "seconds, 0 or more", self.after)
+        _lasts("after", self.after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +179,7 @@ class Relaxation:
     by: int
 
     def __post_init__(self) -> None:
-        _check(self.after >= 0, "relaxations.after", "seconds, 0 or more", self.after)
+        _lasts("relaxations.after", self.after)
         _check(0 < self.by <= MAX_LEVEL, "relaxations.by", "1 to 100", self.by)
 
 
@@ -183,7 +198,7 @@ class TierRules:
     skip_absent: bool = True
 
     def __post_init__(self) -> None:
-        _check(self.wait >= 0, "tier_rules.wait", "seconds, 0 or more", self.wait)
+        _lasts("tier_rules.wait", self.wait)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,24 +245,16 @@ class Queue:
     def __post_init__(self) -> None:
         _named(self.name)
         _check(self.weight > 0, "weight", "more than 0", self.weight)
-        _check(self.ageing > 0, "ageing", "seconds over 0", self.ageing)
+        _takes_time("ageing", self.ageing)
         _check(self.max_waiting >= 0, "max_waiting", "0 or more", self.max_waiting)
         for key, word in self.choices.items():
             _check(len(key) == 1 and key in KEYS, "choices", "keys 0 to 9, * and #", key)
             _check(bool(WORD.fullmatch(word)), f"choices.{key}", "letters, digits, _ and -", word)
         for name in _QUEUE_SECONDS:
-            value = getattr(self, name)
-            _check(value >= 0, name, "seconds, 0 or more", value)
-        _check(
-            self.progress_interval > 0,
-            "progress_interval",
-            "seconds over 0",
-            self.progress_interval,
-        )
-        _check(
-            self.wrap_up_time is None or self.wrap_up_time >= 0,
-            *("wrap_up_time", "seconds, 0 or more", self.wrap_up_time),
-        )
+            _lasts(name, getattr(self, name))
+        _takes_time("progress_interval", self.progress_interval)
+        if self.wrap_up_time is not None:
+            _lasts("wrap_up_time", self.wrap_up_time)
 
 
 _QUEUE_SECONDS = ("max_wait", "max_wait_no_agents", "service_level_target")

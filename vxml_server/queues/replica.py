@@ -22,7 +22,7 @@ from vxml_server.queues.board import Board
 from vxml_server.queues.definitions import Kind
 from vxml_server.queues.estimate import Experience
 from vxml_server.queues.ledger import Definitions, Ledger
-from vxml_server.queues.profiles import Agent
+from vxml_server.queues.profiles import LONGEST_TIME, Agent
 from vxml_server.queues.rows import (
     AgentRow,
     Change,
@@ -499,7 +499,7 @@ class Replica:
 
 
 def _delayed(row: AgentRow, now: float, *, is_new: bool) -> AgentRow:
-    until = now + row.delay
+    until = now + min(row.delay, LONGEST_TIME)
     is_certain = is_new and row.delay > 0
     return replace(row, not_before=until if is_certain else min(row.not_before, until))
 
@@ -507,7 +507,7 @@ def _delayed(row: AgentRow, now: float, *, is_new: bool) -> AgentRow:
 def _wrapping_up(offer: Offer, now: float) -> Offer:
     if offer.state is not OfferState.WRAPPING_UP:
         return offer
-    longest = offer.release_at - offer.ended_at
+    longest = min(offer.release_at - offer.ended_at, LONGEST_TIME)
     return replace(offer, release_at=min(offer.release_at, now + longest))
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from vxml_server.queues.profiles import Queue
+from vxml_server.queues.profiles import LONGEST_TIME, Queue
 from vxml_server.queues.rows import Exit, Fact, Presence
 from vxml_server.store import Json, queue_tables
 
@@ -206,7 +206,9 @@ class Statistics:
     def _queue_defined(self, _at: int, queue: str, _agent: str, data: _Data) -> None:
         definition = data.get("definition")
         if definition is not None:
-            self.state.targets[queue] = round(1000 * definition["service_level_target"])
+            # Once there was no bound, and the log has what was defined then.
+            target = min(definition["service_level_target"], LONGEST_TIME)
+            self.state.targets[queue] = round(1000 * target)
 
     # Figures -----------------------------------------------------------------------------------
 
