@@ -55,6 +55,20 @@ def test_the_first_rule_that_fits_decides_also_that_nothing_is_recorded() -> Non
     assert decide([], conversation(), 0.0) is None
 
 
+@pytest.mark.parametrize("percent", [0, 20])
+def test_an_exception_for_one_agent_leaves_the_others_to_the_rules_after_it(percent: int) -> None:
+    rules = [
+        rule("not-ann", agents=["ann"], percent=percent),
+        rule("sales", queues=["sales"], percent=60),
+    ]
+    waits, by_ann, by_bob = (
+        conversation(queue="sales", agent=agent) for agent in ("", "ann", "bob")
+    )
+    found = [decide(rules, one, 0.5) for one in (waits, by_ann, by_bob)]
+    assert [one and one.name for one in found] == ["sales", None, "sales"]
+    assert decide(rules, waits, 0.7) is None
+
+
 @given(st.floats(0, 100), st.floats(0, 1, exclude_max=True))
 def test_so_many_percent_are_recorded(percent: float, draw: float) -> None:
     found = decide([rule(percent=percent)], conversation(), draw)

@@ -19,23 +19,32 @@ def decide(
 
     `draw` is a random number from 0 up to 1, the same for all decisions on one conversation. While
     it is not known which agent of a queue will answer, a rule for some of them fits: the notice has
-    to be played in time, and the decision is made again when he has answered.
+    to be played in time, and the decision is made again when he has answered. That such a rule does
+    not record decides nothing: another agent may answer, for whom one of those after it holds.
     """
     for rule in rules:
-        if _fits(rule, conversation):
-            return rule if draw * 100 < rule.percent else None
+        if not _fits(rule, conversation):
+            continue
+        if draw * 100 < rule.percent:
+            return rule
+        if not (rule.agents and _is_open(conversation)):
+            return None
     return None
 
 
+def _is_open(conversation: Conversation) -> bool:
+    """Whether it is to be seen which agent will answer."""
+    return bool(conversation.queue) and not conversation.agent
+
+
 def _fits(rule: RecordingRule, conversation: Conversation) -> bool:
-    is_open = bool(conversation.queue) and not conversation.agent
     numbers = (conversation.number, conversation.destination)
     return (
         (not rule.direction or rule.direction == conversation.direction)
         and _among(rule.numbers, *numbers)
         and _among(rule.applications, conversation.application)
         and (not rule.queues or conversation.queue in rule.queues)
-        and (not rule.agents or is_open or conversation.agent in rule.agents)
+        and (not rule.agents or _is_open(conversation) or conversation.agent in rule.agents)
     )
 
 
