@@ -309,6 +309,28 @@ async def test_who_could_not_be_told_is_told_when_he_is_sent_on(tmp_path: Path) 
         assert told
 
 
+async def test_the_api_reaches_a_caller_who_came_back_from_where_he_was_sent_on_to(
+    tmp_path: Path,
+) -> None:
+    async with world_of(tmp_path) as world:
+        recorder = world.recordings.recorder
+        queued = await accepted(world, queue="sales")
+        a, b, _, _ = world.parties()
+        queued.start(a, b)
+        queued.stop()
+        onwards = recorder.for_call(conversation(destination="+331"))
+        assert onwards is not None
+        with pytest.raises(NotAnnounced):
+            recorder.command("call-1", "start")
+        onwards.close()
+        queued.start(a, b)
+        assert recorder.command("call-1", "pause").state == "paused"
+        queued.close()
+        with pytest.raises(NoConversation):
+            recorder.command("call-1", "resume")
+        assert recorder._running == {}
+
+
 async def test_what_is_recorded_on_request_is_told_before_and_begins_when_it_is_asked_for(
     tmp_path: Path,
 ) -> None:

@@ -107,7 +107,8 @@ class Recorder:
             language,
             asyncio.get_running_loop(),
         )
-        self._running: dict[str, ConversationRecorder] = {}
+        self._running: dict[str, list[ConversationRecorder]] = {}
+        """By calls. Who is sent on from one conversation has another in it, and may come back."""
         self._ending: set[_Take] = set()
 
     def start(self) -> None:
@@ -116,7 +117,7 @@ class Recorder:
 
     async def close(self) -> None:
         """Ends what is running, and returns when it is on disk and in the database."""
-        for one in list(self._running.values()):
+        for one in [one for some in self._running.values() for one in some]:
             one.close()
         while self._ending:
             await asyncio.wait([asyncio.ensure_future(take.ended.wait()) for take in self._ending])
@@ -135,10 +136,11 @@ class Recorder:
             return None
         made = ConversationRecorder(self._shared, conversation, draw, self._ending)
         call_id = conversation.call_id
-        self._running[call_id] = made
+        self._running.setdefault(call_id, []).append(made)
 
         def forget() -> None:
-            if self._running.get(call_id) is made:
+            self._running[call_id].remove(made)
+            if not self._running[call_id]:
                 del self._running[call_id]
 
         made.when_closed = forget
@@ -152,7 +154,7 @@ class Recorder:
         running = self._running.get(call_id)
         if running is None:
             raise NoConversation("no conversation of this call can be recorded")
-        return running.command(action)
+        return running[-1].command(action)
 
 
 class _Take:
