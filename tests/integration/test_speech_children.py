@@ -8,13 +8,23 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.waiting import until
 from vxml_server.clock import SystemClock, VirtualClock
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.settings import TtsSettings
-from vxml_server.tts import wire
+from vxml_server.tts import (
+    Abilities,
+    Offer,
+    SpeechRequest,
+    Spoken,
+    Utterance,
+    Voices,
+    speech_of,
+    wire,
+)
 from vxml_server.tts.child import Child, ChildEngine
 
 pytestmark = pytest.mark.integration
@@ -62,6 +72,55 @@ async def test_crashes_in_a_row_cost_those_who_cause_them_and_nobody_else() -> N
         assert speaker.starts == 4
     finally:
         await speaker.close()
+
+
+class Speaker:
+    """An engine that says the words it is asked for in a child process, as long as they are."""
+
+    name = identity = "scripted"
+    abilities = Abilities(queues=True)
+
+    def __init__(self, child: Child) -> None:
+        self.child = child
+        self.said: list[str] = []
+
+    async def start(self) -> None:
+        await self.child.start()
+
+    async def close(self) -> None:
+        await self.child.close()
+
+    async def voice(self, lang: str, names: tuple[str, ...], gender: str) -> Offer | None:
+        return Offer("scripted")
+
+    async def speak(self, utterance: Utterance, voice: str) -> Spoken:
+        self.said.append(await heard(self.child, utterance.text))
+        return Spoken(np.ones(800, np.int16), 8000)
+
+
+async def test_a_hang_costs_the_sentence_that_hangs_and_not_those_behind_it() -> None:
+    clock = VirtualClock()
+    engine = Speaker(child(clock=clock))
+    voices = Voices([engine], clock, timeout=10.0)
+
+    async def say(words: str) -> None:
+        await speech_of(voices.stream(SpeechRequest(f"<speak>{words}</speak>", "en")))
+
+    await voices.start()
+    try:
+        hanging = asyncio.create_task(say("hang"))
+        await clock.elapse(0.2)
+        behind = [asyncio.create_task(say(words)) for words in ("one", "two")]
+        await clock.elapse(9.7)
+        late = asyncio.create_task(say("three"))
+        await clock.elapse(0.2)
+        with pytest.raises(VoiceXmlEvent, match="longer than 10 s"):
+            await hanging
+        await asyncio.gather(*behind, late)
+        assert engine.said == ["one", "two", "three"]
+        assert engine.child.starts == 2
+    finally:
+        await voices.close()
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ class ToneEngine:
         self.trouble: Exception | None = None
         self.trouble_at_start: Exception | None = None
         self.marks: tuple[int | None, ...] = ()
-        self.hangs = False
+        self.hangs = self.hangs_at_voices = False
         self.cancelled = 0
         self.started = self.closed = 0
         self._hertz = hertz
@@ -45,6 +45,8 @@ class ToneEngine:
         self.closed += 1
 
     async def voice(self, lang: str, names: tuple[str, ...], gender: str) -> Offer | None:
+        if self.hangs_at_voices:
+            await asyncio.get_running_loop().create_future()
         return choose(self.voices, lang, names, gender)
 
     async def speak(self, utterance: Utterance, voice: str) -> Spoken:

@@ -326,6 +326,45 @@ async def test_an_engine_that_does_not_say_which_voices_it_has_is_passed_over_fo
     assert first.texts == ["deux"]
 
 
+async def test_an_engine_that_does_not_say_which_voices_it_has_is_left_alone() -> None:
+    first, second, clock, voices = two(timeout=3.0)
+    first.hangs_at_voices = True
+    task = asyncio.create_task(say(voices, "un. Deux. Trois."))
+    await clock.elapse(3.0)
+    assert task.done()
+    assert second.texts == ["un.", "Deux.", "Trois."]
+    assert voices.failed == {"first": 1}
+
+
+async def test_an_engine_that_is_left_alone_is_asked_when_the_others_cannot_speak() -> None:
+    first, second, _, voices = two()
+    first.trouble = failure()
+    await say(voices, "un")
+    first.trouble, second.trouble = None, failure()
+    speech = await say(voices, "<voice gender='female'>deux</voice>")
+    assert speech.pcm.any()
+    english = ToneEngine("english", Voice("amy", "en"))
+    voices = Voices([english, first], VirtualClock())
+    english.trouble = failure()
+    with pytest.raises(VoiceXmlEvent, match="english: broken"):
+        await say(voices, "one", "en")
+    english.trouble = None
+    assert (await say(voices, "<voice name='amy'>two</voice>", "en")).pcm.any()
+
+
+async def test_an_engine_that_queues_has_its_time_once_more_for_what_is_before_it() -> None:
+    engine = ToneEngine(abilities=Abilities(queues=True))
+    clock = VirtualClock()
+    voices = Voices([engine], clock, timeout=3.0)
+    engine.hangs = True
+    task = asyncio.create_task(say(voices, "un"))
+    await clock.elapse(5.9)
+    assert not task.done()
+    await clock.elapse(0.2)
+    with pytest.raises(VoiceXmlEvent, match="longer than 6 s"):
+        await task
+
+
 async def test_a_listener_who_leaves_stops_the_work() -> None:
     engine = ToneEngine()
     stream = Voices([engine], VirtualClock()).stream(request("un. Deux. Trois."))

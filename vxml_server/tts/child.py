@@ -23,6 +23,7 @@ import tempfile
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import structlog
@@ -225,7 +226,8 @@ class Child:
 class ChildEngine:
     """`Engine` that another one, of `engines.build`, speaks for in a child process.
 
-    The child has the `timeout` of the settings for one request.
+    The child has the `timeout` of the settings for one request, from its turn on: whoever waited
+    behind one that hangs is still heard.
     """
 
     def __init__(self, name: str, settings: TtsSettings, clock: Clock) -> None:
@@ -250,7 +252,7 @@ class ChildEngine:
     @property
     def abilities(self) -> Abilities:
         started = self._child.welcome.started
-        return started.abilities if started else Abilities()
+        return replace(started.abilities if started else Abilities(), queues=True)
 
     @property
     def starts(self) -> int:

@@ -65,12 +65,14 @@ class Spoken:
 class Abilities:
     """What an engine does by itself of an utterance's style; the rest is done to its samples.
 
-    `mixes`: it speaks texts of several styles in one go.
+    `mixes`: it speaks texts of several styles in one go. `queues`: it does one thing after the
+    other, and sees itself that each has the time of the settings from its turn on, and no more.
     """
 
     rate: bool = False
     pitch: bool = False
     mixes: bool = False
+    queues: bool = False
 
 
 @dataclass(frozen=True, slots=True)

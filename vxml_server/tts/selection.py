@@ -35,6 +35,7 @@ MAX_GAIN_DB = 30.0
 LEVEL_SECONDS = 1.0  # of speech that a level is measured on for good
 VOICE_CHANGE_PAUSE = 0.06
 PAUSE_CHUNK = 1.0  # seconds: a pause of two minutes is not made at once
+TURNS = 2  # that an engine which queues may take for a sentence: one may hang before it
 FIRST_RETRY, LAST_RETRY = 1.0, 60.0  # seconds that an engine is left alone after failures
 SHORT = 1000  # characters of a document that is read in about the time a thread takes to begin
 MAX_CHOICES = 1000  # remembered; a document may ask for voices without end
@@ -60,17 +61,6 @@ class _Said:
     substitute: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """Engines that speak a language and their voices for it, best first.
-
-    `is_certain` is false when an engine did not say whether it has one.
-    """
-
-    offers: tuple[tuple[Engine, Offer], ...]
-    is_certain: bool
-
-
 @dataclass(slots=True)
 class _Health:
     """How an engine has been doing."""
@@ -82,7 +72,8 @@ class _Health:
 class Voices:
     """`Synthesizer` by engines in order of preference. For one event loop.
 
-    `timeout` is how many seconds an engine has for one sentence; `loudness` what all voices are
+    `timeout` is how many seconds an engine has for one sentence (`TURNS` times that with the wait
+    for its turn, where it has such); `loudness` what all voices are
     brought to, in LUFS. `recorded` puts clips into a plan
     where there are recordings of its words, on any thread; `recordings` names them.
     """
@@ -108,7 +99,8 @@ class Voices:
         self._recorded = recorded
         self._recordings = recordings
         self._health = {engine.name: _Health() for engine in engines}
-        self._choices: OrderedDict[VoiceKey, _Choice] = OrderedDict()
+        self._choices: OrderedDict[VoiceKey, tuple[tuple[Engine, Offer], ...]] = OrderedDict()
+        """Who speaks a style and by which voice, best first, where all engines have said."""
         self._gains: dict[tuple[str, str], float] = {}
 
     async def start(self) -> None:
@@ -180,62 +172,67 @@ class Voices:
 
     async def _utter(self, utterance: Utterance) -> AsyncGenerator[_Said]:
         """One sentence, by the first engine that manages."""
-        choice = await self._choice(utterance.style)
-        offers = choice.offers
-        if not offers:
+        rest = [utterance]
+        troubles: list[str] = []
+        for engines in self._by_health():
+            for engine, offer, substitute in await self._offers(utterance.style, engines, troubles):
+                if not engine.abilities.mixes:
+                    rest = [part for whole in rest for part in in_one_style(whole)]
+                try:
+                    while rest:
+                        said = await self._speak(engine, offer, rest[0])
+                        yield replace(said, substitute=substitute)
+                        del rest[0]
+                except VoiceXmlEvent as event:
+                    troubles.append(f"{engine.name}: {event.message}")
+                else:
+                    return
+        if not troubles:
             raise VoiceXmlEvent(
                 "error.unsupported.language", f"there is no voice for {utterance.style.lang!r}"
             )
-        rest = [utterance]
-        troubles: list[str] = []
-        for engine, offer in self._by_health(offers):
-            substitute = engine is not offers[0][0] or not choice.is_certain
-            if not engine.abilities.mixes:
-                rest = [part for whole in rest for part in in_one_style(whole)]
-            try:
-                while rest:
-                    said = await self._speak(engine, offer, rest[0])
-                    yield replace(said, substitute=substitute)
-                    del rest[0]
-            except VoiceXmlEvent as event:
-                troubles.append(f"{engine.name}: {event.message}")
-            else:
-                return
         raise VoiceXmlEvent("error.noresource", f"no engine could speak: {'; '.join(troubles)}")
 
-    async def _choice(self, style: Style) -> _Choice:
-        """Engines that speak a style's language and their voices for it, best first."""
-        if (known := self._choices.get(style.voice)) is not None:
-            self._choices.move_to_end(style.voice)
-            return known
-        found: list[tuple[Engine, Offer]] = []
-        troubles: list[str] = []
-        for engine in self._engines:
-            try:
-                async with self._limited(engine):
-                    offer = await engine.voice(*style.voice)
-            except VoiceXmlEvent as event:
-                troubles.append(f"{engine.name}: {event.message}")
-                continue
-            if offer is not None:
-                found.append((engine, offer))
-        last = len(style.names)
-        found.sort(key=lambda f: (last if f[1].named is None else f[1].named, not f[1].is_gender))
-        choice = _Choice(tuple(found), is_certain=not troubles)
-        if choice.is_certain:
-            self._choices[style.voice] = choice
+    def _by_health(self) -> list[list[Engine]]:
+        """Those that are well, then those that are left alone: these are better than silence."""
+        now = self._clock.monotonic()
+        well = [engine for engine in self._engines if self._health[engine.name].retry_at <= now]
+        others = [engine for engine in self._engines if engine not in well]
+        return [engines for engines in (well, others) if engines]
+
+    async def _offers(
+        self, style: Style, engines: Sequence[Engine], troubles: list[str]
+    ) -> list[tuple[Engine, Offer, bool]]:
+        """Those of the engines that speak a style's language, best first, with their voices for it.
+
+        The last is whether another one might be better. What goes wrong is added to `troubles`.
+        """
+        if (known := self._choices.get(style.voice)) is None:
+            found: list[tuple[Engine, Offer]] = []
+            for engine in engines:
+                try:
+                    async with self._limited(engine):
+                        offer = await engine.voice(*style.voice)
+                except VoiceXmlEvent as event:
+                    troubles.append(f"{engine.name}: {event.message}")
+                    continue
+                if offer is not None:
+                    found.append((engine, offer))
+            last = len(style.names)
+            found.sort(
+                key=lambda f: (last if f[1].named is None else f[1].named, not f[1].is_gender)
+            )
+            if troubles or len(engines) < len(self._engines):
+                return [(engine, offer, True) for engine, offer in found]
+            known = self._choices[style.voice] = tuple(found)
             while len(self._choices) > MAX_CHOICES:
                 self._choices.popitem(last=False)
-        elif not found:
-            raise VoiceXmlEvent(
-                "error.noresource", f"no engine says which voices it has: {'; '.join(troubles)}"
-            )
-        return choice
-
-    def _by_health(self, offers: tuple[tuple[Engine, Offer], ...]) -> list[tuple[Engine, Offer]]:
-        """Those that are well first; an engine that is left alone is better than silence."""
-        now = self._clock.monotonic()
-        return sorted(offers, key=lambda offer: self._health[offer[0].name].retry_at > now)
+        self._choices.move_to_end(style.voice)
+        return [
+            (engine, offer, engine is not known[0][0])
+            for engine, offer in known
+            if engine in engines
+        ]
 
     async def _speak(self, engine: Engine, offer: Offer, utterance: Utterance) -> _Said:
         async with self._limited(engine):
@@ -250,11 +247,12 @@ class Voices:
     @asynccontextmanager
     async def _limited(self, engine: Engine) -> AsyncIterator[None]:
         """An engine's work within its time; failures are noted and raised as `VoiceXmlEvent`."""
+        seconds = self._timeout * (TURNS if engine.abilities.queues else 1)
         try:
-            async with deadline(self._clock, self._timeout):
+            async with deadline(self._clock, seconds):
                 yield
         except TimeoutError:
-            message = f"it took longer than {self._timeout:g} s"
+            message = f"it took longer than {seconds:g} s"
             self._note_failure(engine, message)
             raise VoiceXmlEvent("error.noresource", message) from None
         except VoiceXmlEvent as event:
