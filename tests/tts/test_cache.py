@@ -8,6 +8,8 @@ import pytest
 
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.tts import CachingSynthesizer, Chunk, Speech, SpeechRequest, speech_of
+from vxml_server.tts.cache import MAX_SECONDS
+from vxml_server.tts.speech import RATE
 
 
 class Engine:
@@ -117,6 +119,58 @@ async def test_a_failure_in_the_middle_comes_after_what_was_made_and_nothing_is_
     with pytest.raises(VoiceXmlEvent):
         await anext(stream)
     assert cache.bytes == 0
+
+
+class EndlessEngine:
+    """Speaks minute after minute; nobody has to listen for that."""
+
+    identity = "endless"
+
+    def __init__(self) -> None:
+        self.minutes = 0
+        self.is_closed = False
+
+    async def stream(self, request: SpeechRequest) -> AsyncGenerator[Chunk]:
+        try:
+            while True:
+                self.minutes += 1
+                yield Chunk(np.zeros(60 * RATE, np.int16))
+                await asyncio.sleep(0)
+        finally:
+            self.is_closed = True
+
+
+async def test_a_prompt_is_given_up_where_it_becomes_too_long_and_what_came_before_is_heard() -> (
+    None
+):
+    engine = EndlessEngine()
+    cache = CachingSynthesizer(engine)
+    heard = 0
+    with pytest.raises(VoiceXmlEvent, match="longer than 1800 s") as caught:
+        async for chunk in cache.stream(request("a")):
+            heard += len(chunk.pcm)
+    assert caught.value.name == "error.semantic"
+    assert heard == MAX_SECONDS * RATE
+    assert (engine.minutes, engine.is_closed) == (MAX_SECONDS / 60 + 1, True)
+    assert cache.bytes == 0
+
+
+async def test_whoever_listens_hears_of_the_end_when_others_cancel_the_work() -> None:
+    class ClosedEngine:
+        identity = "closed"
+
+        async def stream(self, request: SpeechRequest) -> AsyncGenerator[Chunk]:
+            yield Chunk(np.zeros(600, np.int16))
+            work = asyncio.get_running_loop().create_future()
+            work.cancel()  # by whoever closes the engine
+            await work
+
+    cache = CachingSynthesizer(ClosedEngine())
+    stream = cache.stream(request("a"))
+    assert len((await anext(stream)).pcm) == 600
+    with pytest.raises(VoiceXmlEvent, match="given up") as caught:
+        await asyncio.wait_for(anext(stream), 20)
+    assert caught.value.name == "error.noresource"
 
 
 async def test_what_sounds_different_is_another_prompt() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.tts import SpeechRequest
-from vxml_server.tts.lexicon import load
+from vxml_server.tts.lexicon import Lexicon, load
 from vxml_server.tts.plan import Item, MarkPoint, Pause, Phonemes, Plan, Style, Text
 from vxml_server.tts.ssml import parse
 
@@ -287,6 +287,41 @@ LEXICON = load(
       <lexeme><grapheme>tomate</grapheme><phoneme>tɔ.mat</phoneme></lexeme>
     </lexicon>""".encode()
 )
+
+
+def lexicon_of(written: str, said: str) -> Lexicon:
+    return load(
+        f"""<lexicon version="1.0" xmlns="http://www.w3.org/2005/01/pronunciation-lexicon"
+         alphabet="ipa" xml:lang="fr"><lexeme><grapheme>{written}</grapheme>{said}</lexeme>
+        </lexicon>""".encode()
+    )
+
+
+@pytest.mark.parametrize(
+    "said", [f"<alias>{'mot ' * 200}</alias>", f"<phoneme>{'a' * 500}</phoneme>"]
+)
+def test_what_a_lexicon_makes_longer_counts_as_it_is_spoken(said: str) -> None:
+    lexicons = (lexicon_of("a", said),)
+    assert parse(SpeechRequest("<speak>a a a</speak>", "fr", lexicons=lexicons)).items
+    with pytest.raises(VoiceXmlEvent, match="more than 20000 characters to speak") as caught:
+        parse(SpeechRequest(f"<speak>{'a ' * 1000}</speak>", "fr", lexicons=lexicons))
+    assert caught.value.name == "error.semantic"
+
+
+def test_a_pronunciation_of_a_document_counts_as_it_is_spoken() -> None:
+    with pytest.raises(VoiceXmlEvent, match="more than 20000 characters to speak"):
+        plan_of(f"<phoneme ph='{'a' * 500}'>a</phoneme>" * 50)
+
+
+def test_lexicons_without_end_are_left_out_with_a_warning() -> None:
+    many = tuple(lexicon_of(f"a{number}", "<alias>b</alias>") for number in range(1500))
+    plan = parse(SpeechRequest("<speak>a0 a19 a20</speak>", "fr", lexicons=many))
+    assert plan.items == (Text("b b a20", Style("fr")),)
+    assert [warning.partition("> ")[2] for warning in plan.warnings] == [
+        "has more than 20 lexicons"
+    ]
+    same = parse(SpeechRequest("<speak>a0</speak>", "fr", lexicons=many[:1] * 1500))
+    assert (same.items, same.warnings) == ((Text("b", Style("fr")),), ())
 
 
 def test_words_are_said_as_the_lexicon_of_their_language_has_them() -> None:

@@ -68,6 +68,12 @@ def test_another_voice_begins_another_utterance() -> None:
 WORD = "<emphasis>word</emphasis> word "
 
 
+def signs(said: Utterance) -> int:
+    """Of the pronunciations in it."""
+    texts = [item for item in said.items if isinstance(item, Text)]
+    return sum(len(text.phonemes.notation) for text in texts if text.phonemes)
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -75,6 +81,8 @@ WORD = "<emphasis>word</emphasis> word "
         "<emphasis>a</emphasis>b" * 3000,
         "<phoneme ph='a'>word</phoneme> word " * 400,
         f"<phoneme ph='a'>{'word ' * 100}</phoneme>",
+        f"<phoneme ph='{'a' * 250}'>word</phoneme> " * 40,
+        f"word <phoneme ph='{'a' * 500}'>word</phoneme>" * 10,
         "<say-as interpret-as='characters'>AB</say-as> " * 400,
         f"<prosody contour='(0%,+20Hz)(50%,high)(100%,-20%)'>{'some word ' * 400}</prosody>",
         f"{'w' * 290} <emphasis>{'x' * 290}</emphasis> {WORD * 5}",
@@ -87,6 +95,7 @@ def test_what_is_said_in_one_go_is_bounded_in_however_many_elements_it_stands(co
     said = [part for part in parts if isinstance(part, Utterance)]
     assert max(len(part.text) for part in said) <= MAX_LENGTH
     assert max(len(part.items) for part in said) <= MAX_PIECES
+    assert all(signs(part) <= MAX_LENGTH or len(part.items) == 1 for part in said)
     whole = "".join(item.text for item in plan.items if isinstance(item, Text))
     assert "".join("".join(part.text for part in said).split()) == "".join(whole.split())
     pauses = [part.seconds for part in parts if isinstance(part, Pause)]

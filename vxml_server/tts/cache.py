@@ -5,7 +5,9 @@ goes first. Behind memory there may be a folder (`DiskCache`), which outlasts th
 
 Callers that ask for the same prompt while it is being made share one synthesis, each hearing it
 from its beginning: two hundred calls at opening time cost one. It goes on as long as one of them
-listens, and is cancelled when the last gives up; only what came whole is kept.
+listens, and is cancelled when the last gives up; only what came whole is kept. Whoever listens is
+told how it ended, whatever ended it. It is made as fast as it can be, for whoever listens asks on
+without waiting for what is heard, so a prompt has a greatest length (`MAX_SECONDS`).
 
 What goes to disk: only speech whose text stands in a document as it is (`SpeechRequest.is_fixed`),
 and of that only what was asked for twice. A prompt with the balance of an account in it is never
@@ -25,6 +27,7 @@ from vxml_server.events import VoiceXmlEvent
 from vxml_server.tts.disk import DiskCache
 from vxml_server.tts.key import key_of
 from vxml_server.tts.speech import (
+    RATE,
     Chunk,
     Speech,
     SpeechRequest,
@@ -33,6 +36,7 @@ from vxml_server.tts.speech import (
 )
 
 MAX_BYTES = 64 * 2**20  # about 70 minutes of speech
+MAX_SECONDS = 1800.0  # of one prompt: 28 MB
 OVERHEAD = 512  # bytes of an entry beside its samples and its key
 
 
@@ -144,7 +148,7 @@ class CachingSynthesizer:
         known = await asyncio.to_thread(disk.read, key)
         if known is not None:
             return known, True
-        async with aclosing(self._engine.stream(request)) as stream:
+        async with aclosing(self._made(request)) as stream:
             chunks = [chunk async for chunk in stream]
         if any(chunk.substitute for chunk in chunks):
             raise VoiceXmlEvent("error.noresource", "the engine of first choice failed")
@@ -176,6 +180,9 @@ class CachingSynthesizer:
         except Exception as error:
             # It belongs to those who listen.
             flight.end(error)
+        except asyncio.CancelledError:
+            flight.end(VoiceXmlEvent("error.noresource", "the synthesis was given up"))
+            raise
         else:
             self._keep(key, flight)
             flight.end()
@@ -192,9 +199,21 @@ class CachingSynthesizer:
                 flight.add(Chunk(speech.pcm, speech.marks, speech.warnings, is_last=True))
                 return
         self.misses += 1
-        async with aclosing(self._engine.stream(request)) as stream:
+        async with aclosing(self._made(request)) as stream:
             async for chunk in stream:
                 flight.add(chunk)
+
+    async def _made(self, request: SpeechRequest) -> AsyncGenerator[Chunk]:
+        """By the engine; `error.semantic` where it becomes longer than a prompt may be."""
+        room = round(MAX_SECONDS * RATE)
+        async with aclosing(self._engine.stream(request)) as stream:
+            async for chunk in stream:
+                room -= len(chunk.pcm)
+                if room < 0:
+                    raise VoiceXmlEvent(
+                        "error.semantic", f"the prompt is longer than {MAX_SECONDS:g} s"
+                    )
+                yield chunk
 
     def _forget(self, key: str, flight: _Flight) -> None:
         if self._flights.get(key) is flight:

@@ -32,8 +32,9 @@ from vxml_server.tts.speech import SpeechRequest
 
 MAX_BYTES = 262_144
 MAX_DEPTH = 60
-MAX_TEXT = 20_000  # characters spoken: about half an hour
-MAX_PAUSE = 120.0  # seconds, each and all together
+MAX_TEXT = 20_000  # characters spoken, or signs of their pronunciations
+MAX_PAUSE = 120.0  # seconds of breaks, each and all together
+MAX_LEXICONS = 20
 MAX_MARKS = 1000
 MAX_WARNINGS = 50
 MAX_NAME = 1000  # characters of a mark's
@@ -84,7 +85,10 @@ def parse(request: SpeechRequest) -> Plan:
         names=_first_names([request.voice] if request.voice else []),
         gender=request.gender or "",
     )
-    reader = _Reader(request.lexicons)
+    lexicons = tuple(dict.fromkeys(request.lexicons))
+    reader = _Reader(lexicons[:MAX_LEXICONS])
+    if len(lexicons) > MAX_LEXICONS:
+        reader.warn(root, f"has more than {MAX_LEXICONS} lexicons")
     if _name(root) != "speak":
         reader.warn(root, "is not <speak>")
     elif (version := root.get("version", "1.0").strip()) not in VERSIONS:
@@ -175,11 +179,6 @@ class _Reader:
             if not self._boundary and isinstance(last, Text) and not last.text.endswith(" "):
                 self._append(Text(" ", style))
             return
-        self._length += len(text)
-        if self._length > MAX_TEXT:
-            raise VoiceXmlEvent(
-                "error.semantic", f"the prompt has more than {MAX_TEXT} characters to speak"
-            )
         text = re.sub(r"\s+", " ", text)
         if self._boundary and self._spoken and not self._broken:
             self.items.append(Pause(self._boundary))
@@ -187,10 +186,19 @@ class _Reader:
             text = f" {text}"  # a break of no length still parts words
         self._boundary, self._spoken, self._broken = 0.0, True, False
         if sounds is not None or said_as:
-            self._append(Text(text, style, sounds, said_as))
+            self._speak(Text(text, style, sounds, said_as))
             return
         for piece, pronunciation in pronounced(text, style.lang, self._lexicons):
-            self._append(Text(piece, style, pronunciation))
+            self._speak(Text(piece, style, pronunciation))
+
+    def _speak(self, text: Text) -> None:
+        """Adds what is heard: an alias or a pronunciation may be longer than what is written."""
+        self._length += max(len(text.text), len(text.phonemes.notation) if text.phonemes else 0)
+        if self._length > MAX_TEXT:
+            raise VoiceXmlEvent(
+                "error.semantic", f"the prompt has more than {MAX_TEXT} characters to speak"
+            )
+        self._append(text)
 
     def _append(self, text: Text) -> None:
         """Joins plain text of one style to what is before it."""

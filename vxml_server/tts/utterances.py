@@ -100,21 +100,21 @@ def _breaths(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
     rest = deque(pieces)
     while rest:
         run: list[Piece] = []
-        length = 0
-        while rest and len(run) < MAX_PIECES and length + _length(rest[0]) <= MAX_LENGTH:
-            length += _length(rest[0])
+        room = MAX_LENGTH
+        while rest and len(run) < MAX_PIECES and _sounds(rest[0]) <= room:
+            room -= _sounds(rest[0])
             run.append(rest.popleft())
         if rest:
-            _cut(run, rest, length)
+            _cut(run, rest, room if len(run) < MAX_PIECES else 0)
         yield run
 
 
-def _cut(run: list[Piece], rest: deque[Piece], length: int) -> None:
-    """Moves the end of a run of so many characters to where the rest may begin."""
+def _cut(run: list[Piece], rest: deque[Piece], room: int) -> None:
+    """Moves the end of a run to where it is best, with up to `room` characters of the rest."""
     words = "".join(piece.text for piece in run if isinstance(piece, Text))
-    first = rest[0]
-    if len(run) < MAX_PIECES and isinstance(first, Text) and first.phonemes is None:
-        words += first.text[: MAX_LENGTH - length]
+    length, first = len(words), rest[0]
+    if isinstance(first, Text) and first.phonemes is None:
+        words += first.text[:room]
     cut = _breath(words)
     if cut > length and isinstance(first, Text):
         rest.popleft()
@@ -146,6 +146,12 @@ def _breath(text: str) -> int:
 
 def _length(piece: Piece) -> int:
     return len(piece.text) if isinstance(piece, Text) else 0
+
+
+def _sounds(piece: Piece) -> int:
+    """About how many there are in it."""
+    notation = piece.phonemes.notation if isinstance(piece, Text) and piece.phonemes else ""
+    return max(_length(piece), len(notation))
 
 
 def _utterance(pieces: list[Piece]) -> Iterator[Utterance | MarkPoint]:
