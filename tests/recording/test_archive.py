@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from structlog.testing import capture_logs
 
 from tests.databases import BOTH
 from tests.media.world import ramp
@@ -26,7 +27,7 @@ from vxml_server.recording import (
 )
 from vxml_server.recording.journal import Journal
 from vxml_server.recording.spool import Spool, samples_of
-from vxml_server.recording.target import Target, TargetError
+from vxml_server.recording.target import Target, TargetError, Targets, _name
 from vxml_server.settings import RecordingSettings
 
 pytestmark = BOTH
@@ -350,6 +351,111 @@ async def test_what_is_deleted_is_gone_for_everybody_though_the_target_is_away(
         await world.recordings.archive.sweep()
         assert world.kept() == []
         assert (await world.told())[-2:] == ["deleted", "erased"]
+
+
+async def test_what_is_in_a_folder_that_was_the_target_is_heard_and_erased_there(
+    tmp_path: Path,
+) -> None:
+    async with world_of(tmp_path, retention_days=1) as world:
+        made = [await recorded(world, call_id=f"call-{number}") for number in range(2)]
+    async with world_of(tmp_path, target=str(tmp_path / "elsewhere")) as world:
+        for one in made:
+            assert len((await world.audio(one))[0]) == SECOND
+        deleted = await world.recordings.library.delete(made[0].id, "eve", "asked for")
+        assert deleted.path == ""
+        assert [path.name.partition(".")[0] for path in world.kept()] == [made[1].id]
+        world.clock.advance(2 * 86400)
+        await world.recordings.archive.sweep()
+        assert world.kept() == []
+
+
+async def test_what_is_at_a_target_that_the_settings_do_not_know_is_not_said_to_be_erased(
+    tmp_path: Path,
+) -> None:
+    old = "memory://of-old"
+    async with world_of(tmp_path, target=old) as world:
+        one = await recorded(world)
+        assert one.target == old
+    async with world_of(tmp_path) as world:
+        with pytest.raises(TargetError, match=f"do not know the target '{old}'"):
+            await world.recordings.library.audio(one.id, "eve")
+        deleted = await world.recordings.library.delete(one.id, "eve", "asked for")
+        assert (deleted.state, deleted.path) == ("deleted", one.path)
+        with capture_logs() as logs:
+            await world.recordings.archive.sweep()
+        [trouble] = [line for line in logs if line["log_level"] == "error"]
+        assert trouble["event"] == "deleted recordings are still there"
+        assert (trouble["target"], trouble["recordings"]) == (old, 1)
+        assert (await world.told())[-1] == "deleted"
+        with Target(old).open(one.path) as file:
+            assert len(file.read()) == one.octets
+    async with world_of(tmp_path, former_targets=[{"target": old}]) as world:
+        await world.recordings.archive.sweep()
+        assert (await world.told())[-1] == "erased"
+        with pytest.raises(TargetError):
+            Target(old).open(one.path)
+
+
+async def test_a_disk_that_is_not_mounted_is_not_taken_for_one_from_which_all_is_erased(
+    tmp_path: Path,
+) -> None:
+    async with world_of(tmp_path) as world:
+        made = [await recorded(world, call_id=f"call-{number}") for number in range(2)]
+        disk = (tmp_path / "target").rename(tmp_path / "unmounted")
+        for is_there in (False, True):
+            if is_there:
+                (tmp_path / "target").mkdir()
+            await world.recordings.library.delete(made[is_there].id, "eve", "asked for")
+            await world.recordings.archive.sweep()
+        assert "erased" not in await world.told()
+        disk.replace(tmp_path / "target")
+        # One that somebody has removed by hand is gone.
+        world.kept()[0].unlink()
+        await world.recordings.archive.sweep()
+        assert (await world.told())[-2:] == ["erased", "erased"]
+        assert world.kept() == []
+
+
+async def test_one_file_that_cannot_be_erased_keeps_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world_of(tmp_path) as world:
+        made = [await recorded(world, call_id=f"call-{number}") for number in range(3)]
+        locked, *others = sorted(made, key=lambda one: one.id)
+        remove = Target.remove
+        is_away = True
+
+        def refuses(self: Target, path: str) -> None:
+            if is_away or locked.id in path:
+                raise TargetError("AccessDenied: object lock")
+            remove(self, path)
+
+        monkeypatch.setattr(Target, "remove", refuses)
+        for one in made:
+            await world.recordings.library.delete(one.id, "eve", "asked for")
+        ledger = world.recordings.archive.ledger
+        assert [one.id for one in await ledger.not_erased(limit=1)] == [locked.id]
+        left = await ledger.not_erased(after=locked.id)
+        assert [one.id for one in left] == [one.id for one in others]
+        is_away = False
+        with capture_logs() as logs:
+            await world.recordings.archive.sweep()
+        assert [one.id for one in await ledger.not_erased()] == [locked.id]
+        assert len(world.kept()) == 1
+        assert [line["recordings"] for line in logs if line["log_level"] == "error"] == [1]
+
+
+def test_a_target_is_known_by_its_url_without_the_password() -> None:
+    assert _name("ftp://me:secret@host:21/a@b/c") == "ftp://me@host:21/a@b/c"
+    for url in ("s3://bucket/a@b:c", "/srv/re:cord@ings", "memory://x", "ftp://me@host"):
+        assert _name(url) == url
+    here = Target("memory://here")
+    targets = Targets(here, [Target("memory://there")])
+    assert targets.of("memory://here") is here
+    assert targets.of("memory://there").name == "memory://there"
+    for unknown in ("memory://elsewhere", ""):
+        with pytest.raises(TargetError, match="do not know"):
+            targets.of(unknown)
 
 
 async def test_keys_are_rotated_and_old_recordings_are_still_heard(tmp_path: Path) -> None:

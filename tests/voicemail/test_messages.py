@@ -256,6 +256,17 @@ async def test_a_deleted_message_is_gone_and_so_is_its_file(world: World) -> Non
     assert (await world.facts("recording.deleted"))[0].data["by"] == "ann"
 
 
+async def test_a_message_is_heard_and_erased_where_it_was_brought_to(tmp_path: Path) -> None:
+    async with world_of(tmp_path) as world:
+        left = await world.leave()
+        await world.stored(left)
+    async with world_of(tmp_path, target=str(tmp_path / "elsewhere")) as world:
+        assert np.array_equal(heard(await world.voicemail.audio(left.id, "ann")), tone(2.0))
+        assert len(world.kept()) == 1
+        await world.voicemail.delete(left.id, "ann")
+        assert world.kept() == []
+
+
 async def test_a_message_that_is_deleted_before_it_is_stored_is_erased_later(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

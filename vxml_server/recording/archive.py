@@ -24,7 +24,7 @@ from vxml_server.recording.ledger import Beside, Ledger, TooLate
 from vxml_server.recording.packing import Format, Packed, extension, pack
 from vxml_server.recording.records import Recording
 from vxml_server.recording.spool import NOTHING, Spool, samples_of
-from vxml_server.recording.target import Target
+from vxml_server.recording.target import TargetError, Targets
 from vxml_server.recording.transitions import Event, State
 from vxml_server.store import Json, StoreError, Unstorable
 
@@ -66,7 +66,7 @@ class Archive:
         self,
         ledger: Ledger,
         spool: Spool,
-        target: Target,
+        targets: Targets,
         clock: Clock,
         *,
         form: Format,
@@ -74,7 +74,7 @@ class Archive:
     ) -> None:
         self.ledger = ledger
         self.spool = spool
-        self.target = target
+        self.targets = targets
         self.retention = retention
         self._clock = clock
         self._format: Format = form
@@ -149,7 +149,7 @@ class Archive:
                 duration_s=round(packed.seconds, 3),
                 format=self._format,
                 key_id=packed.key_id,
-                target=self.target.url,
+                target=self.targets.now.name,
                 path=path,
                 octets=packed.octets,
                 stored_octets=packed.stored_octets,
@@ -189,7 +189,7 @@ class Archive:
         if packed.seconds:
             part = self.spool.part(recording.id)
             octets, checksum = packed.stored_octets, packed.checksum
-            await self.in_thread(lambda: self.target.put(part, path, octets, checksum))
+            await self.in_thread(lambda: self.targets.now.put(part, path, octets, checksum))
         return path
 
     async def _stored(self, recording: Recording, event: Event, **changes: object) -> None:
@@ -280,6 +280,20 @@ class Archive:
         From then on nobody gets it. Its file is erased at once, or when the target answers again.
         Raises `Held`, `NotStored`, `TooLate`, `StoreError`.
         """
+        deleted = await self._delete(recording, about)
+        try:
+            return await self._erase(deleted)
+        except OSError as error:
+            _log.warning(
+                "a deleted recording is still there",
+                target=deleted.target,
+                path=deleted.path,
+                error=str(error),
+            )
+            return deleted
+
+    async def _delete(self, recording: Recording, about: Mapping[str, Json]) -> Recording:
+        """The row alone; raises as `delete`."""
         if recording.state is not State.STORED:
             raise NotStored(recording.state)
         if recording.held:
@@ -287,20 +301,16 @@ class Archive:
         at = self._clock.utc_now()
         # The row first: whoever holds a recording must not find that its file is gone already.
         try:
-            deleted = await self.ledger.advance(recording, Event.DELETE, at, about)
+            return await self.ledger.advance(recording, Event.DELETE, at, about)
         except TooLate:
             now = await self.ledger.get(recording.id)
             if now is not None and now.held:
                 raise Held(recording.id) from None
             raise
-        try:
-            return await self._erase(deleted)
-        except OSError as error:
-            _log.warning("a deleted recording is still there", path=deleted.path, error=str(error))
-            return deleted
 
     async def _erase(self, deleted: Recording) -> Recording:
-        await self.in_thread(lambda: self.target.remove(deleted.path))
+        """The file, at the target that it was brought to."""
+        await self.in_thread(lambda: self.targets.of(deleted.target).remove(deleted.path))
         at = self._clock.utc_now()
         return await self.ledger.advance(deleted, Event.ERASE, at, {"path": deleted.path}, path="")
 
@@ -319,14 +329,31 @@ class Archive:
             after = some[-1].id
             for recording in some:
                 try:
-                    await self.delete(recording, {"by": "retention", "reason": "its time is over"})
+                    await self._delete(recording, {"by": "retention", "reason": "its time is over"})
                 except (Held, TooLate):
                     continue  # held meanwhile, or another process was faster
-        for deleted in await self.ledger.not_erased():
-            try:
-                await self._erase(deleted)
-            except TooLate:
-                continue
+        await self._erase_what_is_left()
+
+    async def _erase_what_is_left(self) -> None:
+        """Each file for itself: one that its target does not let go keeps no other."""
+        troubles: dict[str, list[TargetError]] = {}
+        after = ""
+        while some := await self.ledger.not_erased(after=after):
+            after = some[-1].id
+            for deleted in some:
+                try:
+                    await self._erase(deleted)
+                except TargetError as error:
+                    troubles.setdefault(deleted.target, []).append(error)
+                except TooLate:
+                    continue  # another process was faster
+        for target, errors in troubles.items():
+            _log.error(
+                "deleted recordings are still there",
+                target=target,
+                recordings=len(errors),
+                error=str(errors[0]),
+            )
 
     def _begin(self, work: Coroutine[object, object, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)

@@ -185,10 +185,10 @@ class Ledger:
         )
         return await self._all(select(*_COLUMNS).where(over).order_by(_TABLE.c.id).limit(limit))
 
-    async def not_erased(self) -> list[Recording]:
-        """Those that were deleted and whose files are still there."""
-        left = (_TABLE.c.state == State.DELETED) & (_TABLE.c.path != "")
-        return await self._all(select(*_COLUMNS).where(left))
+    async def not_erased(self, limit: int = 100, after: str = "") -> list[Recording]:
+        """Those that were deleted and whose files are still there, in the order of their ids."""
+        left = (_TABLE.c.state == State.DELETED) & (_TABLE.c.path != "") & (_TABLE.c.id > after)
+        return await self._all(select(*_COLUMNS).where(left).order_by(_TABLE.c.id).limit(limit))
 
     async def _all(self, query: Select[*tuple[Any, ...]]) -> list[Recording]:
         async with self._store.reading() as connection:

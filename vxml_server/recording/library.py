@@ -113,10 +113,14 @@ class Library:
 
     async def _pieces(self, recording: Recording, start: int, end: int) -> AsyncIterator[bytes]:
         keyring = self._archive.spool.keyring
-        target = self._archive.target
+        targets = self._archive.targets
         in_thread = self._archive.in_thread
+
+        def there() -> BinaryIO:
+            return targets.of(recording.target).open(recording.path)
+
         try:
-            with closing(await in_thread(lambda: target.open(recording.path))) as file:
+            with closing(await in_thread(there)) as file:
                 pieces = await in_thread(lambda: plain(file, keyring, start, end))
                 while piece := await in_thread(lambda: next(pieces, b"")):
                     yield piece

@@ -13,8 +13,8 @@ from vxml_server.recording.ledger import Ledger
 from vxml_server.recording.library import Library
 from vxml_server.recording.recorder import Recorder
 from vxml_server.recording.spool import Spool
-from vxml_server.recording.target import Target
-from vxml_server.settings import RecordingSettings, parse_key
+from vxml_server.recording.target import Target, Targets
+from vxml_server.settings import FormerTarget, RecordingSettings, parse_key
 from vxml_server.store import Store
 
 
@@ -77,19 +77,24 @@ class Recordings:
 def make_archive(settings: RecordingSettings, store: Store, worker: str, clock: Clock) -> Archive:
     """The archive alone. Raises `CannotRecord`."""
     try:
-        target = Target(
-            _place(settings.target),
-            {name: secret.get_secret_value() for name, secret in settings.target_options.items()},
-        )
+        targets = Targets(_target(settings), map(_target, settings.former_targets))
     except OSError as error:
         raise CannotRecord(f"recording: target: {error}") from error
     return Archive(
         Ledger(store, worker),
         Spool(settings.spool, worker, keyring(settings)),
-        target,
+        targets,
         clock,
         form=settings.format,
         retention=Retention(settings.retention_days, settings.retention),
+    )
+
+
+def _target(settings: RecordingSettings | FormerTarget) -> Target:
+    options = settings.target_options
+    return Target(
+        _place(settings.target),
+        {name: secret.get_secret_value() for name, secret in options.items()},
     )
 
 

@@ -7,7 +7,12 @@ go: both are pure functions of the settings, kept beside the settings they inter
 """
 
 from vxml_server.settings.dialling import DialRefused, allows, destination
-from vxml_server.settings.keeping import RecordingRule, RecordingSettings, StoreSettings
+from vxml_server.settings.keeping import (
+    FormerTarget,
+    RecordingRule,
+    RecordingSettings,
+    StoreSettings,
+)
 from vxml_server.settings.loading import SettingsError, load
 from vxml_server.settings.model import (
     FetchSettings,
@@ -45,6 +50,7 @@ __all__ = [
     "DialRefused",
     "DialSettings",
     "FetchSettings",
+    "FormerTarget",
     "Listen",
     "LogSettings",
     "MailSettings",

@@ -81,6 +81,13 @@ class RecordingRule(Section):
     """Announced like the others, but recorded only when the API says so."""
 
 
+class FormerTarget(Section):
+    """[[recording.former_targets]]: where recordings were brought to before, and may still be."""
+
+    target: str = Field(min_length=1, max_length=1024, repr=False)
+    target_options: Annotated[Mapping[str, SecretStr], Table] = Field(default_factory=dict)
+
+
 class RecordingSettings(Section):
     """[recording]: conversations of callers with agents and with other telephones."""
 
@@ -88,10 +95,12 @@ class RecordingSettings(Section):
     """The first that fits decides. None records nothing."""
     spool: Path = Path("var/recording")
     """Folder on a local disk for recordings until the target has them; processes may share it."""
-    target: str = Field(default="var/recordings", min_length=1, repr=False)
+    target: str = Field(default="var/recordings", min_length=1, max_length=1024, repr=False)
     """Folder, or URL that fsspec knows (`s3://bucket/folder`), where they are kept."""
     target_options: Annotated[Mapping[str, SecretStr], Table] = Field(default_factory=dict)
     """What the library of the URL is told: `key`, `secret`, `endpoint_url`."""
+    former_targets: Annotated[tuple[FormerTarget, ...], Table] = ()
+    """URLs that were the target before, for what is still there; folders need not be named."""
     format: Literal["flac", "wav", "opus"] = "flac"
     keys: Annotated[tuple[RecordingKey, ...], Table] = ()
     """Keys; the first encrypts, all decrypt. None keeps recordings in the clear."""
