@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tests.queues.contact_centre import agent
 from tests.queues.hall import Hall
 from tests.queues.waiters import ROUND, Waiter, failure, names, thrown
 from tests.queues.workers import state
@@ -335,7 +336,7 @@ async def test_who_hangs_up_while_he_hears_the_announcement_goes_nowhere(hall: H
 async def test_a_queue_that_is_removed_sends_its_callers_away(hall: Hall) -> None:
     await hall.centre.present("ann", Presence.ON_BREAK)
     waiter = await hall.waiter()
-    await hall.centre.undefine("queue", "sales")
+    await hall.centre.declare([agent("ann")])
     await hall.settle(1.5)
     assert await hall.outcome(waiter) == "queue_removed"
 
