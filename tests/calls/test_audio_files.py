@@ -44,6 +44,7 @@ FILES = {
     "ulaw.wav": (file("WAV", "ULAW", 11_025), "audio/x-wav"),
     "raw.ulaw": (encode_ulaw(PCM).tobytes(), "audio/basic"),
     "raw.alaw": (encode_alaw(PCM).tobytes(), "audio/x-alaw-basic"),
+    "raw.l16": ((tone(16_000) * 32767).astype(">i2").tobytes(), "audio/L16; rate=16000"),
     "a.flac": (file("FLAC", "PCM_16", 16_000), "audio/flac"),
     "a.ogg": (file("OGG", "VORBIS", 48_000), "audio/ogg"),
     "a.mp3": (file("MP3", "MPEG_LAYER_III", 16_000), "audio/mpeg"),

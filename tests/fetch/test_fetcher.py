@@ -21,6 +21,7 @@ async def test_a_document_comes_with_its_type_and_where_it_came_from(world: Worl
     assert resource.uri == world.uri("/a?x=1")
     assert (resource.status, resource.body) == (200, b"<vxml/>")
     assert (resource.media_type, resource.charset) == ("application/voicexml+xml", "utf-8")
+    assert resource.content_type == 'Application/VoiceXML+xml; Charset="UTF-8"'
     assert not resource.cached
     sent = world.requests[0]
     assert sent.headers["User-Agent"] == f"vxml-server/{__version__}"

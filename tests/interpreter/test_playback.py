@@ -26,6 +26,9 @@ class Files:
             return Resource(request.uri, 200, "audio/x-wav", "", HALF_A_SECOND)
         if request.uri == "http://host/text.wav":
             return Resource(request.uri, 200, "text/html", "", b"<html>Not a sound</html>")
+        if request.uri == "http://host/sound.l16":
+            headers = {"content-type": "audio/L16;rate=16000"}
+            return Resource(request.uri, 200, "audio/l16", "", bytes(32_000), headers)
         raise VoiceXmlEvent("error.badfetch.http.404", "not found", uri=request.uri)
 
 
@@ -111,6 +114,11 @@ async def test_the_fallback_is_heard_in_place_of_a_file_that_cannot_be_played(ur
     assert playback.text == "one two three four"
     assert playback.audio == ("http://host/sound.wav",)
     assert playback.duration == pytest.approx(1.7)
+
+
+async def test_samples_without_a_header_are_as_long_as_their_type_says() -> None:
+    playback = await play(AudioSegment(FetchRequest("http://host/sound.l16")))
+    assert playback.duration == pytest.approx(1.0)
 
 
 async def test_without_a_fallback_nothing_is_heard() -> None:

@@ -128,8 +128,8 @@ class PromptRenderer:
                 )
             resource = await self._fetcher.fetch(segment.request)
             return await self._sounds.make(
-                ("audio", resource.digest, resource.media_type),
-                lambda: self._sounds.decode(resource.body, resource.media_type),
+                ("audio", resource.digest, resource.content_type),
+                lambda: self._sounds.decode(resource.body, resource.content_type),
             )
         except VoiceXmlEvent as event:
             _log.info("audio not played", uri=segment.uri, line=segment.line, error=str(event))

@@ -69,6 +69,12 @@ class Resource:
     cached: bool = False
     digest: str = ""
 
+    @property
+    def content_type(self) -> str:
+        """The media type as the server wrote it, with its parameters: samples without a header of
+        their own tell their rate there (RFC 2586)."""
+        return self.headers.get("content-type", self.media_type)
+
 
 class ResourceFetcher(Protocol):
     """What the interpreter and its helpers fetch through."""

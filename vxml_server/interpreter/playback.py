@@ -95,7 +95,7 @@ async def _audio_length(segment: AudioSegment, fetcher: ResourceFetcher) -> floa
         body, media_type = segment.data or b"", segment.media_type
         if segment.request is not None:
             resource = await fetcher.fetch(segment.request)
-            body, media_type = resource.body, resource.media_type
+            body, media_type = resource.body, resource.content_type
         return decode(body, media_type).duration
     except VoiceXmlEvent:
         return None
