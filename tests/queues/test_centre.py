@@ -14,6 +14,7 @@ from tests.queues.workers import World, state
 from vxml_server.clock import VirtualClock
 from vxml_server.queues.centre import ContactCentre, NoSuchAgent, NoSuchQueue, QueueIsFull
 from vxml_server.queues.definitions import Kind
+from vxml_server.queues.estimate import FIRST_HANDLING_TIME
 from vxml_server.queues.ledger import IsDeclared
 from vxml_server.queues.profiles import LONGEST_TIME, Box, Group
 from vxml_server.queues.replica import BEAT, DEAD_AFTER
@@ -204,6 +205,29 @@ async def test_callers_are_served_in_their_order_as_agents_become_free(
         caller.telephone("ann").hang_up_there()
     await world.settle()
     assert [caller.heard for caller in callers] == [["served by ann", "parted from ann"]] * 3
+
+
+async def test_whoever_overtakes_him_a_caller_is_told_no_more_while_nothing_happens(
+    world: World, centre: ContactCentre
+) -> None:
+    await centre.declare(
+        [agent("ann"), queue("slow", ["ann"]), queue("fast", ["ann"], weight=10.0, max_wait=60.0)]
+    )
+    await centre.enter(FakeCaller(world.clock), "slow", "rings")
+    await world.settle()
+    first = await centre.enter(FakeCaller(world.clock), "slow", "call1")
+    await world.settle(10.0)
+    await centre.enter(FakeCaller(world.clock), "fast", "call2")
+    told = []
+    for _ in range(4):
+        standing = centre.standing(first)
+        assert standing is not None and standing.estimated_wait is not None
+        told.append(standing.estimated_wait)
+        await world.settle(2.0)
+    assert told == [FIRST_HANDLING_TIME] * 4
+    await centre.prioritise(first, 0.5)
+    standing = centre.standing(first)
+    assert standing is not None and standing.estimated_wait == 2 * FIRST_HANDLING_TIME
 
 
 async def test_what_cannot_be_is_refused(world: World, centre: ContactCentre) -> None:

@@ -17,6 +17,7 @@ from tests.queues.contact_centre import ContactCentre, agent, queue
 from vxml_server.queues.estimate import (
     FIRST_HANDLING_TIME,
     Experience,
+    Told,
     expected_wait,
     standing,
 )
@@ -58,8 +59,9 @@ def estimate(centre: ContactCentre, experience: Experience, entry: str) -> float
     board = centre.board
     waiting = {name: board.waiting([name]) for name in board.rosters}
     (caller,) = (one for some in waiting.values() for one in some if one.entry.id == entry)
-    ahead, agents = standing(caller, waiting, board.agents, board.rosters, centre.now)
-    return expected_wait(ahead, agents, experience.handling_time, experience.abandonment_rate)
+    found = standing(caller, waiting, board.agents, board.rosters, centre.now)
+    rate = experience.abandonment_rate
+    return expected_wait(found.ahead, found.calls, experience.handling_time, rate)
 
 
 def test_it_does_not_grow_while_nothing_happens() -> None:
@@ -99,6 +101,34 @@ def test_agents_who_are_away_do_not_count() -> None:
     assert estimate(centre, Experience(), mine) == FIRST_HANDLING_TIME / 2
     centre.present("bob", Presence.ON_BREAK, "lunch")
     assert estimate(centre, Experience(), mine) == FIRST_HANDLING_TIME
+
+
+def test_who_can_have_several_calls_at_a_time_counts_as_many() -> None:
+    made = [agent("ann", capacity={"voice": 3}), agent("bob"), agent("cyd", capacity={"chat": 8})]
+    centre = ContactCentre(
+        made, [queue("q", ["ann", "bob", "cyd"]), queue("p", ["ann"]), queue("o", ["bob"])]
+    )
+    centre.sign_in("ann", "bob", "cyd")
+    for _ in range(4):
+        centre.call("q")
+        centre.make_offers()
+    mine = centre.call("q")
+    assert estimate(centre, Experience(), mine) == FIRST_HANDLING_TIME / 4
+    others = [centre.call("p"), centre.call("o")]
+    found = [estimate(centre, Experience(), one) for one in others]
+    assert found == pytest.approx(
+        [(1 + 3 / 4) * FIRST_HANDLING_TIME / 3, (1 + 1 / 4) * FIRST_HANDLING_TIME]
+    )
+
+
+def test_nobody_is_told_more_than_before_while_nothing_happens() -> None:
+    told = Told()
+    assert [told.at_most("a", seconds, 1) for seconds in (180.0, inf, 60.0, 120.0)] == [
+        *(180.0, 180.0, 60.0, 60.0)
+    ]
+    assert told.at_most("b", 90.0, 1) == 90.0
+    assert told.at_most("a", 120.0, 2) == 120.0
+    assert told.at_most("a", inf, 3) == inf
 
 
 def simulate(load: float, agents: int, callers: int, seed: int) -> Iterator[tuple[float, float]]:

@@ -54,6 +54,8 @@ class Board:
     def __init__(self, zone: tzinfo = UTC) -> None:
         """`zone` is where the day of the agents' counters begins."""
         self._zone = zone
+        self.version = 0
+        """More whenever something has happened: definitions or rows are others."""
         self.agents: dict[str, Candidate] = {}
         """Those who are defined, each with a row (a new one is signed out)."""
         self.groups: dict[str, Group] = {}
@@ -93,6 +95,7 @@ class Board:
         boxes: Iterable[Box] = (),
     ) -> None:
         """Replaces all definitions; rows stay."""
+        self.version += 1
         self.agents = {
             agent.name: Candidate(agent, self._rows.get(agent.name, AgentRow(agent.name)))
             for agent in agents
@@ -151,6 +154,7 @@ class Board:
         known = self._rows.get(row.name)
         if known is not None and known.generation >= row.generation:
             return
+        self.version += 1
         self._rows[row.name] = row
         seats = self._seats.get(row.name, {})
         self._touched |= seats.keys()
@@ -170,6 +174,7 @@ class Board:
         known = self.entries.get(entry.id)
         if self._is_old(entry, known):
             return
+        self.version += 1
         self.roster(entry.queue)
         self.consider(entry.id)
         if known is not None and known.queue != entry.queue:
@@ -191,6 +196,7 @@ class Board:
         known = self.offers.get(offer.id)
         if self._is_old(offer, known):
             return
+        self.version += 1
         of_agent = self._offers_of_agent.setdefault(offer.agent, {})
         of_entry = self._offers_of_entry.setdefault(offer.entry, {})
         if offer.state is OfferState.CLOSED:
@@ -214,6 +220,7 @@ class Board:
         for entry_id in entries:
             self.consider(entry_id)
             if (entry := self.entries.pop(entry_id, None)) is not None:
+                self.version += 1
                 self._waiting[entry.queue].pop(entry_id, None)
                 self._touched.add(entry.queue)
             self._end(entry_id, sys.maxsize)

@@ -18,9 +18,9 @@ from typing import Any
 import structlog
 
 from vxml_server.clock import Clock, deadline
+from vxml_server.queues import estimate
 from vxml_server.queues.board import Board
 from vxml_server.queues.definitions import Definition, Kind, kind_of
-from vxml_server.queues.estimate import expected_wait, standing
 from vxml_server.queues.ledger import IsDeclared
 from vxml_server.queues.offers import Offers
 from vxml_server.queues.replica import BEAT, RETRY, Counters, Replica
@@ -95,6 +95,7 @@ class ContactCentre:
         )
         self._pins = Pins(store, clock, random.randbytes)
         self._callers: dict[str, Caller] = {}
+        self._told = estimate.Told()
         self._entering: dict[str, str] = {}
         """Queues by the ids of entries that are about to be stored."""
         self._leaving: dict[str, asyncio.Task[None]] = {}
@@ -270,16 +271,19 @@ class ContactCentre:
         waiting = {name: board.waiting([name]) for name in board.rosters}
         own = {entry.queue: waiting[entry.queue]}
         mine = next(one for one in own[entry.queue] if one.entry.id == entry_id)
-        before_me, _ = standing(mine, own, board.agents, board.rosters, now)
-        ahead, agents = standing(mine, waiting, board.agents, board.rosters, now)
+        before_me = estimate.standing(mine, own, board.agents, board.rosters, now).ahead
+        found = estimate.standing(mine, waiting, board.agents, board.rosters, now)
         learned = self._replica.experience(entry.queue)
-        seconds = expected_wait(ahead, agents, learned.handling_time, learned.abandonment_rate)
+        seconds = estimate.expected_wait(
+            found.ahead, found.calls, learned.handling_time, learned.abandonment_rate
+        )
+        seconds = self._told.at_most(entry_id, seconds, board.version)
         return Standing(
             name=entry.queue,
             position=round(before_me) + 1,
             waiting=len(own[entry.queue]),
             estimated_wait=None if seconds == inf else seconds,
-            agents=round(agents),
+            agents=found.agents,
             elapsed=now - entry.entered_at,
         )
 

@@ -1,10 +1,11 @@
 """How long a caller is likely to wait still.
 
 The model is Erlang-A (M/M/n+M): agents who take callers handle each in an exponential time, callers
-ahead of one give up at a rate of their own. With k callers ahead and all n agents busy the time to
-one's turn is the sum over j = 0..k of 1 / (n / handling + j * abandonment). It depends on who is
-ahead, on the agents and on what was learned from the past, and not on the time of day: while
-nothing happens it stays as it is.
+ahead of one give up at a rate of their own. With k callers ahead and all of n calls that agents
+can have at a time the time to one's turn is the sum over j = 0..k of
+1 / (n / handling + j * abandonment). It depends on who is ahead, on the agents and on what was
+learned from the past. Time alone changes it where another queue's callers grow older faster, or
+agents join later. The rule that must hold: what a caller is told never grows while nothing happens.
 
 What is learned comes from the facts of the log alone, so that it can be replayed.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import floor, inf
 
 from vxml_server.queues.matching import Candidate, Desk, Waiting, points
@@ -32,7 +34,8 @@ def expected_wait(
 
     `handling_time` is seconds an agent needs for a caller, from the offer to the end of wrap-up;
     `abandonment_rate` is callers a second that give up, of each who waits. `agents` are those who
-    work for him, all of them busy. A part of a caller or of an agent counts as such.
+    work for him, all of them busy; who can have several calls at a time counts as so many. A part
+    of a caller or of an agent counts as such.
     """
     if agents <= 0 or handling_time <= 0:
         return inf if agents <= 0 else 0.0
@@ -80,14 +83,41 @@ class Experience:
         return sum(gave_up for _, gave_up in self._waits) / waited
 
 
+class Told:
+    """What callers have been told since something last happened: they are not told more."""
+
+    def __init__(self) -> None:
+        self._version = 0
+        self._seconds: dict[str, float] = {}
+
+    def at_most(self, entry: str, seconds: float, version: int) -> float:
+        """The least of what was found for a caller (by entry) since `version` is what it is."""
+        if version != self._version:
+            self._version = version
+            self._seconds.clear()
+        least = self._seconds[entry] = min(seconds, self._seconds.get(entry, inf))
+        return least
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """Who is before a waiting caller, and who works for him."""
+
+    ahead: float
+    """Callers; of those of other queues a part."""
+    agents: int
+    calls: int
+    """That these agents can have at a time."""
+
+
 def standing(
     caller: Waiting,
     waiting: Mapping[str, list[Waiting]],
     agents: Mapping[str, Candidate],
     rosters: Mapping[str, Roster],
     now: float,
-) -> tuple[float, float]:
-    """(callers ahead, agents at work for him) of a waiting caller.
+) -> Prospect:
+    """How a waiting caller stands.
 
     Callers of other queues who come before him count by the share of their agents that are his too;
     those who are being offered have their agents already. `waiting` has the callers of each queue.
@@ -103,18 +133,21 @@ def standing(
         share = 1.0
         if name != entry.queue:
             theirs = _at_work(Desk(rosters[name], agents, now, everybody=True), others[0], now)
-            share = len(mine & theirs) / len(theirs) if theirs else 0.0
+            whole = sum(theirs.values())
+            share = sum(theirs[one] for one in theirs.keys() & mine) / whole if whole else 0.0
         if share:
             ahead += share * sum(_is_before(other, caller, score, rosters, now) for other in others)
-    return ahead, len(mine)
+    return Prospect(ahead, len(mine), sum(mine.values()))
 
 
-def _at_work(desk: Desk, caller: Waiting, now: float) -> frozenset[str]:
-    return frozenset(
-        seat.agent
+def _at_work(desk: Desk, caller: Waiting, now: float) -> Mapping[str, int]:
+    """How many calls at a time each of those can have who work for a caller."""
+    medium = caller.entry.medium
+    return {
+        seat.agent: agent.profile.capacity[medium]
         for seat, agent in desk.open_to(caller.entry, now)
         if agent.row.presence is Presence.AVAILABLE
-    )
+    }
 
 
 def _is_before(
