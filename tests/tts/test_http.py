@@ -217,6 +217,19 @@ async def test_a_language_without_a_voice_is_not_asked_for(service: Service) -> 
     assert not service.asked
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [("fr-CA", "fr_CA"), ("fr-BE", "fr-FR"), ("en-GB", "en-US"), ("en_us", "en-US"), ("de", "de")],
+)
+async def test_a_voice_of_several_languages_is_told_the_one_that_is_spoken(
+    service: Service, asked: str, told: str
+) -> None:
+    known = [ServiceVoice(name="alloy", lang=lang) for lang in ("fr-FR", "fr_CA", "en-US", "*")]
+    async with speaking(f"{service.url}/?l={{lang}}&t={{text}}", voices=known) as voices:
+        await say(voices, "oui", asked)
+    assert service.asked[0].query["l"] == told
+
+
 @pytest.mark.parametrize("media_type", ["audio/basic; a*=x; a*1=y", "audio/basic; a*" + "1" * 5000])
 async def test_a_media_type_that_is_none_does_not_keep_a_service_from_being_heard(
     service: Service, media_type: str

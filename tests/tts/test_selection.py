@@ -58,6 +58,8 @@ def two(timeout: float = 10.0) -> tuple[ToneEngine, ToneEngine, VirtualClock, Vo
         ("fr", ("nobody", "Henri"), "female", Offer("henri", 1, False)),
         ("fr", ("sylvie", "henri"), "", Offer("sylvie", 0)),
         ("en", ("denise",), "", Offer("amy")),
+        ("en", ("Microsoft_Zira_Desktop",), "", Offer("Microsoft Zira  Desktop", 0)),
+        ("en", ("microsoft zira desktop",), "", Offer("Microsoft Zira  Desktop", 0)),
         ("en", (), "male", Offer("amy", None, False)),
         ("de", (), "", None),
         ("", (), "", None),
@@ -71,6 +73,7 @@ def test_a_voice_is_chosen_by_language_then_name_then_gender(
         Voice("henri", "fr-FR", "male"),
         Voice("sylvie", "fr_CA", "female"),
         Voice("amy", "en-GB", "female"),
+        Voice("Microsoft Zira  Desktop", "en-US", "female"),
     )
     assert choose(voices, lang, names, gender) == offer
 

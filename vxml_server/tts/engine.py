@@ -135,17 +135,18 @@ def choose(
 ) -> Offer | None:
     """The voice of a list that fits best: by language first, then by name, then by gender.
 
-    A voice speaks a language when their primary tags are the same; the same region is better.
+    A voice speaks a language when their primary tags are the same; the same region is better. A
+    document writes the spaces of a name as `_`, for in `<voice name>` they part one from the next.
     """
-    wanted = lang.strip().lower().replace("_", "-")
+    wanted = tag(lang)
     primary = wanted.partition("-")[0]
     best: tuple[tuple[int, bool, bool, int], Offer] | None = None
-    asked = [name.casefold() for name in names]
+    asked = [_without_spaces(name) for name in names]
     for place, voice in enumerate(voices):
-        own = voice.lang.lower().replace("_", "-")
+        own = tag(voice.lang)
         if own != "*" and (not primary or own.partition("-")[0] != primary):
             continue
-        name = voice.name.casefold()
+        name = _without_spaces(voice.name)
         named = asked.index(name) if name in asked else None
         is_gender = gender not in {"male", "female"} or voice.gender in {gender, ""}
         order = (
@@ -157,3 +158,12 @@ def choose(
         if best is None or order < best[0]:
             best = order, Offer(voice.name, named, is_gender)
     return best[1] if best else None
+
+
+def tag(lang: str) -> str:
+    """A language tag as it is compared."""
+    return lang.strip().lower().replace("_", "-")
+
+
+def _without_spaces(name: str) -> str:
+    return "_".join(name.casefold().split())

@@ -25,7 +25,7 @@ from vxml_server import __version__
 from vxml_server.audio import RATE, decode
 from vxml_server.events import VoiceXmlEvent
 from vxml_server.settings import ServiceSettings
-from vxml_server.tts.engine import Abilities, Offer, Spoken, Utterance, Voice, choose
+from vxml_server.tts.engine import Abilities, Offer, Spoken, Utterance, Voice, choose, tag
 
 MAX_SECONDS = 180.0  # of one sentence
 BLOCK = 65_536
@@ -108,7 +108,7 @@ class HttpEngine:
 
     def _values(self, utterance: Utterance, voice: str) -> dict[str, str]:
         style = utterance.style
-        lang = next((v.lang for v in self._voices if v.name == voice and v.lang != "*"), style.lang)
+        lang = self._language(voice, style.lang)
         return {
             "text": utterance.text,
             "ssml": ssml(utterance, voice, lang),
@@ -120,6 +120,14 @@ class HttpEngine:
             "pitch": f"{style.pitch:.2f}",
             "pitch_percent": f"{100 * style.pitch:.0f}",
         }
+
+    def _language(self, voice: str, lang: str) -> str:
+        """What the service calls a language that one of its voices speaks; a voice of one name may
+        speak several."""
+        wanted = tag(lang)
+        own = [known.lang for known in self._voices if known.name == voice]
+        same = [known for known in own if tag(known).partition("-")[0] == wanted.partition("-")[0]]
+        return next((known for known in same if tag(known) == wanted), (*same, lang)[0])
 
 
 def fill(template: str, values: Mapping[str, str], write: Callable[[str], str]) -> str:
