@@ -6,8 +6,18 @@ from collections.abc import AsyncGenerator
 import numpy as np
 import pytest
 
+from tests.tts.engines import ToneEngine
+from vxml_server.clock import VirtualClock
 from vxml_server.events import VoiceXmlEvent
-from vxml_server.tts import CachingSynthesizer, Chunk, Speech, SpeechRequest, speech_of
+from vxml_server.tts import (
+    CachingSynthesizer,
+    Chunk,
+    Speech,
+    SpeechRequest,
+    Voice,
+    Voices,
+    speech_of,
+)
 from vxml_server.tts.cache import MAX_SECONDS
 from vxml_server.tts.speech import RATE
 
@@ -271,18 +281,31 @@ async def test_a_prompt_larger_than_the_cache_is_said_but_not_kept(max_bytes: in
     assert cache.misses == 2
 
 
-async def test_the_operator_s_voice_is_for_its_language_and_its_regions() -> None:
-    engine = Engine()
-    heard: list[str | None] = []
-    speak = engine.stream
+@pytest.mark.parametrize(
+    ("content", "lang", "heard"),
+    [
+        ("un", "fr", ["f1"]),
+        ("un", "fr-FR", ["f1"]),
+        ("un", "fr-ca", ["f2"]),
+        ("eins", "de", ["d0"]),
+        ("one <s xml:lang='fr'>deux</s><s xml:lang='fr-CA'>trois</s>", "en", ["e0", "f1", "f2"]),
+        ("<voice name='f3'>un <s xml:lang='de'>zwei</s></voice> trois", "fr", ["f3", "d0", "f1"]),
+        ("<voice gender='male'>un</voice><voice variant='2'>deux</voice>", "fr", ["f0", "f0"]),
+    ],
+)
+async def test_the_operator_s_voices_are_for_their_languages_wherever_no_other_is_asked_for(
+    content: str, lang: str, heard: list[str]
+) -> None:
+    named = [Voice(f"f{number}", "fr") for number in range(4)]
+    engine = ToneEngine("tone", *named, Voice("e0", "en"), Voice("d0", "de"))
+    voices = Voices([engine], VirtualClock())
+    cache = CachingSynthesizer(voices, voices={"fr": "f1", "fr-CA": "f2"})
+    await say(cache, request(f"<speak>{content}</speak>", lang))
+    assert [voice for _, voice in engine.asked] == heard
 
-    def note(request: SpeechRequest) -> AsyncGenerator[Chunk]:
-        heard.append(request.voice)
-        return speak(request)
 
-    engine.stream = note  # type: ignore[method-assign]
-    cache = CachingSynthesizer(engine, voices={"fr": "f1", "fr-CA": "f2"})
-    for lang in ("fr", "fr-FR", "fr-ca", "en"):
-        await say(cache, request("a", lang))
-    await say(cache, SpeechRequest("a", "fr", voice="asked"))
-    assert heard == ["f1", "f1", "f2", None, "asked"]
+async def test_a_voice_of_the_request_goes_before_the_operator_s() -> None:
+    engine = ToneEngine("tone", Voice("f0", "fr"), Voice("f1", "fr"), Voice("f2", "fr"))
+    cache = CachingSynthesizer(Voices([engine], VirtualClock()), voices={"fr": "f1"})
+    await say(cache, SpeechRequest("<speak>un</speak>", "fr", voice="f2"))
+    assert [voice for _, voice in engine.asked] == ["f2"]

@@ -80,7 +80,7 @@ class _Flight:
 class CachingSynthesizer:
     """A `Synthesizer` that remembers what another one said. For one event loop.
 
-    `voices` are the operator's choice for a language (`fr`, `fr-CA`), where the request has none.
+    `voices` are the operator's choice for a language (`fr`, `fr-CA`), where none is asked for.
     What was kept comes in one chunk, always the same object, with `is_last`.
     """
 
@@ -93,7 +93,7 @@ class CachingSynthesizer:
         disk: DiskCache | None = None,
     ) -> None:
         self._engine = engine
-        self._voices = {lang.lower(): voice for lang, voice in voices.items()}
+        self._voices = tuple((lang.lower(), voice) for lang, voice in voices.items())
         self._max_bytes = max_bytes
         self._disk = disk
         self._kept: OrderedDict[str, Chunk] = OrderedDict()
@@ -162,10 +162,8 @@ class CachingSynthesizer:
         await asyncio.gather(*self._writing)
 
     def _voiced(self, request: SpeechRequest) -> SpeechRequest:
-        """The request with the operator's voice for its language, the nearest tag first."""
-        lang = request.lang.lower()
-        voice = self._voices.get(lang) or self._voices.get(lang.partition("-")[0])
-        return request if voice is None or request.voice else replace(request, voice=voice)
+        """The request with the operator's voices, if it brings none."""
+        return request if request.voices else replace(request, voices=self._voices)
 
     # A synthesis under way ---------------------------------------------------------------------
 

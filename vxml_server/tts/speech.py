@@ -24,10 +24,11 @@ class SpeechRequest:
     """An SSML document to be spoken.
 
     `lang` is the language where the document names none (BCP 47); `voice` and `gender` (`male`,
-    `female`) are what the platform prefers where the document has no `<voice>`. Equal requests
-    sound alike. `lexicons` say how words are pronounced, the first that knows a word. `is_fixed`
-    says that the words stand in the application as they are, the same for every caller, and so may
-    be written to disk.
+    `female`) are what the platform prefers where the document has no `<voice>`. `voices` are the
+    operator's by language (tags in lower case, 'fr' for all that has none of its own), wherever no
+    voice is asked for. Equal requests sound alike. `lexicons` say how words are pronounced, the
+    first that knows a word. `is_fixed` says that the words stand in the application as they are,
+    the same for every caller, and so may be written to disk.
     """
 
     ssml: str
@@ -36,6 +37,12 @@ class SpeechRequest:
     gender: str | None = None
     lexicons: tuple[Lexicon, ...] = ()
     is_fixed: bool = field(default=False, compare=False)
+    voices: tuple[tuple[str, str], ...] = ()
+
+    def operators_voice(self, lang: str) -> str | None:
+        """For text of a language, the nearest tag first."""
+        voices, tag = dict(self.voices), lang.lower()
+        return voices.get(tag) or voices.get(tag.partition("-")[0])
 
 
 @dataclass(frozen=True, slots=True)

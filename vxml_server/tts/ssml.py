@@ -86,7 +86,7 @@ def parse(request: SpeechRequest) -> Plan:
         gender=request.gender or "",
     )
     lexicons = tuple(dict.fromkeys(request.lexicons))
-    reader = _Reader(lexicons[:MAX_LEXICONS])
+    reader = _Reader(request, lexicons[:MAX_LEXICONS])
     if len(lexicons) > MAX_LEXICONS:
         reader.warn(root, f"has more than {MAX_LEXICONS} lexicons")
     if _name(root) != "speak":
@@ -108,7 +108,8 @@ def _name(element: etree._Element) -> str:
 class _Reader:
     """Walks a document once and collects the plan."""
 
-    def __init__(self, lexicons: Sequence[Lexicon]) -> None:
+    def __init__(self, request: SpeechRequest, lexicons: Sequence[Lexicon]) -> None:
+        self._request = request
         self._lexicons = lexicons
         self.items: list[Item] = []
         self.warnings: list[str] = []
@@ -173,6 +174,7 @@ class _Reader:
         """Adds text; with `sounds` or as the words of a `<say-as>` it is a piece of its own."""
         if not text:
             return
+        style = self._voiced(style)
         if not text.strip():
             # Space alone parts two pieces of the same breath, and is nothing elsewhere.
             last = self.items[-1] if self.items else None
@@ -199,6 +201,14 @@ class _Reader:
                 "error.semantic", f"the prompt has more than {MAX_TEXT} characters to speak"
             )
         self._append(text)
+
+    def _voiced(self, style: Style) -> Style:
+        """With the operator's voice for its language, where none is asked for."""
+        asked = style.names or style.age is not None or style.variant is not None
+        if asked or style.gender != (self._request.gender or ""):
+            return style
+        voice = self._request.operators_voice(style.lang)
+        return replace(style, names=_first_names([voice])) if voice else style
 
     def _append(self, text: Text) -> None:
         """Joins plain text of one style to what is before it."""
