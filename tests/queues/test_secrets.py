@@ -8,9 +8,18 @@ import pytest
 from sqlalchemy import text
 
 from tests.databases import BOTH, url_of
+from tests.queues.killable import SteppedClock
 from vxml_server.clock import VirtualClock
 from vxml_server.queues import secrets
-from vxml_server.queues.secrets import FIRST_DELAY, FREE_TRIES, BadPin, Pins, TooManyTries
+from vxml_server.queues.secrets import (
+    FIRST_DELAY,
+    FREE_TRIES,
+    LAST_DELAY,
+    BadPin,
+    Key,
+    Pins,
+    TooManyTries,
+)
 from vxml_server.store import Store
 
 pytestmark = BOTH
@@ -103,6 +112,33 @@ async def test_each_further_wrong_one_costs_twice_the_time_up_to_an_hour(
         clock.advance(refused.value.seconds)
         await wrong(pins, 1)
     assert delays == [60, 120, 240, 480, 960, 1920, 3600, 3600]
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("back", [LAST_DELAY / 2, LAST_DELAY, LAST_DELAY + 1.0, 86_400.0])
+async def test_whoever_sets_the_clock_back_nobody_waits_for_longer_than_the_last_delay(
+    store: Store, back: float
+) -> None:
+    clock = SteppedClock()
+    pins = Pins(store, clock, lambda count: b"\x01" * count)
+    await pins.set("ann", "4711")
+    await wrong(pins, FREE_TRIES)
+    clock.ahead = -back
+    try:
+        assert not await pins.check("ann", "0000")
+    except TooManyTries as refused:
+        assert refused.seconds <= LAST_DELAY
+        clock.advance(refused.seconds)
+        assert not await pins.check("ann", "0000")
+    with pytest.raises(TooManyTries) as again:
+        await pins.check("ann", "4711")
+    assert again.value.seconds == 2 * FIRST_DELAY, "what was tried before counts still"
+    clock.advance(2 * FIRST_DELAY)
+    others = [Key(b"1", b"2")]
+    assert await pins.check("ann", "4711", others), "and takes back no more than itself"
+    assert not await pins.check("ann", "0000")
+    with pytest.raises(TooManyTries):
+        await pins.check("ann", "4711")
 
 
 @pytest.mark.usefixtures("quick")

@@ -2,7 +2,8 @@
 
 The rules that must hold: a PIN is never kept or logged, only its scrypt hash (RFC 7914) with a salt
 of its own; a try is counted before it is judged, in the database, so that neither many calls at a
-time nor several workers nor a restart give more tries; where several PINs open one door, who knows
+time nor several workers nor a restart give more tries; nobody waits for longer than the last delay,
+whatever was done to the clock meanwhile; where several PINs open one door, who knows
 one of them has no more tries at the others than anybody.
 """
 
@@ -123,17 +124,20 @@ class Pins:
             await self._begin_to_count(name)
         async with self._store.transaction() as connection:
             # Of several at a time each takes its own try: the row is locked from here on.
+            is_due = (table.c.not_before <= now) | (table.c.not_before > now + LAST_DELAY)
             found = (
                 await connection.execute(
                     update(table)
-                    .where(mine & (table.c.not_before <= now))
+                    .where(mine & is_due)
                     .values(failures=table.c.failures + 1)
                     .returning(table.c.salt, table.c.hash, table.c.failures, table.c.not_before)
                 )
             ).first()
             if found is not None:
-                before = {"failures": found.failures - 1, "not_before": found.not_before}
-                forgotten = int((now - found.not_before) // FORGET_AFTER)
+                # No delay is so long: the clock has been set back, and nobody knows how far.
+                since = min(found.not_before, now)
+                before = {"failures": found.failures - 1, "not_before": since}
+                forgotten = int((now - since) // FORGET_AFTER)
                 tries = max(0, found.failures - 1 - forgotten) + 1
                 counted = {"failures": tries, "not_before": now + _delay(tries)}
                 await connection.execute(update(table).where(mine).values(counted))
