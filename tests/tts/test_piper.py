@@ -32,9 +32,11 @@ def test_brackets_are_only_around_a_pronunciation() -> None:
     ("phonemes", "pieces"),
     [
         ("ab cd ef", ["ab cd ef"]),
-        ("abcd, ef gh ij", ["abcd, ef ", "gh ij"]),
+        ("abcd, ef gh ij", ["abcd,", " ef gh ij"]),
         ("abcdef, gh ij", ["abcdef,", " gh ij"]),
-        ("abcdefghijklm", ["abcdefghij", "klm"]),
+        ("abcdef gh, i", ["abcdef ", "gh, i"]),
+        ("ab cd ef gh ij kl mn op", ["ab cd ef ", "gh ij ", "kl mn op"]),
+        ("abcdefghijklm", ["abcdefg", "hijklm"]),
         ("", [""]),
     ],
 )
@@ -49,6 +51,7 @@ def test_pieces_are_short_and_together_the_whole(phonemes: list[str], most: int)
     pieces = list(in_pieces(phonemes, most))
     assert [phoneme for piece in pieces for phoneme in piece] == phonemes
     assert all(0 < len(piece) <= most for piece in pieces) or not phonemes
+    assert all(len(piece) >= most // 4 for piece in pieces) or len(pieces) == 1
 
 
 def test_a_voice_is_a_path_or_in_a_package() -> None:
