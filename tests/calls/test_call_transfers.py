@@ -6,6 +6,7 @@ import pytest
 import structlog
 
 from tests.calls.applications import ending, logged, transfer
+from tests.calls.fake_sip import FakeIncoming
 from tests.calls.world import World, vxml
 from vxml_server.calls import Conversation
 
@@ -81,6 +82,28 @@ async def test_whether_a_caller_may_be_recorded_is_asked_once_a_call() -> None:
     one, again, other, _ = (conversation.consent for conversation in asked)
     assert one is again
     assert one is not other
+
+
+async def test_what_a_rule_may_know_of_a_caller_who_is_put_through() -> None:
+    asked: list[Conversation] = []
+
+    def nobody(conversation: Conversation) -> None:
+        asked.append(conversation)
+
+    document = vxml(
+        '<form><transfer bridge="true" dest="tel:+331" aai="order 7"/>'
+        '<transfer bridge="true" dest="sip:b@far.test"/></form>'
+    )
+    world = World(document, records=nobody)
+    incoming = FakeIncoming()
+    incoming.local_uri = "sip:5000@carrier.test"
+    await world.ring(incoming)
+    world.outgoing[0].refuse(486)
+    await world.elapse(1)
+    first, second = asked
+    assert (first.direction, first.destination) == ("outbound", "+331")
+    assert (first.called, first.number) == ("1000", "5000"), "he was diverted here"
+    assert (first.data, second.data) == ({"aai": "order 7"}, {})
 
 
 async def test_a_blind_transfer_outlives_the_session_and_the_call_lasts_as_long() -> None:

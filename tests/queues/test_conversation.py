@@ -11,6 +11,8 @@ from tests.queues.hall import STAR, Hall
 from tests.queues.waiters import ROUND, Tape, Waiter
 from tests.queues.workers import state
 from vxml_server.asr import Understood, VoiceEnding, VoiceResult
+from vxml_server.calls import Converse
+from vxml_server.clock import Clock
 from vxml_server.grammar import phrase
 from vxml_server.interpreter import ActiveGrammar, InputProperties, TransferResult
 from vxml_server.queues.centre import LEAVE_PATIENCE
@@ -320,6 +322,49 @@ async def test_nothing_is_recorded_of_an_agent_who_was_gone_before_the_bridge(ha
     await hall.settle()
     assert waiter.hears
     assert tape.happened == ["notice", "stop"]
+
+
+async def test_the_notice_is_in_the_language_of_what_he_hears_while_he_waits(hall: Hall) -> None:
+    tape = Tape()
+    waiter = Waiter(hall.board, "queue:sales?language=fr", recorded=tape)
+    await hall.settle()
+    assert waiter.rounds[0].uri == "waiting.fr"
+    assert tape.language == "fr"
+
+
+class LongNotice(Tape):
+    """Of which the notice takes its time."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        super().__init__()
+        self._clock = clock
+        self._seconds = seconds
+
+    async def notice(self, converse: Converse) -> bool:
+        await self._clock.sleep(self._seconds)
+        return await super().notice(converse)
+
+
+async def test_who_hears_the_notice_does_not_wait_yet(hall: Hall) -> None:
+    tape = LongNotice(hall.world.clock, 12.0)
+    waiter = Waiter(hall.board, "agent:ann", recorded=tape, connect_timeout=15.0)
+    await hall.settle(26.5)
+    assert not waiter.running.done()
+    await hall.settle(1.0)
+    assert await hall.outcome(waiter) == "queue_timeout"
+
+
+async def test_who_hears_another_notice_where_he_was_moved_does_not_wait_yet(hall: Hall) -> None:
+    await hall.centre.present("ann", Presence.ON_BREAK)
+    tape = LongNotice(hall.world.clock, 40.0)
+    tape._queues = ("short",)
+    waiter = Waiter(hall.board, "queue:sales", recorded=tape)
+    await hall.settle()
+    waiter.transfer.move("short", keeps_place=False)
+    await hall.settle(69.0)
+    assert waiter.sent_on == []
+    await hall.settle(2.0 + ROUND)
+    assert [one.dest for one in waiter.sent_on] == ["queue:all"]
 
 
 async def test_nobody_is_recorded_whom_no_agent_has_taken(hall: Hall) -> None:

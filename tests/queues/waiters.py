@@ -95,11 +95,12 @@ class Tape:
 
     def __init__(self, *queues: str) -> None:
         self.queue = ""
+        self.language = ""
         self._queues = queues
         self.happened: list[str] = []
 
-    def asked(self, queue: str) -> Tape | None:
-        self.queue = queue
+    def asked(self, request: TransferRequest, queue: str) -> Tape | None:
+        self.queue, self.language = queue, request.lang
         return self if not self._queues or queue in self._queues else None
 
     async def notice(self, converse: Converse) -> bool:
@@ -160,7 +161,7 @@ class Waiter:
             converse=self._converse,
             transfer=self._transfer,
             hops=hops,
-            recorded=lambda request, queue: recorded.asked(queue) if recorded else None,
+            recorded=lambda request, queue: recorded.asked(request, queue) if recorded else None,
         )
         self.transfer = QueueTransfer(
             board.reception, handover, TransferRequest(dest, type_, lang="en", **request)

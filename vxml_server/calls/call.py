@@ -95,6 +95,7 @@ class Call:
         self.leg = leg
         self._resources = resources
         self._connection = connection_of(incoming)
+        self._called = user_part(incoming.request_uri)
         self._objects = resources.objects(incoming, record)
         self._record = record
         self._answered_at = 0.0
@@ -294,13 +295,16 @@ class Call:
         return records(
             Conversation(
                 call_id=self.id,
-                direction=self._record.direction,
+                # Whoever is not in a queue is put through to a number or an address.
+                direction="inbound" if queue else "outbound",
                 caller=user_part(self._record.from_uri),
                 number=user_part(self._record.to_uri),
+                called=self._called,
                 application=self._record.application,
                 queue=queue,
                 destination="" if queue else _number(request.dest),
                 language=request.lang,
+                data={"aai": request.aai} if request.aai else {},
                 consent=self._consent,
             )
         )

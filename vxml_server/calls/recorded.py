@@ -32,10 +32,12 @@ class Consent:
 class Conversation:
     """What decides whether a conversation is recorded, and what its record tells.
 
-    Numbers are user parts of URIs. `agent` is empty where there is a `queue` and nobody has
-    answered yet. `destination` is whom the caller is put through to; `language` that of the notice,
-    the server's if it is empty; `data` is searched as text. `consent` is that of the call, and is
-    given once.
+    It is inbound where the caller comes to an agent of ours, and outbound where he is put through
+    to a number or an address. Numbers are user parts of URIs: `number` is what he dialled by the To
+    header, `called` by the Request-URI, another one where he was diverted. `agent` is empty where
+    there is a `queue` and nobody has answered yet. `destination` is whom the caller is put through
+    to; `language` that of the notice, the server's if it is empty; `data` is searched as text.
+    `consent` is that of the call, and is given once.
     """
 
     call_id: str
@@ -43,6 +45,7 @@ class Conversation:
     caller: str
     number: str
     application: str
+    called: str = ""
     queue: str = ""
     agent: str = ""
     destination: str = ""

@@ -249,10 +249,14 @@ class QueueTransfer:
         if recorded is not None:
             recorded.moved(self._wanted.queue)
         else:
-            recorded = self._handover.recorded(self._request, self._wanted.queue)
+            request = replace(self._request, lang=self._language)
+            recorded = self._handover.recorded(request, self._wanted.queue)
             self._conversation.recorded = recorded
         if recorded is not None:
+            # He does not wait yet.
+            self._patience.stop()
             await recorded.notice(self._handover.converse)
+            self._patience.restart()
         return self._has_gone()
 
     async def _stand(self, first: str = "") -> TransferResult | None:
@@ -373,7 +377,11 @@ class QueueTransfer:
 
     @property
     def _documents(self) -> Treatments:
-        return self._reception.treatments(self._wanted.language or self._request.lang)
+        return self._reception.treatments(self._language)
+
+    @property
+    def _language(self) -> str:
+        return self._wanted.language or self._request.lang
 
     def _treat(self) -> None:
         """He waits (again): he hears the document, and the limits hold."""

@@ -38,7 +38,7 @@ def _is_open(conversation: Conversation) -> bool:
 
 
 def _fits(rule: RecordingRule, conversation: Conversation) -> bool:
-    numbers = (conversation.number, conversation.destination)
+    numbers = (conversation.called, conversation.number, conversation.destination)
     return (
         (not rule.direction or rule.direction == conversation.direction)
         and _among(rule.numbers, *numbers)

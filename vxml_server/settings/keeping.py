@@ -75,6 +75,7 @@ class RecordingRule(Section):
     applications: Annotated[tuple[str, ...], Items] = ()
     """URIs of first documents; a final `*` makes one a prefix."""
     direction: Literal["", "inbound", "outbound"] = ""
+    """Inbound comes to an agent of a queue; outbound goes out to where a transfer calls."""
     percent: float = Field(default=100.0, ge=0, le=100)
     """Of the conversations that fit, so many are recorded; the others are not."""
     on_request: bool = False
