@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +17,8 @@ from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.recording.world import KEY, World, accepted, recorded, world_of
+from tests.media.world import ramp
+from tests.recording.world import KEY, SECOND, World, accepted, recorded, world_of
 from tests.web.world import Client
 from vxml_server.recording import Recording
 from vxml_server.recording.target import Target, TargetError
@@ -88,6 +90,27 @@ async def test_a_range_is_that_part_of_the_file(tmp_path: Path, keys: list[Any])
             assert response.headers["ETag"] == f'"{recording.checksum}"'
 
 
+async def test_of_what_is_not_at_the_target_there_is_no_range(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(self: Target, *_: object) -> None:
+        raise TargetError("away")
+
+    monkeypatch.setattr(Target, "put", away)
+    async with site_of(tmp_path) as site:
+        one = await accepted(site.world)
+        a, b, far_a, far_b = site.world.parties()
+        one.start(a, b)
+        site.world.talk(far_a, far_b, ramp(SECOND), ramp(SECOND))
+        one.close()
+        stopped = await site.world.settled("stopped")
+        for headers in ({}, {"Range": "bytes=0-"}, {"Range": "bytes=-1"}):
+            response, _ = await site.audio(stopped, **headers)
+            assert response.status == 409
+            path = f"{LIST}/{stopped.id}/audio"
+            assert (await site.client.head(path, headers=headers)).status == 409
+
+
 async def test_recordings_are_found_by_what_is_known_of_them(tmp_path: Path) -> None:
     async with site_of(tmp_path) as site:
         for number, queue in enumerate(("sales", "sales", "help")):
@@ -148,7 +171,32 @@ async def test_a_hold_keeps_a_recording_from_being_deleted(tmp_path: Path) -> No
 @pytest.mark.parametrize("body", ["", "[]", "{", '{"held": 1}', '{"held": true, "x": 1}'])
 async def test_a_hold_that_makes_no_sense_is_refused(tmp_path: Path, body: str) -> None:
     async with site_of(tmp_path) as site:
-        assert (await site.ask("PUT", f"{LIST}/x/hold", data=body))[0] == 400
+        path, headers = f"{LIST}/x/hold", {"Content-Type": "application/json"}
+        assert (await site.ask("PUT", path, data=body, headers=headers))[0] == 400
+        assert (await site.ask("PUT", path, data=body))[0] == 415
+
+
+async def test_a_body_may_come_in_pieces(tmp_path: Path) -> None:
+    async def pieces(*octets: bytes) -> AsyncIterator[bytes]:
+        for piece in octets:
+            yield piece
+            # As a network does: the server reads, and there is no more of it.
+            for _ in range(50):
+                await asyncio.sleep(0)
+
+    headers = {"Content-Type": "application/json"}
+    async with site_of(tmp_path) as site:
+        one = await accepted(site.world)
+        a, b, _, _ = site.world.parties()
+        one.start(a, b)
+        site.world.media.run(5)
+        path, body = "/api/v1/calls/call-1/recording", pieces(b'{"action":', b' "pause"}')
+        status, paused = await site.ask("POST", path, data=body, headers=headers)
+        assert (status, paused["state"]) == (202, "paused")
+        await site.world.settled("paused")
+        path, body = f"{LIST}/{paused['id']}/hold", pieces(b'{"held"', b": true}")
+        status, held = await site.ask("PUT", path, data=body, headers=headers)
+        assert (status, held["held"]) == (200, True)
 
 
 async def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.databases import url_of
 from tests.web.described import check_answer
 from tests.web.problems import problem
 from tests.web.world import Client, World
-from vxml_server.queues import Report, SummaryRow, TooManyIntervals
+from vxml_server.clock import VirtualClock
+from vxml_server.queues import Report, Summaries, SummaryRow, TooManyIntervals
 from vxml_server.queues.rows import Fact
 from vxml_server.queues.statistics import Statistics
-from vxml_server.store import Json, StoreError
-from vxml_server.web.statistics_api import MOST_ROWS
+from vxml_server.store import Json, Store, StoreError
+from vxml_server.web.requests import EARLIEST, LATEST
+from vxml_server.web.statistics_api import INTERVALS, MOST_ROWS
 
 URL = "/api/v1/statistics"
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -75,12 +79,31 @@ async def test_what_is_asked_for_is_asked_for(world: World, client: Client) -> N
         ("from=yesterday", "from: expected a time with its zone"),
         ("from=2026-01-01T00:00:00", "from: expected a time with its zone"),
         ("to=0001-01-01T00:00:00%2B05:00", "to: expected a time with its zone"),
+        ("to=9999-12-31T23:59:59Z&interval=all", "to: expected a time with its zone"),
+        ("from=9999-12-30T00:00:00-14:00", "from: expected a time with its zone"),
         ("from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "to: expected a time after from"),
         ("who=ann", "no parameter 'who'"),
     ],
 )
 async def test_what_is_not_as_described_is_refused(client: Client, query: str, detail: str) -> None:
     assert detail in await problem(client, "GET", f"{URL}?{query}", 400)
+
+
+@pytest.mark.parametrize("hours", [-14, 0, 14])
+@pytest.mark.parametrize("minutes", INTERVALS.values())
+@pytest.mark.parametrize("at", [EARLIEST, LATEST])
+async def test_there_are_figures_of_the_first_and_the_last_day_that_can_be_asked_for(
+    tmp_path: Path, at: datetime, minutes: int | None, hours: int
+) -> None:
+    clock = VirtualClock()
+    store = await Store.open(url_of(tmp_path), clock)
+    summaries = Summaries(store, clock, timezone(timedelta(hours=hours)))
+    try:
+        report = await summaries.report(at - timedelta(hours=1), at, minutes)
+    finally:
+        await store.close()
+    assert report.start < at <= report.end
+    assert report.queues == ()
 
 
 async def test_too_much_is_refused(world: World, client: Client) -> None:

@@ -7,11 +7,9 @@ Audio goes out as it is in the target's file, decrypted, whole or in one range (
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -35,6 +33,7 @@ from vxml_server.recording import (
 from vxml_server.store import BadCursor, Cursor, Json, StoreError
 from vxml_server.web.access import who
 from vxml_server.web.problems import Problem
+from vxml_server.web.requests import bad, fields, instant, json_object, number, parameters, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
     from vxml_server.recording import Action
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 500
-MAX_BODY = 10_000
 MAX_REASON = 500
 _TEXTS = ("number", "queue", "agent", "call", "text", "state")
 _ACTIONS: dict[str, Action] = {
@@ -103,12 +101,11 @@ class RecordingsApi:
 
     async def hold(self, request: web.Request) -> web.Response:
         """Sets or ends a legal hold."""
-        body = await _body(request, {"held", "reason"})
+        body = await json_object(request)
+        fields(body, "held", "reason")
         held, reason = body.get("held"), body.get("reason", "")
         if not isinstance(held, bool) or not isinstance(reason, str) or len(reason) > MAX_REASON:
-            raise _bad(
-                f"expected held, true or false, and reason, at most {MAX_REASON} characters."
-            )
+            raise bad(f"expected held, true or false, and reason, at most {MAX_REASON} characters.")
         with _problems():
             recording = await self._library.hold(
                 request.match_info["id"], who(request), reason, held=held
@@ -117,9 +114,11 @@ class RecordingsApi:
 
     async def command(self, request: web.Request) -> web.Response:
         """Starts, pauses, goes on with or stops the recording of a running call."""
-        action = (await _body(request, {"action"})).get("action")
+        body = await json_object(request)
+        fields(body, "action")
+        action = body.get("action")
         if not isinstance(action, str) or action not in _ACTIONS:
-            raise _bad(f"action: expected one of {', '.join(_ACTIONS)}.")
+            raise bad(f"action: expected one of {', '.join(_ACTIONS)}.")
         with _problems():
             recording = self._command(request.match_info["id"], _ACTIONS[action])
         return web.json_response(to_json(recording), status=HTTPStatus.ACCEPTED)
@@ -129,10 +128,13 @@ async def send_audio(request: web.Request, library: Library, id_: str) -> web.St
     """Answers with the audio of a recording, or the range of it that is asked for."""
     with _problems():
         recording = await library.get(id_)
+        if recording.state is not State.STORED:
+            # There is nothing yet, or nothing any more, of which a range could be asked for.
+            raise NotStored(recording.state)
         start, end, is_part = _range(request, recording.octets)
         headers = _headers(recording, start, end, is_part=is_part)
         status = HTTPStatus.PARTIAL_CONTENT if is_part else HTTPStatus.OK
-        if request.method == "HEAD" and recording.state is State.STORED:
+        if request.method == "HEAD":
             return web.Response(status=status, headers=headers)
         audio = await library.audio(recording.id, who(request), start, end)
     response = web.StreamResponse(status=status, headers=headers)
@@ -165,10 +167,10 @@ def to_json(recording: Recording) -> dict[str, Json]:
         "queue": recording.queue,
         "agent": recording.agent,
         "data": recording.data,
-        "announced_at": _instant(recording.announced_at),
-        "started_at": _instant(recording.started_at),
-        "ended_at": _instant(recording.ended_at),
-        "expires_at": _instant(recording.expires_at),
+        "announced_at": when(recording.announced_at),
+        "started_at": when(recording.started_at),
+        "ended_at": when(recording.ended_at),
+        "expires_at": when(recording.expires_at),
         "duration_s": recording.duration_s,
         "pauses": [list(pause) for pause in recording.pauses],
         "interrupted": recording.interrupted,
@@ -253,61 +255,15 @@ def _range(request: web.Request, length: int) -> tuple[int, int, bool]:
 
 
 def _parameters(request: web.Request) -> tuple[Wanted, int, Cursor | None]:
-    query = request.query
-    known = {"since", "until", "limit", "cursor", *_TEXTS}
-    for name in query:
-        if name not in known:
-            raise _bad(f"There is no parameter {name!r}; {', '.join(sorted(known))} there are.")
-        if len(query.getall(name)) > 1:
-            raise _bad(f"The parameter {name} was given more than once.")
-    limit = query.get("limit", str(DEFAULT_LIMIT))
-    if not (
-        limit.isascii() and limit.isdigit() and len(limit) < 5 and 1 <= int(limit) <= MAX_LIMIT
-    ):
-        raise _bad(f"limit: expected a number from 1 to {MAX_LIMIT}, got {limit!r}.")
-    texts = {name: query.get(name, "")[:256] for name in _TEXTS}
+    given = parameters(request, "since", "until", "limit", "cursor", *_TEXTS)
+    texts = {name: given.get(name, "")[:256] for name in _TEXTS}
     if texts["state"] and texts["state"] not in list(State):
-        raise _bad(f"state: expected one of {', '.join(State)}, got {texts['state']!r}.")
+        raise bad(f"state: expected one of {', '.join(State)}, got {texts['state']!r}.")
     call = texts.pop("call")
     try:
-        cursor = Cursor.decode(query["cursor"]) if "cursor" in query else None
+        cursor = Cursor.decode(given["cursor"]) if "cursor" in given else None
     except BadCursor:
-        raise _bad("cursor: expected the cursor of an earlier answer.") from None
-    wanted = Wanted(_time(query.get("since")), _time(query.get("until")), call_id=call, **texts)
-    return wanted, int(limit), cursor
-
-
-def _time(text: str | None) -> datetime | None:
-    """A time of RFC 3339."""
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-        if at.tzinfo is not None:
-            return at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise _bad(f"expected a time with its zone such as 2026-01-31T08:00:00Z, got {text!r}.")
-
-
-async def _body(request: web.Request, known: set[str]) -> dict[str, object]:
-    """The JSON object of a request."""
-    octets = await request.content.read(MAX_BODY + 1)
-    try:
-        body = json.loads(octets) if len(octets) <= MAX_BODY else None
-    except (ValueError, RecursionError):
-        body = None
-    if not isinstance(body, dict) or not body.keys() <= known:
-        raise _bad(f"expected a JSON object with {', '.join(sorted(known))}.")
-    return body
-
-
-def _instant(at: datetime | None) -> str | None:
-    """RFC 3339, UTC, milliseconds."""
-    if at is None:
-        return None
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _bad(detail: str) -> Problem:
-    return Problem(HTTPStatus.BAD_REQUEST, detail)
+        raise bad("cursor: expected the cursor of an earlier answer.") from None
+    since, until = instant(given, "since"), instant(given, "until")
+    wanted = Wanted(since, until, call_id=call, **texts)
+    return wanted, number(given, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT), cursor

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
 from aiohttp import web
@@ -20,6 +20,9 @@ from vxml_server.web.problems import Problem
 MAX_JSON = 1024 * 1024
 """Octets of a JSON body at most."""
 MAX_NUMBER = 10**18
+EARLIEST = datetime.min.replace(tzinfo=UTC) + timedelta(days=3)
+LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(days=3)
+"""Between them any zone has a day around a time, and one before and after it."""
 
 
 def bad(detail: str) -> Problem:
@@ -76,7 +79,7 @@ def instant(given: Mapping[str, str], name: str) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(text)
-        if found.tzinfo is not None:
+        if found.tzinfo is not None and EARLIEST <= found <= LATEST:
             return found.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
