@@ -19,6 +19,7 @@ from vxml_server.clock import Clock
 from vxml_server.queues.centre import ContactCentre
 from vxml_server.queues.definitions import Definition, Kind, kind_of
 from vxml_server.queues.ledger import (
+    PAST,
     Definitions,
     Ledger,
     Row,
@@ -195,6 +196,11 @@ class MemoryLedger(Ledger):
         async with self._memory.told() as memory:
             rows = _change(memory.table.values())
             return Snapshot(rows, dict(memory.cursors), memory.known(), len(memory.log))
+
+    async def past(self, names: Collection[str], seq: int) -> list[EventRecord]:
+        async with self._memory.asked() as memory:
+            newest = memory.log[max(0, seq - PAST) : seq]
+            return [fact for fact in newest if fact.name in names]
 
     async def rows(
         self, agents: Collection[str], entries: Collection[str], offers: Collection[str]

@@ -367,6 +367,52 @@ async def test_what_is_stored_counts_and_not_what_a_worker_knows_of_it(
     assert state(centre, "ann") == "available"
 
 
+async def test_all_workers_have_learned_the_same_whenever_they_began(
+    world: World, centre: ContactCentre
+) -> None:
+    other = await world.worker("other")
+    await centre.present("bob", Presence.AVAILABLE)
+    for number in range(6):
+        one = (centre, other)[number % 2]
+        callers = [FakeCaller(world.clock), FakeCaller(world.clock)]
+        for caller in callers:
+            await one.enter(caller, "sales", f"call{number}")
+        await world.settle()
+        # Each at a worker of its own at the same moment, and one gives up.
+        for caller, name in zip(callers, ("ann", "bob"), strict=True):
+            caller.telephone(name).happen(H.ANSWERED)
+        waits = await one.enter(FakeCaller(world.clock), "sales", "waits")
+        await world.settle(3.0 + 1.7 * number)
+        await one.leave(waits, Exit.ABANDONED)
+        for caller, name in zip(callers, ("ann", "bob"), strict=True):
+            caller.telephone(name).hang_up_there()
+        await world.settle(11.0)
+    last = await world.worker("last")
+    learned = [one._replica.experience("sales") for one in (centre, other, last)]
+    assert {one.handling_time for one in learned} == {learned[0].handling_time}
+    assert learned[0].handling_time == pytest.approx(10.0 + 3.0 + 1.7 * 2.5, abs=0.5)
+    assert {one.abandonment_rate for one in learned} == {learned[0].abandonment_rate}
+    assert learned[0].abandonment_rate > 0.0
+
+
+async def test_a_queue_that_is_removed_teaches_the_next_of_its_name_nothing(
+    world: World, centre: ContactCentre
+) -> None:
+    await centre.define(queue("short", ["bob"]))
+    for _ in range(2):
+        gone = await centre.enter(FakeCaller(world.clock), "short", "call")
+        await world.settle(5.0)
+        await centre.leave(gone, Exit.ABANDONED)
+    await world.settle()
+    assert centre._replica.experience("short").abandonment_rate == pytest.approx(0.2)
+    await centre.undefine("queue", "short")
+    await centre.define(queue("short", ["ann"]))
+    await world.settle()
+    last = await world.worker("last")
+    for one in (centre, last):
+        assert one._replica.experience("short").abandonment_rate == 0.0
+
+
 async def test_two_workers_never_offer_to_one_agent_twice(
     world: World, centre: ContactCentre
 ) -> None:

@@ -113,6 +113,24 @@ async def test_rows_are_asked_for_by_name_and_what_is_over_is_not_there(ledger: 
     )
 
 
+async def test_of_the_log_the_newest_facts_are_read_and_no_more(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(10):
+        entered = enter(Entry(f"e{number}", "sales", "call", ledger.worker, NOW), NOW)
+        gone = leave(entered.entries[0], Exit.ABANDONED, NOW + number)
+        assert await ledger.commit(entered, gone)
+
+    async def waited(seq: int) -> list[object]:
+        facts = await ledger.past({"queue.left", "queue.connected"}, seq)
+        return [fact.data["waited"] for fact in facts]
+
+    assert await waited(20) == [float(number) for number in range(10)]
+    assert await waited(13) == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    monkeypatch.setattr("vxml_server.queues.ledger.PAST", 5)
+    assert await waited(20) == [7.0, 8.0, 9.0]
+
+
 async def test_definitions_are_kept_replaced_and_removed(ledger: Ledger) -> None:
     for definition in (*AGENTS, *GROUPS, *QUEUES):
         await ledger.define(definition, NOW, declared=definition in GROUPS)

@@ -7,7 +7,8 @@ can have at a time the time to one's turn is the sum over j = 0..k of
 learned from the past. Time alone changes it where another queue's callers grow older faster, or
 agents join later. The rule that must hold: what a caller is told never grows while nothing happens.
 
-What is learned comes from the facts of the log alone, so that it can be replayed.
+What is learned comes from the facts of the log alone, in their order: workers who have read the
+same facts have learned the same.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from vxml_server.queues.rows import Exit, Fact, Outcome, Presence
 
 # How many of the last conversations and callers count.
 REMEMBERED = 200
+LESSONS = ("offer.closed", "queue.connected", "queue.left", "queue.removed")
+"""The names of the facts that teach."""
 # Before anything is known: three minutes a call, and nobody gives up.
 FIRST_HANDLING_TIME = 180.0
 
@@ -51,21 +54,22 @@ class Experience:
     def __init__(self) -> None:
         self._handled: deque[float] = deque(maxlen=REMEMBERED)
         self._waits: deque[tuple[float, bool]] = deque(maxlen=REMEMBERED)
-        self._reserved: dict[str, float] = {}
 
     def observe(self, fact: Fact) -> None:
         """Takes a fact of the queue, in the order of the log."""
         match fact.name:
-            case "offer.reserved":
-                self._reserved[_text(fact, "offer")] = fact.at
-            case "offer.closed":
-                began = self._reserved.pop(_text(fact, "offer"), None)
-                if began is not None and fact.data.get("outcome") == Outcome.COMPLETED:
-                    self._handled.append(fact.at - began)
+            case "offer.closed" if (
+                fact.data.get("outcome") == Outcome.COMPLETED and "handled" in fact.data
+            ):
+                self._handled.append(_number(fact, "handled"))
             case "queue.connected":
                 self._waits.append((_number(fact, "waited"), False))
             case "queue.left" if fact.data.get("exit") == Exit.ABANDONED:
                 self._waits.append((_number(fact, "waited"), True))
+            case "queue.removed":
+                # Another may come to have its name.
+                self._handled.clear()
+                self._waits.clear()
 
     @property
     def handling_time(self) -> float:
@@ -159,10 +163,6 @@ def _is_before(
     theirs = points(entry, rosters[entry.queue], now)
     mine = (-score, caller.entry.entered_at, caller.entry.id)
     return (-theirs, entry.entered_at, entry.id) < mine
-
-
-def _text(fact: Fact, key: str) -> str:
-    return str(fact.data.get(key, ""))
 
 
 def _number(fact: Fact, key: str) -> float:

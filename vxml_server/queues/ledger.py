@@ -54,6 +54,7 @@ from vxml_server.queues.rows import (
     Presence,
 )
 from vxml_server.store import (
+    EventRecord,
     Json,
     NewEvent,
     Store,
@@ -69,6 +70,8 @@ from vxml_server.store import (
 
 _log = structlog.get_logger(__name__)
 Row = AgentRow | Entry | Offer
+PAST = 50_000
+"""Facts of the log that a worker looks at when it starts, to learn from them."""
 
 
 class _TooLate(Exception):
@@ -172,6 +175,18 @@ class Ledger:
             known = {one.queue: one.agent for one in cursors}
             definitions = await _definitions(connection)
         return Snapshot(_change(row for some in rows for row in some), known, definitions, seq)
+
+    async def past(self, names: Collection[str], seq: int) -> list[EventRecord]:
+        """Facts of these names among the newest `PAST` of the log up to the number `seq`, in their
+        order: so many are read at most, however long the log is."""
+        table = event_table
+        query = (
+            select(table)
+            .where(table.c.seq.between(seq - PAST + 1, seq), table.c.name.in_(sorted(names)))
+            .order_by(table.c.seq)
+        )
+        async with self._store.reading() as connection:
+            return [EventRecord(*one) for one in await connection.execute(query)]
 
     async def rows(
         self, agents: Collection[str], entries: Collection[str], offers: Collection[str]

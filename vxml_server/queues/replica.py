@@ -20,7 +20,7 @@ import structlog
 from vxml_server.clock import Clock
 from vxml_server.queues.board import Board
 from vxml_server.queues.definitions import Kind
-from vxml_server.queues.estimate import Experience
+from vxml_server.queues.estimate import LESSONS, Experience
 from vxml_server.queues.ledger import Definitions, Ledger
 from vxml_server.queues.profiles import LONGEST_TIME, Agent
 from vxml_server.queues.rows import (
@@ -159,6 +159,7 @@ class Replica:
         self._define(snapshot.definitions)
         self.board.cursors.update(snapshot.cursors)
         self.board.apply(self._in_our_time(snapshot.rows, are_new=False))
+        self._learn(await self.ledger.past(LESSONS, snapshot.seq))
 
     def now(self) -> float:
         """Seconds since the epoch; never jumps (`timeline`)."""
@@ -294,8 +295,6 @@ class Replica:
             for change in changes:
                 self.board.apply(change)
                 self._count(change)
-                for fact in change.facts:
-                    self._learn(fact)
             self.news.set()
         else:
             self.counters.conflicts += 1
@@ -378,9 +377,11 @@ class Replica:
             if offer.outcome is not None and is_new:
                 self.counters.outcomes[offer.outcome] += 1
 
-    def _learn(self, fact: Fact) -> None:
-        if fact.queue:
-            self._experience.setdefault(fact.queue, Experience()).observe(fact)
+    def _learn(self, events: Iterable[EventRecord]) -> None:
+        """Takes facts, ours and others', in the order of the log and each once."""
+        for event in events:
+            if event.name in LESSONS:
+                self.experience(event.queue).observe(_fact(event))
 
     # Others ------------------------------------------------------------------------------------
 
@@ -390,8 +391,7 @@ class Replica:
             news = [event for event in events if self._is_news(event)]
             if news:
                 await self._patiently(partial(self._catch_up, news))
-            for event in news:
-                self._learn(_fact(event))
+            self._learn(events)
             self._seq = events[-1].seq
 
     def _is_news(self, event: EventRecord) -> bool:

@@ -295,7 +295,10 @@ def _parted(
 
 
 def _released(offer: Offer, agent: AgentRow, now: float) -> Change:
-    data: dict[str, Json] = {"wrapped_up": _seconds(now - offer.ended_at)}
+    data: dict[str, Json] = {
+        "wrapped_up": _seconds(now - offer.ended_at),
+        "handled": _seconds(now - offer.reserved_at),
+    }
     closed = replace(offer, state=OfferState.CLOSED)
     free = replace(agent, busy=_counted(agent.busy, offer.medium, -1), idle_since=now)
     return Change(
