@@ -485,6 +485,27 @@ async def test_audio_that_was_tampered_with_is_refused_and_told(tmp_path: Path) 
         assert (await world.told())[-1] == "tampered"
 
 
+@pytest.mark.parametrize(
+    ("caller", "asked", "is_found"),
+    [
+        ("Alice.Smith", "alice.SMITH", True),
+        ("Alice.Smith", "lice.s", True),
+        ("Alice.Smith", "alice_smith", False),
+        ("50%", "0%", True),
+        ("500", "50%", False),
+        ("Élise", "Élise", True),
+    ],
+)
+async def test_a_number_is_found_however_its_letters_are_written(
+    tmp_path: Path, caller: str, asked: str, is_found: bool
+) -> None:
+    async with world_of(tmp_path) as world:
+        await accepted(world, caller=caller)
+        await world.settled("announced")
+        found = await world.recordings.library.search(Wanted(number=asked))
+        assert len(found.recordings) == is_found
+
+
 async def test_before_anybody_hears_a_recording_the_log_says_who(tmp_path: Path) -> None:
     async with world_of(tmp_path) as world:
         recording = await recorded(world)

@@ -215,9 +215,9 @@ def _conditions(wanted: Wanted) -> list[Any]:  # Any: SQLAlchemy's conditions, o
     if wanted.number:
         conditions.append(
             or_(
-                columns.caller.contains(wanted.number, autoescape=True),
-                columns.number.contains(wanted.number, autoescape=True),
-                columns.destination.contains(wanted.number, autoescape=True),
+                columns.caller.icontains(wanted.number, autoescape=True),
+                columns.number.icontains(wanted.number, autoescape=True),
+                columns.destination.icontains(wanted.number, autoescape=True),
             )
         )
     if wanted.text:

@@ -56,7 +56,8 @@ class Recording:
 class Wanted:
     """What recordings are asked for: those for which all holds that is given.
 
-    `number` is part of the caller's or the dialled number, `text` of the attached data.
+    `number` is part of the caller's or the dialled number, `text` of the attached data; neither
+    minds upper and lower case.
     """
 
     since: datetime | None = None
