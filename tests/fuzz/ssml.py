@@ -73,7 +73,7 @@ TEXTS = (
 )  # fmt: skip
 LANGUAGES = (
     "fr-FR", "fr-CA", "fr-CH", "en-US", "en-GB", "de", "ar", "ja", "cmn", "ko", "hi", "xx", "",
-    "fr-", "en_US", "x" * 50, "*",
+    "fr-", "en_US", "x" * 50, "*", "am", "pl", "uk", "ca", "fil", "en-" + "x" * 500,
 )  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def request(random: Random) -> SpeechRequest:
 
 def _spoilt(text: str, random: Random) -> str:
     at = random.randint(0, len(text))
-    kind = random.randint(0, 3)
+    kind = random.randint(0, 4)
     if kind == 0:
         return text[:at]
     if kind == 1:
@@ -106,6 +106,11 @@ def _spoilt(text: str, random: Random) -> str:
     if kind == 2:
         end = min(len(text), at + random.randint(0, 60))
         return text[:end] + text[at:end] * random.choice((1, 2, 30)) + text[end:]
+    if kind == 3:
+        declared = random.choice(
+            ("[<!ENTITY x 'y'>]", "SYSTEM 'http://x.y/z'", "[<!ENTITY x '&y;'>]")
+        )
+        return f"<!DOCTYPE speak {declared}>{text.replace('</', '&x;</', 1)}"
     changed = list(text)
     for _ in range(random.randint(1, 4)):
         changed[random.randrange(len(changed))] = chr(random.choice((0, 9, 60, 38, 233, 0xFFFF)))
@@ -133,7 +138,8 @@ def _insert(node: etree._Element, random: Random) -> None:
 
 
 def _rename(node: etree._Element, random: Random) -> None:
-    node.tag = f"{{{random.choice((_SSML, _SSML, 'urn:x'))}}}{random.choice(ELEMENTS)}"
+    space = random.choice((_SSML, _SSML, "urn:x", "../x"))
+    node.tag = f"{{{space}}}{random.choice(ELEMENTS)}"
 
 
 def _delete(node: etree._Element, random: Random) -> None:
@@ -150,6 +156,15 @@ def _repeat(node: etree._Element, random: Random) -> None:
             parent.insert(parent.index(node), copy.deepcopy(node))
 
 
+def _string(node: etree._Element, random: Random) -> None:
+    """One after the other, in one sentence."""
+    name, said = random.choice(ELEMENTS), random.choice(("a", "a ", "a.", "[", "1", ""))
+    values = [(random.choice(ATTRIBUTES[:-1]), random.choice(VALUES[:40])) for _ in range(2)]
+    for _ in range(random.choice((20, 200, 3000))):
+        made = etree.SubElement(node, f"{{{_SSML}}}{name}", dict(values))
+        made.text = made.tail = said
+
+
 def _nest(node: etree._Element, random: Random) -> None:
     parent = node.getparent()
     if parent is None:
@@ -162,4 +177,17 @@ def _nest(node: etree._Element, random: Random) -> None:
         parent = around
 
 
-_MUTATIONS = (_set, _set, _set, _say, _say, _insert, _insert, _rename, _delete, _repeat, _nest)
+_MUTATIONS = (
+    _set,
+    _set,
+    _set,
+    _say,
+    _say,
+    _insert,
+    _insert,
+    _rename,
+    _delete,
+    _repeat,
+    _nest,
+    _string,
+)
