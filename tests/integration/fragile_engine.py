@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Sequence
 
@@ -26,6 +27,8 @@ class FragileUtterance:
 
     def feed(self, pcm: Samples) -> None:
         self._samples += len(pcm)
+        with tempfile.NamedTemporaryFile(delete=False) as file:
+            file.write(pcm.tobytes())
         if pcm[0] == CRASH:
             os.abort()
         if pcm[0] == HANG:

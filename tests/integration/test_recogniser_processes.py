@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from tests.integration.fragile_engine import CRASH, FAIL, HANG, FragileEngine, audio
+from tests.integration.waiting import until
 from vxml_server.asr import RecognitionProperties, Utterance
 from vxml_server.asr.child import ChildEngine
 from vxml_server.events import VoiceXmlEvent
@@ -98,6 +103,68 @@ def test_more_audio_than_a_pipe_holds_does_not_block_before_a_child_that_hangs(
         for _ in range(50):
             utterance.feed(audio(0, samples=80_000))
     utterance.close()
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the server and its children write what is not to last."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    return tmp_path
+
+
+def written(temporary: Path) -> int:
+    """How many files there are of what children were fed."""
+    return sum(path.name.startswith("tmp") for path in temporary.rglob("*") if path.is_file())
+
+
+def folders(temporary: Path) -> list[str]:
+    return [folder.name for folder in temporary.glob("vxml-server-*")]
+
+
+def test_nothing_stays_of_what_a_child_wrote_when_it_is_stopped_crashes_or_hangs(
+    temporary: Path,
+) -> None:
+    engine = ChildEngine(FragileEngine, identity="fragile", speaks=bool, processes=1, patience=1.0)
+    for trouble in (CRASH, HANG):
+        engine.load()
+        utterance = engine.start([LEFT], ENGLISH)
+        utterance.feed(audio(0))
+        utterance.feed(audio(trouble))
+        with pytest.raises(VoiceXmlEvent):
+            utterance.result()
+        assert written(temporary) == 0
+    utterance = engine.start([LEFT], ENGLISH)
+    utterance.feed(audio(0))
+    assert utterance.result()
+    assert written(temporary) == 1
+    engine.close()
+    assert written(temporary) == 0
+    assert folders(temporary) == []
+
+
+SERVER = """
+import time
+from vxml_server.asr import EngineSettings, build
+
+if __name__ == "__main__":
+    engine = build("pocketsphinx", EngineSettings(processes=2))
+    engine.load()
+    print("ready", flush=True)
+    time.sleep(3600)
+"""
+
+
+def test_children_of_a_server_that_is_killed_leave_nothing(temporary: Path, tmp_path: Path) -> None:
+    (tmp_path / "server.py").write_text(SERVER)
+    with subprocess.Popen(
+        [sys.executable, str(tmp_path / "server.py")], stdout=subprocess.PIPE
+    ) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"ready\n"
+        assert folders(temporary)
+        server.kill()
+    until(lambda: not folders(temporary), 20.0, "the children have removed their folders")
 
 
 def test_a_child_without_its_model_says_so_and_is_not_started_again_and_again() -> None:

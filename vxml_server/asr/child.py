@@ -5,8 +5,11 @@ language, texts with confidences come back. A child that crashes, or that leaves
 an answer for too long, is killed and replaced; that costs the utterances it was working on, which
 is one where there are as many processes as recognitions, and nothing else.
 
-The rule that must hold: no call of an engine outlives its child, so that a thread that waits for
-one is always free again in the end.
+Each child has a folder of its own for what it and its libraries write, which goes with it; if the
+server itself is killed, the children notice that their pipes end, and remove theirs.
+
+The rules that must hold: no call of an engine outlives its child, so that a thread that waits for
+one is always free again in the end; nothing that a child wrote outlives it either.
 """
 
 from __future__ import annotations
@@ -14,10 +17,12 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import shutil
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing.connection import Connection
@@ -36,6 +41,7 @@ _processes = multiprocessing.get_context("spawn")
 _NICENESS = 5
 # How long a child that was told to end is waited for before it is killed, in seconds.
 _GOODBYE = 1.0
+_PREFIX = "vxml-server-recogniser-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +197,16 @@ class _Child:
         self._is_dead = False
         self._is_owed = False
         """Whether the answer to the last command has yet to be read."""
+        self._folder = tempfile.mkdtemp(prefix=_PREFIX)
         self._pipe, theirs = _processes.Pipe()
-        self._process = _processes.Process(target=_run, args=(theirs, build), daemon=True)
-        self._process.start()
+        self._process = _processes.Process(
+            target=_run, args=(theirs, build, self._folder), daemon=True
+        )
+        try:
+            self._process.start()
+        except OSError:
+            self._remove()
+            raise
         theirs.close()
 
     def wait_until_ready(self) -> None:
@@ -269,6 +282,10 @@ class _Child:
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
+        self._remove()
+
+    def _remove(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class _Turn:
@@ -334,13 +351,15 @@ def _no_resource(message: str) -> VoiceXmlEvent:
 # The far end -------------------------------------------------------------------------------------
 
 
-def _run(pipe: Connection, build: Callable[[], SpeechEngine]) -> None:
-    """The child's whole life: it ends when its pipe does."""
+def _run(pipe: Connection, build: Callable[[], SpeechEngine], folder: str) -> None:
+    """The child's whole life: it ends when its pipe does. What it writes goes into `folder`."""
     # An interrupt at the terminal goes to all processes; the server says when children end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
-    with suppress(EOFError, OSError):
+    tempfile.tempdir = os.environ["TMPDIR"] = folder
+    with ExitStack() as left, suppress(EOFError, OSError):
+        left.callback(shutil.rmtree, folder, ignore_errors=True)
         try:
             engine = build()
             engine.load()

@@ -21,7 +21,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -59,25 +59,17 @@ _SMALLEST = 1e-300
 
 def build(settings: EngineSettings) -> ChildEngine:
     """PocketSphinx in child processes; `settings.models` are not used: there is but one model."""
-    return _Children(settings.processes)
+    return ChildEngine(_engine, identity=IDENTITY, speaks=speaks, processes=settings.processes)
+
+
+def _engine() -> SphinxEngine:
+    """In the child."""
+    return SphinxEngine(Path(tempfile.mkdtemp(prefix="sphinx-")))
 
 
 def speaks(lang: str) -> bool:
     """Whether this is English, of whatever region."""
     return lang.replace("_", "-").partition("-")[0].lower() == "en"
-
-
-class _Children(ChildEngine):
-    """The children, and the folder of the bent model that they share."""
-
-    def __init__(self, processes: int) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="vxml-server-sphinx-")
-        make = partial(SphinxEngine, Path(self._folder.name))
-        super().__init__(make, identity=IDENTITY, speaks=speaks, processes=processes)
-
-    def close(self) -> None:
-        super().close()
-        self._folder.cleanup()
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,4 +138,4 @@ def _parameters(parameters: Matrix) -> bytes:
 def _put(path: Path, content: bytes) -> None:
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
         file.write(content)
-    Path(file.name).replace(path)  # other processes may be looking
+    Path(file.name).replace(path)  # other threads may be looking
