@@ -28,7 +28,7 @@ def contact_centre() -> SimpleNamespace:
     centre.call("sales")
     counters = QueueCounters(conflicts=31)
     counters.outcomes["completed"] = 30
-    return SimpleNamespace(board=centre.board, counters=counters)
+    return SimpleNamespace(board=centre.board, counters=counters, ahead=-7200.5)
 
 
 def exposed(
@@ -111,6 +111,7 @@ def test_every_room_s_figures_are_exposed_under_their_names() -> None:
         'agents{state="on_break"}': 1,
         'offers_total{outcome="completed"}': 30,
         "queues_conflicts_total": 31,
+        "queues_time_ahead_seconds": -7200.5,
         'queue_service_level{queue="sales"}': 0.75,
         "tasks": 15,
     }

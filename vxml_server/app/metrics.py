@@ -153,6 +153,8 @@ class ServerCollector(Collector):
         yield _by_label("offers", "Offers that have ended.", "outcome", outcomes)
         for name in ("conflicts", "waits", "restarts", "buried", "deaths"):
             yield _counter(f"queues_{name}", f"Queues: {name}.", getattr(counters, name))
+        ahead = "Seconds by which the time of queues is ahead of the system's clock."
+        yield _gauge("queues_time_ahead_seconds", ahead, centre.ahead)
         levels = GaugeMetricFamily(
             f"{PREFIX}_queue_service_level",
             "Today: answered within the target, of those answered or abandoned.",

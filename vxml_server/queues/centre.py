@@ -145,6 +145,11 @@ class ContactCentre:
         """Seconds since the epoch."""
         return self._replica.now()
 
+    @property
+    def ahead(self) -> float:
+        """Seconds by which `now` is ahead of the system's clock, which it follows slowly."""
+        return self._replica.ahead
+
     def today(self) -> str:
         """The day of the agents' counters, as an ISO date."""
         return self._replica.today()

@@ -165,6 +165,11 @@ class Replica:
         """Seconds since the epoch; never jumps (`timeline`)."""
         return self._timeline.now()
 
+    @property
+    def ahead(self) -> float:
+        """Seconds by which `now` is ahead of the system's clock, which it follows slowly."""
+        return self._timeline.ahead
+
     def today(self) -> str:
         """The day for the agents' counters, as an ISO date."""
         return day_of(self.now(), self._zone)
