@@ -405,6 +405,15 @@ async def test_a_pronunciation_is_spoken_and_brackets_of_a_document_are_not_one(
     )
 
 
+async def test_brackets_of_a_document_are_no_pronunciation_however_many_or_in_parts(
+    engine: Voices,
+) -> None:
+    spaced = await say(engine, "say [ [ [ h@loU]] now", US)
+    in_parts = "say <say-as interpret-as='characters'>[</say-as>[<sub alias='['>b</sub>h@loU]] now"
+    for content in ("say [[[h@loU]] now", "say [ [[h@loU]] now", in_parts):
+        assert np.array_equal((await say(engine, content, US)).pcm, spaced.pcm)
+
+
 def test_voices_that_crash_leak_or_lack_their_dictionary_are_not_offered() -> None:
     for lang in ("chr", "chr-US-Qaaa-x-west", "fo", "kaa", "xex"):
         assert library().offer(lang) is None

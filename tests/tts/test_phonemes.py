@@ -59,6 +59,8 @@ def test_what_is_not_wholly_understood_is_no_pronunciation(notation: str, alphab
         ("təˈmeɪtoʊ", "en-US", "t@'meItoU"),
         ("t͡ʃɜːt͡ʃ", "en-GB", "tS3:tS"),
         ("θɪŋ", "en", "TIN"),
+        ("aɪˈdi.ə", "en", "aI'di|@"),
+        ("nɪəli", "en", "ni@li"),
     ],
 )
 def test_ipa_is_written_as_espeak_has_it(ipa: str, lang: str, mnemonics: str) -> None:

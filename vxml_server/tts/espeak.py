@@ -152,4 +152,5 @@ def _words(item: Text) -> str:
         if mnemonics is not None:
             safe = mnemonics.replace("[", "").replace("]", "")
             return f" [[{escape(safe)}]] "
-    return escape(item.text.replace("[[", "[ ["))
+    # A bracket that follows, in this text or the next, is kept apart: it sounds the same.
+    return escape(item.text.replace("[", "[ "))

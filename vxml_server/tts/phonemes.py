@@ -60,13 +60,14 @@ _X_SAMPA_TOKEN = re.compile(
     "|".join(re.escape(token) for token in sorted(_X_SAMPA, key=len, reverse=True)) + "|[a-z]"
 )
 
-# espeak's mnemonics: first what all of its languages share, then what one calls otherwise.
+# espeak's mnemonics: first what all of its languages share, then what one calls otherwise. Its `|`
+# keeps two mnemonics apart that would be read as one, as a boundary of syllables does: `i.ə`.
 _ESPEAK = {
     **{letter: letter for letter in "abdefhijklmnopstuvwxz"},
     "ɡ": "g", "g": "g", "ŋ": "N", "ɲ": "n^", "ʃ": "S", "ʒ": "Z", "θ": "T", "ð": "D", "ç": "C",
     "tʃ": "tS", "dʒ": "dZ", "ʔ": "?", "ɾ": "*", "ʎ": "l^", "ɛ": "E", "ɔ": "O", "ə": "@",
     "ɪ": "I", "ʊ": "U", "ø": "Y", "œ": "W", "y": "y", "ɑ": "A", "æ": "a", "ʌ": "V",
-    "ˈ": "'", "ˌ": ",", "'": "'", "ː": ":", ".": "", "͡": "", "|": "_:", "‖": "_:", "‿": "",
+    "ˈ": "'", "ˌ": ",", "'": "'", "ː": ":", ".": "|", "͡": "", "|": "_:", "‖": "_:", "‿": "",
     "-": "", " ": "||",
 }  # fmt: skip
 _ESPEAK_OF = {
@@ -136,7 +137,7 @@ def to_espeak(phonemes: Phonemes, lang: str) -> str | None:
     while place < len(text):
         for length in range(longest, 0, -1):
             if (mnemonic := table.get(text[place : place + length])) is not None:
-                # Two mnemonics must not be read as one: '|' is the library's separator.
+                # A letter is not read without its marks: with them it is another sound.
                 follows = text[place + length : place + length + 1]
                 if not unicodedata.combining(follows or " "):
                     parts.append(mnemonic)
