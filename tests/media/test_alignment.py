@@ -95,6 +95,14 @@ def test_a_clock_that_is_set_costs_the_tick_in_which_one_party_knows_it(step: in
     assert apart[-5:] == [-1] * 5
 
 
+def test_who_waits_in_a_line_at_the_end_is_heard_to_his_last_frame() -> None:
+    lines = Lines()
+    lines.turn(0, 3 * FRAME, 5)
+    rest = [(int(left[0]), int(right[0])) for left, right in lines.alignment.rest()]
+    assert lines.left == [0, 0, 0, 1, 2]
+    assert rest == [(3, 0), (4, 0), (5, 0)]
+
+
 WAITS = st.integers(0, (LONGEST - 1) * FRAME)
 
 

@@ -117,6 +117,46 @@ def test_a_tap_of_two_ends_when_it_is_told_to() -> None:
     assert not world.engine._detector.always
 
 
+@pytest.mark.parametrize("how", ["told", "closed"])
+def test_a_tap_of_two_is_given_what_is_on_its_way_at_the_end(how: str) -> None:
+    world = World()
+    a, _, far_a = world.call()
+    b, _, far_b = world.call(5002)
+    both, over = Both(), []
+    for _ in range(4):  # the other's network brings a lot at once, and it waits for long
+        far_b.send(far_b.packet(bytes([0xFF]) * FRAME))
+    world.engine.tap_pair(a, b, both)
+    said = ramp(20 * FRAME)
+    talk(world, far_a, far_b, said, np.zeros(20 * FRAME, np.int16))
+    world.run(2)  # his last words have left the jitter buffer
+    if how == "closed":
+        a.close()
+        b.close()
+        world.run()
+    ticks = len(both.left)
+    world.engine.untap_pair(both, lambda: over.append(len(both.left)))
+    assert over == []
+    world.run()
+    left, right = both.audio()
+    place = start(left)
+    assert np.array_equal(left[place : place + len(said)], heard_through(said))
+    assert len(left) == len(right)
+    assert over == [len(both.left)]
+    assert ticks <= len(both.left)
+
+
+def test_what_ends_a_tap_of_two_when_there_are_no_more_ticks_is_told_at_once() -> None:
+    world = World()
+    a, _, _ = world.call()
+    b, _, _ = world.call(5002)
+    both, over = Both(), []
+    world.engine.tap_pair(a, b, both)
+    world.run(3)
+    world.engine.stop()
+    world.engine.untap_pair(both, lambda: over.append("over"))
+    assert over == ["over"]
+
+
 def test_a_tap_of_two_that_fails_is_removed_and_the_others_go_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

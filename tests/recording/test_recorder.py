@@ -159,6 +159,22 @@ async def test_the_notice_is_in_the_callers_language_and_knows_the_key(tmp_path:
             one.close()
 
 
+async def test_the_last_words_of_who_waits_for_the_other_are_kept(tmp_path: Path) -> None:
+    async with world_of(tmp_path) as world:
+        one = await accepted(world)
+        a, b, far_a, far_b = world.parties()
+        for _ in range(4):  # the agent's network brings a lot at once, and he waits for long
+            far_b.send(far_b.packet(bytes([0xFF]) * FRAME))
+        one.start(a, b)
+        said = ramp(SECOND)
+        world.talk(far_a, far_b, said, np.zeros(SECOND, np.int16))
+        world.media.run(2)
+        one.stop()
+        left, _ = await world.audio(await world.settled())
+        start = int(np.flatnonzero(np.abs(left) > 500)[0])
+        assert np.array_equal(left[start : start + len(said)], heard_through(said))
+
+
 async def test_what_is_said_in_a_pause_is_silence_and_the_record_has_its_place(
     tmp_path: Path,
 ) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,7 @@ from tests.media.world import World as MediaWorld
 from vxml_server.calls import Conversation
 from vxml_server.clock import VirtualClock
 from vxml_server.interpreter import Json, Outcome
-from vxml_server.media import Channel, Codec
+from vxml_server.media import Channel, Codec, StereoTap
 from vxml_server.media.play import ENCODE
 from vxml_server.media.stream import FRAME
 from vxml_server.recording import Recording, Recordings, Wanted
@@ -128,6 +128,7 @@ async def world_of(
     clock = clock or VirtualClock()
     store = await Store.open(url_of(folder), clock, worker=worker)
     media = MediaWorld()
+    obey_soon(media)
     recordings = Recordings(
         RecordingSettings.model_validate({**given, "spool": str(folder / "spool"), **settings}),
         store=store,
@@ -144,6 +145,17 @@ async def world_of(
         media.run()
         await recordings.close()
         await store.close()
+
+
+def obey_soon(media: MediaWorld) -> None:
+    """The end of a tap is obeyed without a tick, so that no test has to make one for it."""
+    untap_pair = media.engine.untap_pair
+
+    def untaps(tap: StereoTap, ended: Callable[[], None]) -> None:
+        untap_pair(tap, ended)
+        asyncio.get_running_loop().call_soon(media.engine._obey)
+
+    media.engine.untap_pair = untaps
 
 
 SECOND = 50 * FRAME

@@ -13,6 +13,7 @@ again, at once; who comes first waits, nobody is hurried; a line is never longer
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,11 @@ class Alignment:
             if right_waits is not None:
                 self._fit(self._right, right_waits)
         return _passed(self._left, left), _passed(self._right, right)
+
+    def rest(self) -> Iterator[tuple[Frame, Frame]]:
+        """What is still in the lines, when nothing more comes."""
+        for _ in range(max(len(self._left), len(self._right))):
+            yield _passed(self._left, _SILENT), _passed(self._right, _SILENT)
 
     def _fit(self, line: deque[Frame], waits: int) -> None:
         """Makes a line as long as it must be. Its newest frames go and come: beside them is the

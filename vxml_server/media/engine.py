@@ -211,9 +211,15 @@ class MediaEngine:
             lambda tick: self._overhear(left.state, right.state, tap, without_keys=without_keys)
         )
 
-    def untap_pair(self, tap: StereoTap) -> None:
-        """Ends what `tap_pair` began; harmless if it has ended."""
-        self._commands.append(lambda tick: self._overhear_no_more(tap))
+    def untap_pair(self, tap: StereoTap, ended: Callable[[], None] = lambda: None) -> None:
+        """Ends what `tap_pair` began; harmless if it has ended.
+
+        The tap is given what is still on its way; then `ended` is called, in the media thread, and
+        must be as quick as the tap.
+        """
+        self._commands.append(lambda tick: self._overhear_no_more(tap, ended))
+        if self._stopping and self._thread is None:
+            self._obey()
 
     def statistics(self) -> EngineStatistics:
         channels = list(self._open)
@@ -485,9 +491,10 @@ class MediaEngine:
         self._pairs.add(left, right, tap, without_keys=without_keys)
         self._detector.always = self._privacy is not None or self._pairs.want_no_keys
 
-    def _overhear_no_more(self, tap: StereoTap) -> None:
+    def _overhear_no_more(self, tap: StereoTap, ended: Callable[[], None]) -> None:
         self._pairs.remove(tap)
         self._detector.always = self._privacy is not None or self._pairs.want_no_keys
+        ended()
 
 
 def _states(matrix: Mapping[Channel, Collection[Channel]]) -> Matrix:

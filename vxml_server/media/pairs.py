@@ -58,6 +58,10 @@ class Pairs:
         self._keep([*self._pairs, _Pair(left, right, tap, without_keys)])
 
     def remove(self, tap: StereoTap) -> None:
+        """It is given what is still on its way, and nothing more."""
+        for pair in self._pairs:
+            if pair.tap is tap:
+                _give_rest(pair)
         self._keep([pair for pair in self._pairs if pair.tap is not tap])
 
     @property
@@ -97,6 +101,7 @@ def _give(pair: _Pair, heard: NDArray[np.int16]) -> bool:
     """Hands over a tick; whether there will be more."""
     left, right = pair.left, pair.right
     if left.closed and right.closed:
+        _give_rest(pair)
         return False
     try:
         both = pair.alignment.turn(
@@ -111,6 +116,18 @@ def _give(pair: _Pair, heard: NDArray[np.int16]) -> bool:
         _log.exception("a tap of two channels failed and was removed")
         return False
     return True
+
+
+def _give_rest(pair: _Pair) -> None:
+    """Hands over what the one who came first has said, which waits for the other.
+
+    What the key mute still holds is not among it: whether there is a key in it was not to be known.
+    """
+    try:
+        for both in pair.alignment.rest():
+            pair.tap.frames(*both)
+    except Exception:
+        _log.exception("a tap of two channels failed at its end")
 
 
 def _frame(one: Termination, heard: NDArray[np.int16]) -> NDArray[np.int16]:

@@ -206,9 +206,12 @@ class _Take:
             return
         self._is_stopping = True
         shared = self._shared
-        shared.engine.untap_pair(self._capture)
-        ended = shared.clock.utc_now()
-        self._capture.finish(lambda taken: shared.call_soon(lambda: self._taken(taken, ended)))
+        capture, ended = self._capture, shared.clock.utc_now()
+
+        def taken(found: Taken) -> None:
+            shared.call_soon(lambda: self._taken(found, ended))
+
+        shared.engine.untap_pair(capture, lambda: capture.finish(taken))
 
     def _taken(self, taken: Taken, ended: datetime) -> None:
         try:

@@ -118,11 +118,6 @@ class Capture:
         self._wants_pause = False
         return self._pauses_so_far()
 
-    def finish(self, done: Callable[[Taken], None]) -> None:
-        """Ends it; `done` is called in the writer's thread when the file is complete."""
-        self._is_over = True
-        self._writer.submit(lambda: done(self._finish()))
-
     # In the media thread -----------------------------------------------------------------------
 
     def frames(self, left: Frame, right: Frame) -> None:
@@ -156,6 +151,12 @@ class Capture:
     def _fail(self, trouble: str) -> None:
         self._is_over = True
         self._writer.submit(lambda: self._give_up(trouble))
+
+    def finish(self, done: Callable[[Taken], None]) -> None:
+        """Ends it, after the last frames; `done` is called in the writer's thread when the file is
+        complete."""
+        self._is_over = True
+        self._writer.submit(lambda: done(self._finish()))
 
     # In the writer's thread --------------------------------------------------------------------
 
