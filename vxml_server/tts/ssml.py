@@ -241,9 +241,11 @@ class _Reader:
     def boundary(self, seconds: float) -> None:
         self._boundary = max(self._boundary, seconds)
 
-    def pause(self, seconds: float) -> None:
+    def pause(self, element: etree._Element, seconds: float) -> None:
         self._broken = True
-        seconds = min(seconds, MAX_PAUSE - self._paused)
+        if (room := MAX_PAUSE - self._paused) < seconds:
+            self.warn(element, f"is cut: the breaks last longer than {MAX_PAUSE:g} s")
+            seconds = room
         if seconds > 0:
             self._paused += seconds
             self.items.append(Pause(seconds))
@@ -272,7 +274,7 @@ def _break(reader: _Reader, element: etree._Element, style: Style, depth: int) -
             reader.warn(element, f"has a time that is none: {time!r}")
         else:
             seconds = parsed
-    reader.pause(seconds)
+    reader.pause(element, seconds)
 
 
 def _mark(reader: _Reader, element: etree._Element, style: Style, depth: int) -> None:
