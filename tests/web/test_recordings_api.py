@@ -48,9 +48,9 @@ class Site:
 
 @asynccontextmanager
 async def site_of(
-    folder: Path, web_settings: WebSettings | None = None, **settings: Any
+    folder: Path, web_settings: WebSettings | None = None, *, worker: str = "main", **settings: Any
 ) -> AsyncIterator[Site]:
-    async with world_of(folder, **settings) as world:
+    async with world_of(folder, worker=worker, **settings) as world:
         app = web.Application(middlewares=[as_problems, guard(web_settings or WebSettings())])
         recordings = world.recordings
         api = RecordingsApi(recordings.library, recordings.recorder.command)
@@ -209,6 +209,19 @@ async def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
             ("PUT", "/hold", hold),
         ):
             assert (await site.ask(method, f"{LIST}/none{path}", **more))[0] == 404
+
+
+async def test_who_asks_a_worker_that_has_not_the_call_is_told_which_one_has_it(
+    tmp_path: Path,
+) -> None:
+    async with site_of(tmp_path) as site, site_of(tmp_path, worker="two") as other:
+        one = await accepted(site.world)
+        await site.world.settled("announced")
+        path, body = "/api/v1/calls/call-1/recording", {"json": {"action": "pause"}}
+        status, answer = await other.ask("POST", path, **body)
+        assert (status, "'main'" in answer["detail"]) == (421, True)
+        assert (await site.ask("POST", path, **body))[0] == 409
+        one.close()
 
 
 async def test_a_running_call_is_paused_over_http(tmp_path: Path) -> None:

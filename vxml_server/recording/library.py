@@ -59,6 +59,12 @@ class Library:
             raise NoRecording(recording)
         return found
 
+    async def elsewhere(self, call_id: str) -> str:
+        """The other worker that records a call, or did; "" if it was this one, or nobody."""
+        found = await self._ledger.search(Wanted(call_id=call_id), 1, None)
+        worker = found.recordings[0].worker if found.recordings else ""
+        return "" if worker == self._ledger.worker else worker
+
     async def audio(
         self, recording: str, who: str, start: int = 0, end: int | None = None
     ) -> Audio:

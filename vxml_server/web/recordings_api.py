@@ -113,14 +113,24 @@ class RecordingsApi:
         return web.json_response(to_json(recording))
 
     async def command(self, request: web.Request) -> web.Response:
-        """Starts, pauses, goes on with or stops the recording of a running call."""
+        """Starts, pauses, goes on with or stops the recording of a running call, which is with this
+        worker; what another one has is not."""
         body = await json_object(request)
         fields(body, "action")
         action = body.get("action")
         if not isinstance(action, str) or action not in _ACTIONS:
             raise bad(f"action: expected one of {', '.join(_ACTIONS)}.")
+        call_id = request.match_info["id"]
         with _problems():
-            recording = self._command(request.match_info["id"], _ACTIONS[action])
+            try:
+                recording = self._command(call_id, _ACTIONS[action])
+            except NoConversation:
+                if worker := await self._library.elsewhere(call_id):
+                    raise Problem(
+                        HTTPStatus.MISDIRECTED_REQUEST,
+                        f"The call is with the worker {worker!r}, which has to be asked.",
+                    ) from None
+                raise
         return web.json_response(to_json(recording), status=HTTPStatus.ACCEPTED)
 
 
