@@ -167,7 +167,7 @@ class Supervision:
     def _conversation(self, order: Order) -> Offering:
         offering = self._offering(order)
         if not offering.is_bridged:
-            raise _conflict("The agent does not talk to the caller yet.")
+            raise _conflict("The agent does not talk to the caller.")
         return offering
 
     def _session(self, order: Order) -> _Session:
