@@ -98,9 +98,10 @@ async def speak_documents(
     await engines.start()
     cache = synthesizer(engines, settings, SystemClock())
     children = [engine for engine in engines.engines if isinstance(engine, ChildEngine)]
-    pids = [None, *(child.pid for child in children)]
+    pids = [child.pid for child in children]
     before = await speech_of(engines.stream(REFERENCE))
     settled: list[int] = []
+    kept = 0
     for number in range(seed, seed + documents):
         faulthandler.dump_traceback_later(3 * SLOWEST, exit=True)
         started = time.monotonic()
@@ -117,11 +118,15 @@ async def speak_documents(
         if done % 100 == 0:
             if not same(before, await speech_of(engines.stream(REFERENCE))):
                 found.append(f"documents before seed {number}: heard in the next prompt")
-            settled = settled or [memory(pid) for pid in pids]
+            settled = settled or [memory(), *map(memory, pids)]
+            kept = kept or cache.bytes
     faulthandler.cancel_dump_traceback_later()
-    for pid, least in zip(pids, settled, strict=False):
-        if (grown := memory(pid) - least) > GROWTH:
-            found.append(f"{'the child' if pid else 'the process'} grew by {grown >> 20} MB")
+    if settled:
+        # What the cache keeps it is told to.
+        sizes = (memory() - (cache.bytes - kept), *map(memory, pids))
+        for size, before_all in zip(sizes, settled, strict=True):
+            if size - before_all > GROWTH:
+                found.append(f"a process grew from {before_all >> 20} to {size >> 20} MB")
     await cache.close()
     await engines.close()
     return ended, found
