@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from tests.databases import BOTH
 from tests.media.world import ramp
-from tests.recording.world import KEY, SECOND, World, accepted, recorded, world_of
+from tests.recording.world import KEY, SECOND, World, accepted, recorded, target_is_away, world_of
 from tests.waiting import until
 from vxml_server.recording import (
     EnvelopeError,
@@ -80,10 +80,7 @@ async def test_what_a_crash_has_left_is_brought_to_its_end_by_the_next_process(
 async def test_what_a_worker_has_taken_over_stays_his_when_its_first_one_starts_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(self: Target, *_: object) -> None:
-        raise TargetError("away")
-
-    monkeypatch.setattr(Target, "put", away)
+    target_is_away(monkeypatch)
     async with world_of(tmp_path) as main:
         one = await accepted(main)
         a, b, far_a, far_b = main.parties()
@@ -337,12 +334,8 @@ async def test_what_is_deleted_is_gone_for_everybody_though_the_target_is_away(
 ) -> None:
     async with world_of(tmp_path) as world:
         recording = await recorded(world)
-
-        def away(self: Target, path: str) -> None:
-            raise TargetError("away")
-
         with monkeypatch.context() as patch:
-            patch.setattr(Target, "remove", away)
+            target_is_away(patch, "remove")
             deleted = await world.recordings.library.delete(recording.id, "bob", "asked for")
             assert deleted.state == "deleted"
         with pytest.raises(NotStored):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import soundfile
 from numpy.typing import NDArray
 
@@ -30,6 +31,7 @@ from vxml_server.media.play import ENCODE
 from vxml_server.media.stream import FRAME
 from vxml_server.recording import Recording, Recordings, Wanted
 from vxml_server.recording.recorder import ConversationRecorder
+from vxml_server.recording.target import Target, TargetError
 from vxml_server.settings import RecordingSettings
 from vxml_server.store import EventRecord, Store
 
@@ -46,6 +48,15 @@ def conversation(**changes: Any) -> Conversation:
         "application": "http://h/index.vxml",
     }
     return Conversation(**(given | changes))
+
+
+def target_is_away(patch: pytest.MonkeyPatch, method: str = "put") -> None:
+    """No target does any more what it is asked for: to `put`, `open` or `remove` a file."""
+
+    def away(self: Target, *_: object) -> None:
+        raise TargetError("away")
+
+    patch.setattr(Target, method, away)
 
 
 @dataclass

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.recording.world import target_is_away
 from tests.voicemail.world import ANN, KEY, SALES, World, heard, said, tone, true_at_last, world_of
 from tests.waiting import until
 from vxml_server.audio import encode
 from vxml_server.queues import Box
 from vxml_server.recording import NotStored, Recording, State
-from vxml_server.recording.target import Target, TargetError
 from vxml_server.store import Store, StoreError
 from vxml_server.voicemail import (
     BadAudio,
@@ -62,7 +62,7 @@ async def test_a_message_is_heard_while_the_target_is_away(
     tmp_path: Path, keys: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with world_of(tmp_path, keys=keys) as world:
-        _be_away(monkeypatch)
+        target_is_away(monkeypatch)
         left = await world.leave()
         wav = heard(await world.voicemail.audio(left.id, "ann"))
         assert np.array_equal(wav, tone(2.0))
@@ -73,13 +73,6 @@ async def test_a_message_is_heard_while_the_target_is_away(
         assert (await world.facts("recording.accessed"))[0].data["by"] == "ann"
 
 
-def _be_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(self: Target, *arguments: Any) -> None:
-        raise TargetError("away")
-
-    monkeypatch.setattr(Target, "put", away)
-
-
 async def test_a_message_on_the_disk_of_another_worker_is_not_there_yet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,7 +80,7 @@ async def test_a_message_on_the_disk_of_another_worker_is_not_there_yet(
         world_of(tmp_path) as one,
         world_of(tmp_path, clock=one.clock, worker="other") as other,
     ):
-        _be_away(monkeypatch)
+        target_is_away(monkeypatch)
         left = await one.leave()
         assert (await other.voicemail.messages("sales")).messages == (left,)
         with pytest.raises(NotStored):
@@ -101,7 +94,7 @@ async def test_a_message_on_the_disk_of_another_worker_is_not_there_yet(
 async def test_a_message_that_another_worker_has_taken_over_is_not_lost_with_the_first_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _be_away(monkeypatch)
+    target_is_away(monkeypatch)
     async with world_of(tmp_path) as main:
         left = await main.leave()
     async with world_of(tmp_path, worker="other") as other:
@@ -270,7 +263,7 @@ async def test_a_message_is_heard_and_erased_where_it_was_brought_to(tmp_path: P
 async def test_a_message_that_is_deleted_before_it_is_stored_is_erased_later(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _be_away(monkeypatch)
+    target_is_away(monkeypatch)
     left = await world.leave()
     await world.voicemail.delete(left.id, "ann")
     assert await world.voicemail.counts("sales") == Counts(0, 0)
@@ -496,7 +489,7 @@ async def test_a_message_whose_disk_is_lost_is_not_in_the_box_any_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with world_of(tmp_path) as world:
-        _be_away(monkeypatch)
+        target_is_away(monkeypatch)
         left = await world.leave()
     monkeypatch.undo()
     for path in world.spooled():

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.recording.world import target_is_away
 from tests.voicemail.world import ANN, SALES, World, heard, true_at_last, world_of
 from tests.waiting import until
 from vxml_server.queues import Box
 from vxml_server.recording import EnvelopeError
-from vxml_server.recording.target import Target, TargetError
 from vxml_server.store import Store, StoreError
 from vxml_server.voicemail import Message
 from vxml_server.voicemail.notices import GIVEN_UP_AFTER, Notice, next_try
@@ -178,11 +178,7 @@ async def test_a_message_is_told_by_who_can_get_its_audio(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whose target is away has the message on his own disk."""
-
-    def away(self: Target, *arguments: object) -> None:
-        raise TargetError("away")
-
-    monkeypatch.setattr(Target, "put", away)
+    target_is_away(monkeypatch)
     async with (
         world_of(tmp_path, MAIL_ONLY, runs=False) as one,
         world_of(tmp_path, MAIL_ONLY, clock=one.clock, worker="other", runs=False) as other,

@@ -18,10 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.media.world import ramp
-from tests.recording.world import KEY, SECOND, World, accepted, recorded, world_of
+from tests.recording.world import KEY, SECOND, World, accepted, recorded, target_is_away, world_of
 from tests.web.world import Client
 from vxml_server.recording import Recording
-from vxml_server.recording.target import Target, TargetError
 from vxml_server.settings import WebSettings
 from vxml_server.web.access import guard
 from vxml_server.web.problems import Problem, as_problems
@@ -93,10 +92,7 @@ async def test_a_range_is_that_part_of_the_file(tmp_path: Path, keys: list[Any])
 async def test_of_what_is_not_at_the_target_there_is_no_range(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(self: Target, *_: object) -> None:
-        raise TargetError("away")
-
-    monkeypatch.setattr(Target, "put", away)
+    target_is_away(monkeypatch)
     async with site_of(tmp_path) as site:
         one = await accepted(site.world)
         a, b, far_a, far_b = site.world.parties()
@@ -308,12 +304,9 @@ async def test_audio_that_was_tampered_with_is_refused(tmp_path: Path) -> None:
 async def test_a_target_that_is_away_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(self: Target, path: str) -> None:
-        raise TargetError("away")
-
     async with site_of(tmp_path) as site:
         recording = await recorded(site.world)
-        monkeypatch.setattr(Target, "open", away)
+        target_is_away(monkeypatch, "open")
         assert (await site.ask("GET", f"{LIST}/{recording.id}/audio"))[0] == 503
 
 

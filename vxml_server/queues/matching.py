@@ -284,11 +284,9 @@ def _preferred(
             case Strategy.LONGEST_IDLE:
                 first = agent.row.idle_since
             case Strategy.FEWEST_CALLS:
-                first = agent.row.calls if agent.row.day == today else 0
-                second = agent.row.idle_since
+                first, second = agent.row.counted(today)[0], agent.row.idle_since
             case Strategy.LEAST_TALK_TIME:
-                first = agent.row.talk_time if agent.row.day == today else 0.0
-                second = agent.row.idle_since
+                first, second = agent.row.counted(today)[1], agent.row.idle_since
             case Strategy.ROUND_ROBIN:
                 first = (place - last - 1) % len(order)
             case Strategy.RANDOM:

@@ -101,6 +101,10 @@ class AgentRow:
     talk_time: float = 0.0
     generation: int = 0
 
+    def counted(self, day: str) -> tuple[int, float]:
+        """(calls, seconds of talk) of a day: none if the counters are of another one."""
+        return (self.calls, self.talk_time) if self.day == day else (0, 0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

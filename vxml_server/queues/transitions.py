@@ -234,14 +234,8 @@ def _going_on(
 def _bridged(offer: Offer, agent: AgentRow, entry: Entry, now: float, today: str) -> Change:
     if entry.state is not EntryState.WAITING:
         raise IllegalTransition(f"entry {entry.id} is {entry.state}")
-    same_day = agent.day == today
-    talking = replace(
-        agent,
-        missed=0,
-        day=today,
-        calls=(agent.calls if same_day else 0) + 1,
-        talk_time=agent.talk_time if same_day else 0.0,
-    )
+    calls, talk_time = agent.counted(today)
+    talking = replace(agent, missed=0, day=today, calls=calls + 1, talk_time=talk_time)
     connected = replace(entry, state=EntryState.CONNECTED, connected_at=now)
     data: dict[str, Json] = {"entry": entry.id, "waited": _seconds(now - entry.entered_at)}
     facts = (

@@ -137,7 +137,7 @@ class AgentsApi:
         board = self._centre.board
         profile, row = board.agents[name].profile, board.row(name)
         offers = sorted(board.offers_of_agent(name), key=_reserved)
-        is_of_today = row.day == self._centre.today()
+        calls, talk_time = row.counted(self._centre.today())
         return {
             "name": name,
             "description": profile.description,
@@ -150,8 +150,8 @@ class AgentsApi:
             "idle_since": when_epoch(row.idle_since),
             "not_before": when_epoch(row.not_before),
             "missed": row.missed,
-            "calls": row.calls if is_of_today else 0,
-            "talk_time_s": round(row.talk_time, 3) if is_of_today else 0.0,
+            "calls": calls,
+            "talk_time_s": round(talk_time, 3),
             "queues": sorted(board.queues_of(name) & board.queues.keys()),
             "current": [self._current(offer) for offer in offers],
         }
